@@ -1,0 +1,515 @@
+#include "bind_queue.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "addon_state.h"
+#include "bind_arguments.h"
+#include "bind_async.h"
+#include "bind_links.h"
+#include "bind_namespace.h"
+#include "open_macvtap.h"
+#include "tun_ioctl.h"
+
+namespace tapfd {
+
+namespace {
+
+// Handed to the constructor, which only native code may call with meaning.
+struct QueueParts {
+  Fd fd;
+  std::optional<MadeLink> made_link;
+  bool adopted;
+};
+
+// What closing takes: the link that the open made goes first, then the descriptor. Both may wait on RTNL.
+Status CloseParts(const std::shared_ptr<Fd>& fd, const std::optional<MadeLink>& made_link) {
+  Status removed = Done{};
+  // A link that is gone may have left its index to a stranger; the descriptor, if it is still ours, tells.
+  bool gone = fd && !GetInterface(fd->get()).ok();
+  if (made_link && !gone) {
+    removed =
+        RunInNamespace(*made_link->ns, [&] { return RemoveMadeLink(made_link->index, made_link->lower); });
+  }
+  if (fd) fd->Close();
+  return removed;
+}
+
+// A closing that is done in any case: when the environment ends before a pool thread takes it up, by the
+// destructor.
+class Closing {
+ public:
+  Closing(std::shared_ptr<Fd> fd, std::optional<MadeLink> made_link)
+      : fd_(std::move(fd)), made_link_(std::move(made_link)) {}
+  Closing(Closing&& other) noexcept
+      : fd_(std::move(other.fd_)), made_link_(std::exchange(other.made_link_, std::nullopt)) {}
+  Closing& operator=(Closing&&) = delete;
+  ~Closing() {
+    if (fd_ || made_link_) Run();
+  }
+  Status Run() {
+    std::shared_ptr<Fd> fd = std::move(fd_);
+    return CloseParts(fd, std::exchange(made_link_, std::nullopt));
+  }
+
+ private:
+  std::shared_ptr<Fd> fd_;
+  std::optional<MadeLink> made_link_;
+};
+
+void OnPollClosed(uv_handle_t* handle) {
+  auto* poll = static_cast<QueuePoll*>(handle->data);
+  napi_remove_async_cleanup_hook(poll->cleanup);
+  delete poll;
+}
+
+// From the event loop there is no JavaScript below that could catch: an exception is the process's to report.
+void ReportException(Napi::Env env) {
+  if (!env.IsExceptionPending()) return;
+  napi_fatal_exception(env, env.GetAndClearPendingException().Value());
+}
+
+void UseBurstMemory(const Napi::CallbackInfo& info) {
+  BurstMemory& bursts = StateOf(info.Env()).bursts;
+  bursts.take_slab = Napi::Persistent(info[0].As<Napi::Function>());
+  auto spans = info[1].As<Napi::Uint32Array>();
+  bursts.spans_array = Napi::Persistent(info[1]);
+  bursts.spans = spans.Data();
+  bursts.spans_capacity = static_cast<uint32_t>(spans.ElementLength() / 2);
+  bursts.spill = std::make_unique<uint8_t[]>(kSpillBytes);
+}
+
+}  // namespace
+
+void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
+  Napi::Function constructor =
+      DefineClass(env, "FrameQueue",
+                  {
+                      InstanceAccessor<&FrameQueue::GetFd>("fd"),
+                      InstanceMethod<&FrameQueue::Listen>("listen"),
+                      InstanceMethod<&FrameQueue::SetRules>("setRules"),
+                      InstanceMethod<&FrameQueue::StartReading>("startReading"),
+                      InstanceMethod<&FrameQueue::StopReading>("stopReading"),
+                      InstanceMethod<&FrameQueue::WriteBatch>("writeFrames"),
+                      InstanceMethod<&FrameQueue::UseOwnMemory>("useOwnMemory"),
+                      InstanceMethod<&FrameQueue::AwaitWritable>("awaitWritable"),
+                      InstanceMethod<&FrameQueue::RefLoop>("ref"),
+                      InstanceMethod<&FrameQueue::UnrefLoop>("unref"),
+                      InstanceMethod<&FrameQueue::Release>("release"),
+                      InstanceMethod<&FrameQueue::TakePending>("takePending"),
+                      InstanceMethod<&FrameQueue::KeepLink>("keepLink"),
+                      InstanceMethod<&FrameQueue::CloseAsync>("close"),
+                      InstanceMethod<&FrameQueue::GetInterfaceOf>("getInterface"),
+                      InstanceMethod<&FrameQueue::GetMacOf>("getMac"),
+                      InstanceMethod<&FrameQueue::GetNamespaceOf>("getNamespace"),
+                      InstanceMethod<&FrameQueue::FindOtherQueuesOf>("findOtherQueues"),
+                      InstanceMethod<&FrameQueue::SetMacOf>("setMac"),
+                      InstanceMethod<&FrameQueue::SetPersistOf>("setPersist"),
+                      InstanceMethod<&FrameQueue::SetOwnerOf>("setOwner"),
+                      InstanceMethod<&FrameQueue::SetGroupOf>("setGroup"),
+                      InstanceMethod<&FrameQueue::SetCarrierOf>("setCarrier"),
+                      InstanceMethod<&FrameQueue::SetOffloadOf>("setOffload"),
+                      InstanceMethod<&FrameQueue::SetSendBufferOf>("setSendBuffer"),
+                      InstanceMethod<&FrameQueue::SetTxFilterOf>("setTxFilter"),
+                      InstanceMethod<&FrameQueue::SetAttachedOf>("setAttached"),
+                      InstanceMethod<&FrameQueue::SetSteeringProgramOf>("setSteeringProgram"),
+                      InstanceMethod<&FrameQueue::SetFilterProgramOf>("setFilterProgram"),
+                  });
+  StateOf(env).frame_queue = Napi::Persistent(constructor);
+  exports.Set("useBurstMemory", Napi::Function::New(env, UseBurstMemory, "useBurstMemory"));
+}
+
+Napi::Object FrameQueue::Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted) {
+  QueueParts parts{std::move(fd), std::move(made_link), adopted};
+  Napi::Object queue = StateOf(env).frame_queue.New({Napi::External<QueueParts>::New(env, &parts)});
+  // Where the environment is ending, the constructor may not even have run.
+  if (adopted) parts.fd.Release();
+  return queue;
+}
+
+FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQueue>(info) {
+  if (!info[0].IsExternal()) {
+    Napi::TypeError::New(Env(), "FrameQueue is made by opening a device").ThrowAsJavaScriptException();
+    return;
+  }
+  auto* parts = info[0].As<Napi::External<QueueParts>>().Data();
+  queues_ = StateOf(Env()).queues;
+  async_calls_ = AsyncCallsOf(Env());
+  int number = parts->fd.get();
+  // Two owners of one number would read each other's frames, and the second to close it would close a
+  // stranger's file.
+  bool owned = std::any_of(queues_->begin(), queues_->end(),
+                           [number](FrameQueue* other) { return other->fd_ && other->fd_->get() == number; });
+  if (owned) {
+    parts->fd.Release();
+    Failure failure = Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
+                                                                      " is a device of this thread already");
+    FailureToError(Env(), failure).ThrowAsJavaScriptException();
+    return;
+  }
+  queues_->insert(this);
+  fd_ = std::make_shared<Fd>(std::move(parts->fd));
+  made_link_ = std::move(parts->made_link);
+  channel_.fd = fd_->get();
+  channel_.shared = parts->adopted;
+  context_.emplace(Env(), "TAPFD");
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(Env(), &loop);
+  auto poll = std::make_unique<QueuePoll>();
+  int error = uv_poll_init(loop, &poll->handle, fd_->get());
+  if (error != 0) {
+    // EEXIST: another handle of this loop polls this very number. That one can only be adopted.
+    if (parts->adopted) fd_->Release();
+    FailureToError(Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+    return;
+  }
+  napi_value write = nullptr;
+  napi_create_function(Env(), "write", NAPI_AUTO_LENGTH, WriteOne, this, &write);
+  napi_set_named_property(Env(), write, "queue", Value());
+  napi_set_named_property(Env(), Value(), "write", write);
+  poll_ = poll.release();
+  poll_->queue = this;
+  poll_->handle.data = poll_;
+  napi_add_async_cleanup_hook(Env(), OnEnvironmentEnd, poll_, &poll_->cleanup);
+}
+
+FrameQueue::~FrameQueue() {
+  if (queues_) queues_->erase(this);
+  StopPolling();
+  if (!fd_ && !made_link_) return;
+  // On a thread of its own: a garbage collection must not wait on RTNL.
+  auto closing = std::make_shared<Closing>(std::move(fd_), std::move(made_link_));
+  async_calls_->RunApart([closing] { closing->Run(); });
+}
+
+void FrameQueue::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
+  FrameQueue* queue = static_cast<QueuePoll*>(argument)->queue;
+  // null: closing already; its close callback removes the hook.
+  if (queue != nullptr) queue->StopPolling();
+}
+
+void FrameQueue::CloseAll(Napi::Env env) {
+  for (FrameQueue* queue : *StateOf(env).queues) {
+    queue->StopPolling();
+    CloseParts(queue->fd_, queue->made_link_);
+    queue->fd_.reset();
+    queue->made_link_.reset();
+  }
+}
+
+void FrameQueue::StopPolling() {
+  if (poll_ == nullptr) return;
+  QueuePoll* poll = std::exchange(poll_, nullptr);
+  poll->queue = nullptr;
+  reading_ = false;
+  awaiting_writable_ = false;
+  Hold(false);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), OnPollClosed);
+}
+
+void FrameQueue::Hold(bool hold) {
+  if (hold == held_) return;
+  held_ = hold;
+  if (hold) {
+    Ref();
+    on_burst_.Ref();
+    on_writable_.Ref();
+  } else {
+    on_writable_.Unref();
+    on_burst_.Unref();
+    Unref();
+  }
+}
+
+int FrameQueue::UpdatePolling() {
+  // In a callback JavaScript often stops and starts again: only how it leaves things matters, and each change
+  // costs the loop an epoll_ctl(2).
+  if (poll_ == nullptr || in_callback_) return 0;
+  int events = (reading_ ? UV_READABLE : 0) | (awaiting_writable_ ? UV_WRITABLE : 0);
+  // The rest of a super-frame is here already: UV_WRITABLE, which comes at once, stands for it.
+  if (HasPending()) events |= UV_WRITABLE;
+  if (events == polled_events_) return 0;
+  polled_events_ = events;
+  Hold(events != 0);
+  return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
+}
+
+Napi::Value FrameQueue::GetFd(const Napi::CallbackInfo& info) {
+  channel_.shared = true;
+  return Napi::Number::New(info.Env(), fd_ ? fd_->get() : -1);
+}
+
+void FrameQueue::Listen(const Napi::CallbackInfo& info) {
+  on_burst_ = Napi::Weak(info[0].As<Napi::Function>());
+  on_writable_ = Napi::Weak(info[1].As<Napi::Function>());
+  burst_limit_ = info[2].As<Napi::Number>().Uint32Value();
+}
+
+void FrameQueue::SetRules(const Napi::CallbackInfo& info) {
+  auto object = info[0].As<Napi::Object>();
+  rules_.ethernet = BooleanIn(object, "ethernet").value_or(false);
+  rules_.packet_info = BooleanIn(object, "packetInfo").value_or(false);
+  rules_.vnet_header = NumberIn<uint32_t>(object, "vnetHeaderBytes").value_or(0);
+  rules_.mtu = NumberIn<uint32_t>(object, "mtu").value_or(0);
+  rules_.super_frames = BooleanIn(object, "superFrames").value_or(false);
+  std::optional<MacAddress> source = MacFrom(ValueIn(object, "sourceMac"));
+  bool segment = BooleanIn(object, "segment").value_or(false);
+  bool joins_udp = BooleanIn(object, "joinsUdp").value_or(false);
+  if (segment && !segment_) segment_ = std::make_unique<SegmentIo>(rules_.ethernet, joins_udp);
+  if (segment) segment_->JoinUdp(joins_udp);
+  rules_.check_source = source.has_value();
+  if (source) rules_.mac = *source;
+}
+
+void FrameQueue::StartReading(const Napi::CallbackInfo& info) {
+  if (reading_) return;
+  reading_ = true;
+  int error = UpdatePolling();
+  if (error != 0)
+    FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+}
+
+void FrameQueue::StopReading(const Napi::CallbackInfo& info) {
+  if (!reading_) return;
+  reading_ = false;
+  UpdatePolling();
+}
+
+int FrameQueue::Send(const uint8_t* frame, size_t length) {
+  if (!fd_) return -EBADF;
+  return segment_ ? segment_->Write(channel_, frame, length) : WriteFrame(channel_, frame, length);
+}
+
+// Called once a frame, so without the wrapping of InstanceMethod: finding the object behind `this` costs as
+// much as all the rest of the call. The function has its queue as data instead, and keeps it alive.
+napi_value FrameQueue::WriteOne(napi_env env, napi_callback_info info) {
+  size_t count = 1;
+  napi_value argument = nullptr;
+  void* data = nullptr;
+  napi_get_cb_info(env, info, &count, &argument, nullptr, &data);
+  auto* queue = static_cast<FrameQueue*>(data);
+  size_t length = 0;
+  napi_get_buffer_info(env, argument, &data, &length);
+  auto* frame = static_cast<const uint8_t*>(data);
+  int outcome = static_cast<int>(CheckFrame(queue->rules_, frame, length));
+  if (outcome == 0) outcome = queue->Send(frame, length);
+  napi_value result = nullptr;
+  napi_create_int32(env, outcome, &result);
+  return result;
+}
+
+// writeFrames(slab, spans, first, end, report): returns the outcome of the first frame that was not taken, 0
+// when all were; report gets its number and the bytes taken.
+Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  void* slab = nullptr;
+  void* spans = nullptr;
+  void* report = nullptr;
+  size_t slab_bytes = 0, spans_bytes = 0, report_bytes = 0;
+  napi_get_buffer_info(env, info[0], &slab, &slab_bytes);
+  napi_get_buffer_info(env, info[1], &spans, &spans_bytes);
+  napi_get_buffer_info(env, info[4], &report, &report_bytes);
+  uint32_t first = info[2].As<Napi::Number>().Uint32Value();
+  uint32_t end = info[3].As<Napi::Number>().Uint32Value();
+  end = std::min(end, static_cast<uint32_t>(spans_bytes / (2 * sizeof(uint32_t))));
+  if (!fd_) return Napi::Number::New(env, -EBADF);
+  auto* bytes = static_cast<const uint8_t*>(slab);
+  auto* pairs = static_cast<const uint32_t*>(spans);
+  FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, bytes, slab_bytes, pairs, first, end)
+                          : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end);
+  if (report_bytes >= 4 * sizeof(int32_t)) {
+    auto* fields = static_cast<int32_t*>(report);
+    fields[0] = static_cast<int32_t>(run.next);
+    fields[1] = static_cast<int32_t>(run.bytes);
+    fields[2] = static_cast<int32_t>(run.lost);
+    fields[3] = run.loss;
+  }
+  return Napi::Number::New(env, run.outcome);
+}
+
+void FrameQueue::UseOwnMemory(const Napi::CallbackInfo& info) {
+  own_slab_.Reset();
+  own_spans_.Reset();
+  if (info[0].IsUndefined()) return;
+  own_slab_ = Napi::Persistent(info[0]);
+  own_spans_ = Napi::Persistent(info[1]);
+}
+
+void FrameQueue::AwaitWritable(const Napi::CallbackInfo& info) {
+  awaiting_writable_ = true;
+  int error = UpdatePolling();
+  if (error != 0)
+    FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+}
+
+void FrameQueue::RefLoop(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+}
+
+void FrameQueue::UnrefLoop(const Napi::CallbackInfo& info) {
+  if (poll_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+}
+
+Napi::Value FrameQueue::Release(const Napi::CallbackInfo& info) {
+  StopPolling();
+  int fd = fd_ ? fd_->Release() : -1;
+  fd_.reset();
+  HoldForLink(made_link_.has_value());
+  return Napi::Number::New(info.Env(), fd);
+}
+
+Napi::Value FrameQueue::TakePending(const Napi::CallbackInfo& info) {
+  Napi::Array frames = Napi::Array::New(info.Env());
+  while (segment_ && segment_->pending()) {
+    size_t bytes = segment_->pending_room();
+    auto frame = Napi::Buffer<uint8_t>::New(info.Env(), bytes);
+    if (frame.IsEmpty()) break;
+    Slab slab{frame.Data(), bytes, 0};
+    uint32_t span[2];
+    segment_->Read(channel_, slab, bytes, 1, span);  // one that waits: nothing is read
+    frames.Set(frames.Length(), frame);
+  }
+  return frames;
+}
+
+void FrameQueue::HoldForLink(bool hold) {
+  if (hold == held_for_link_) return;
+  held_for_link_ = hold;
+  if (hold) {
+    Ref();
+  } else {
+    Unref();
+  }
+}
+
+void FrameQueue::KeepLink(const Napi::CallbackInfo& info) {
+  made_link_.reset();
+  HoldForLink(false);
+}
+
+Napi::Value FrameQueue::CloseAsync(const Napi::CallbackInfo& info) {
+  StopPolling();
+  HoldForLink(false);
+  Closing closing(std::move(fd_), std::exchange(made_link_, std::nullopt));
+  return RunAsync(info.Env(), [closing = std::move(closing)]() mutable { return closing.Run(); });
+}
+
+void FrameQueue::OnPoll(uv_poll_t* handle, int status, int events) {
+  auto* poll = static_cast<QueuePoll*>(handle->data);
+  FrameQueue* queue = poll->queue;
+  Napi::Env env = queue->Env();
+  Napi::HandleScope scope(env);
+  // JavaScript may drop or close the queue in a callback: this keeps the object until we are through.
+  [[maybe_unused]] Napi::Object self = queue->Value();
+  if (status < 0) {
+    // libuv stops at POLLERR, which tun raises when the device is gone, and calls it UV_EBADF.
+    queue->reading_ = queue->awaiting_writable_ = false;
+    queue->UpdatePolling();
+    queue->Deliver(0, env.Undefined(), status == UV_EBADF ? EBADFD : -status);
+    return;
+  }
+  queue->in_callback_ = true;
+  if ((events & UV_WRITABLE) != 0 && queue->awaiting_writable_) queue->DeliverWritable();
+  if (queue->reading_ && ((events & UV_READABLE) != 0 || queue->HasPending())) queue->DeliverBurst();
+  queue->in_callback_ = false;
+  queue->UpdatePolling();
+}
+
+void FrameQueue::DeliverWritable() {
+  awaiting_writable_ = false;
+  on_writable_.MakeCallback(Value(), std::initializer_list<napi_value>{}, *context_);
+  ReportException(Env());
+}
+
+// Looks at the current slab's memory anew, for JavaScript may have detached it, and takes a fresh slab when
+// it has no room for a frame.
+bool FrameQueue::RefreshSlab() {
+  BurstMemory& bursts = StateOf(Env()).bursts;
+  // What is left of a super-frame was read before the MTU became what it is, or is longer than it.
+  size_t room = std::max<size_t>(rules_.room(), segment_ ? segment_->pending_room() : 0);
+  void* data = nullptr;
+  size_t size = 0;
+  if (!bursts.slab_buffer.IsEmpty()) {
+    napi_get_buffer_info(Env(), bursts.slab_buffer.Value(), &data, &size);
+    bursts.slab.data = static_cast<uint8_t*>(data);
+    bursts.slab.size = size;
+    if (bursts.slab.used < size && bursts.slab.left() >= room) return true;
+  }
+  Napi::Value fresh = bursts.take_slab.Call({Napi::Number::New(Env(), static_cast<double>(room))});
+  if (fresh.IsEmpty() || napi_get_buffer_info(Env(), fresh, &data, &size) != napi_ok) return false;
+  bursts.slab_buffer = Napi::Persistent(fresh);
+  bursts.slab = Slab{static_cast<uint8_t*>(data), size, 0};
+  return size >= room;
+}
+
+void FrameQueue::DeliverBurst() {
+  BurstMemory& bursts = StateOf(Env()).bursts;
+  if (!own_slab_.IsEmpty()) {
+    DeliverBatch(bursts.spill.get());
+    return;
+  }
+  if (!RefreshSlab()) {
+    ReportException(Env());
+    return;
+  }
+  uint32_t limit = std::min(burst_limit_, bursts.spans_capacity);
+  Burst burst = ReadFrames(bursts.slab, rules_.room(), limit, bursts.spans, bursts.spill.get());
+  if (burst.count == 0 && burst.error == 0 && !(segment_ && segment_->has_faults())) return;
+  Deliver(burst.count, SpilledFrame(burst, bursts.slab, bursts.spans, bursts.spill.get()), burst.error);
+}
+
+// A batch is read into the memory of whoever reads batches, from its beginning, and once for each
+// startReading(): the batch before is in use until then.
+void FrameQueue::DeliverBatch(uint8_t* spill) {
+  void* slab = nullptr;
+  void* spans = nullptr;
+  size_t slab_bytes = 0, spans_bytes = 0;
+  napi_get_buffer_info(Env(), own_slab_.Value(), &slab, &slab_bytes);
+  napi_get_buffer_info(Env(), own_spans_.Value(), &spans, &spans_bytes);
+  Slab memory{static_cast<uint8_t*>(slab), slab_bytes, 0};
+  auto limit = static_cast<uint32_t>(spans_bytes / (2 * sizeof(uint32_t)));
+  auto* pairs = static_cast<uint32_t*>(spans);
+  if (slab_bytes == 0 || limit == 0) {  // detached by JavaScript
+    reading_ = false;
+    Deliver(0, Env().Undefined(), EFAULT);
+    return;
+  }
+  Burst burst = ReadFrames(memory, std::min<size_t>(rules_.room(), slab_bytes), limit, pairs, spill);
+  bool nothing = burst.count == 0 && burst.error == 0;
+  if (nothing && !(segment_ && segment_->has_faults())) return;
+  // Malformed super-frames alone are news to be counted and no batch: it is still waited for.
+  if (!nothing) reading_ = false;
+  Deliver(burst.count, SpilledFrame(burst, memory, pairs, spill), burst.error);
+}
+
+Burst FrameQueue::ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill) {
+  if (segment_) return segment_->Read(channel_, slab, room, limit, spans);
+  return ReadBurst(channel_, slab, room, limit, spans, spill);
+}
+
+// The last frame of a burst in memory of its own, when it did not fit the slab; undefined when it did.
+Napi::Value FrameQueue::SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans,
+                                     const uint8_t* spill) {
+  if (burst.spilled == 0) return Env().Undefined();
+  const uint32_t* span = &spans[2 * (burst.count - 1)];
+  auto whole = Napi::Buffer<uint8_t>::New(Env(), span[1] + burst.spilled);
+  std::copy_n(slab.data + span[0], span[1], whole.Data());
+  std::copy_n(spill, burst.spilled, whole.Data() + span[1]);
+  return whole;
+}
+
+void FrameQueue::Deliver(uint32_t count, napi_value last, int error) {
+  uint32_t faults = segment_ ? segment_->TakeFaults() : 0;
+  on_burst_.MakeCallback(Value(),
+                         {Napi::Number::New(Env(), count), last, Napi::Number::New(Env(), -error),
+                          Napi::Number::New(Env(), faults)},
+                         *context_);
+  ReportException(Env());
+}
+
+void RegisterQueue(Napi::Env env, Napi::Object exports) {
+  FrameQueue::Register(env, exports);
+}
+
+}  // namespace tapfd

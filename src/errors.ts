@@ -1,0 +1,154 @@
+/** The errors of the library: one class, two sources (a failed system call, or the library's own refusal). */
+import { getSystemErrorName } from 'node:util';
+import { explain } from './remedies.js';
+
+/** What a {@link TapfdError} may carry beside its code and message. */
+export interface TapfdErrorDetails {
+  /** Negative errno of the failed system call, as Node gives it. */
+  errno?: number;
+  /** The failed call: `open`, `ioctl TUNSETIFF`, `rtnetlink RTM_NEWLINK`. */
+  syscall?: string;
+  /** The file concerned. */
+  path?: string;
+  /** The network interface concerned. */
+  interface?: string;
+  /** The kernel's own words: rtnetlink's extended acknowledgement, the log of the eBPF verifier. */
+  detail?: string;
+  /** The option or argument that was refused: `name`, `guestMac`. */
+  argument?: string;
+  /** `writeBatch`: how many frames were sent although others were refused. */
+  framesTaken?: number;
+  /** True when the stream or object goes on working after this error. Default false. */
+  recoverable?: boolean;
+  /** The error underneath, as the system or Node gave it. */
+  cause?: unknown;
+}
+
+/**
+ * Every error of this library.
+ *
+ * `code` is the kernel's own name (`EBUSY`) when a system call failed, and `ERR_TAPFD_…` when the library refuses.
+ * Branch on `code`, never on the message.
+ */
+export class TapfdError extends Error {
+  /** The kernel's name of a failed call's errno (`EBUSY`), or `ERR_TAPFD_…`. docs/errors.md lists them with remedies. */
+  readonly code: string;
+  /** Negative errno of the failed system call; absent when the library itself refuses. */
+  declare readonly errno?: number;
+  /** The failed call: `open`, `ioctl TUNSETIFF`, `rtnetlink RTM_NEWLINK`. */
+  declare readonly syscall?: string;
+  /** The file concerned. */
+  declare readonly path?: string;
+  /** The network interface concerned. */
+  declare readonly interface?: string;
+  /** The kernel's own words: rtnetlink's extended acknowledgement, the log of the eBPF verifier. */
+  declare readonly detail?: string;
+  /** The option or argument that was refused. */
+  declare readonly argument?: string;
+  /** `writeBatch`: how many frames were sent although others were refused. */
+  declare readonly framesTaken?: number;
+  /** True when the stream or object that reported this goes on working. */
+  readonly recoverable: boolean;
+
+  /** The library makes them; a program may, for tests of its own. */
+  constructor(code: string, message: string, details: TapfdErrorDetails = {}) {
+    const { cause, recoverable = false, ...facts } = details;
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'TapfdError';
+    this.code = code;
+    this.recoverable = recoverable;
+    Object.assign(this, facts);
+  }
+}
+
+/** An argument that cannot be right, found before any system call. */
+export function invalidArgument(argument: string, expected: string, received: unknown): TapfdError {
+  return new TapfdError(
+    'ERR_TAPFD_INVALID_ARGUMENT',
+    `${argument} must be ${expected}; received ${describe(received)}`,
+    { argument },
+  );
+}
+
+/** A call that the object's present state does not allow. */
+export function invalidState(message: string, facts: TapfdErrorDetails = {}): TapfdError {
+  return new TapfdError('ERR_TAPFD_INVALID_STATE', message, { recoverable: true, ...facts });
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
+  if (value === null || ['number', 'boolean', 'undefined', 'bigint', 'symbol'].includes(typeof value)) {
+    return String(value);
+  }
+  if (typeof value === 'function') return 'a function';
+  return Array.isArray(value) ? 'an array' : 'an object';
+}
+
+/** errno values that libuv has no name for, and Node prints as unknown, but tun.c and tap.c return. */
+const NAMES_UNKNOWN_TO_LIBUV: Partial<Record<number, string>> = {
+  [-67]: 'ENOLINK',
+  [-77]: 'EBADFD',
+};
+
+/** The name of a negative errno: `EBUSY`. */
+export function errnoName(errno: number): string {
+  return NAMES_UNKNOWN_TO_LIBUV[errno] ?? getSystemErrorName(errno);
+}
+
+/** What was being done when a native call failed, for the remedy in the message. */
+export interface FailureContext {
+  /** `openTap`, `links.create`, `setMac`. */
+  operation: string;
+  interface?: string;
+  path?: string;
+  /** Cause and remedy, where the caller knows better than the table. */
+  remedy?: string;
+}
+
+/** Makes the public error from one that the addon threw or rejected with; anything else passes unchanged. */
+export function fromNative(error: unknown, context: FailureContext): unknown {
+  if (!(error instanceof Error) || error instanceof TapfdError) return error;
+  const failure = error as Error & TapfdErrorDetails & { code?: string };
+  if (failure.errno === undefined) {
+    if (failure.code === undefined) return error;
+    return new TapfdError(
+      failure.code,
+      `${context.operation}: ${failure.message}`,
+      factsOf(failure, context),
+    );
+  }
+  const code = errnoName(failure.errno);
+  const facts = factsOf(failure, context);
+  return new TapfdError(
+    code,
+    `${context.operation}: ${explain(code, failure, facts, context.remedy, subjectOf(failure, context))}`,
+    facts,
+  );
+}
+
+/** The file or interface that the message names; a template such as `tap%d` is the name of none. */
+function subjectOf(failure: TapfdErrorDetails, context: FailureContext): string | undefined {
+  const subject = failure.path ?? failure.interface ?? context.interface;
+  return subject?.includes('%') ? undefined : subject;
+}
+
+function factsOf(failure: TapfdErrorDetails, context: FailureContext): TapfdErrorDetails {
+  const facts: TapfdErrorDetails = { cause: failure };
+  if (failure.errno !== undefined) facts.errno = failure.errno;
+  if (failure.syscall !== undefined) facts.syscall = failure.syscall;
+  if (failure.detail !== undefined) facts.detail = failure.detail;
+  const path = failure.path ?? context.path;
+  if (path !== undefined) facts.path = path;
+  const name = failure.interface ?? context.interface;
+  if (name !== undefined) facts.interface = name;
+  return facts;
+}
+
+/** Awaits a native call and turns its failure into the public error. */
+export async function nativeCall<T>(context: FailureContext, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error, context);
+  }
+}

@@ -1,0 +1,113 @@
+/** Counting frames: what passed, and what was lost and why. */
+
+/**
+ * Why a received frame was lost.
+ *
+ * - `kernel`: the kernel dropped it before it reached the descriptor: its queue was full because nobody read, or a
+ *   filter program refused it. Counted for the whole device, all its queues together.
+ * - `malformed`: with `segment`, a super-frame whose headers or vnet header lie.
+ */
+export type ReceiveDropReason = 'kernel' | 'malformed';
+
+/**
+ * Why a written frame was not sent.
+ *
+ * - `too-short`: shorter than its headers (14 bytes for Ethernet).
+ * - `too-long`: over the MTU plus headers.
+ * - `invalid`: a TUN packet of a version other than 4 and 6, or a vnet header the kernel refuses.
+ * - `source-mac`: a macvtap frame with another source MAC than the link's.
+ * - `link-down`: the interface is not up; a network card drops frames then, and so does this.
+ * - `no-buffer`: the kernel had no memory for it.
+ * - `detached`: the queue is detached and the device works with NAPI.
+ */
+export type SendDropReason =
+  | 'too-short'
+  | 'too-long'
+  | 'invalid'
+  | 'source-mac'
+  | 'link-down'
+  | 'no-buffer'
+  | 'detached';
+
+/** One direction of {@link FrameStats}. */
+export interface DirectionStats<Reason extends string> {
+  /** Frames that passed. */
+  frames: number;
+  /** Bytes of those frames, packet information and vnet headers included. */
+  bytes: number;
+  /** Frames lost, by reason; a reason that never occurred is absent. */
+  drops: Partial<Record<Reason, number>>;
+}
+
+/** What has gone through a descriptor since it was opened. */
+export interface FrameStats {
+  /** Frames that the kernel sent out of the interface and the stream read. */
+  received: DirectionStats<ReceiveDropReason>;
+  /** Frames that were written and the interface received. */
+  sent: DirectionStats<SendDropReason>;
+}
+
+/** The argument of the event `'drop'`: so many frames were lost for this reason since the last such event. */
+export type FrameDrop =
+  | {
+      /** Lost on the way from the kernel to the reader. */
+      direction: 'receive';
+      /** Why. */
+      reason: ReceiveDropReason;
+      /** Frames since the last event of this direction and reason. */
+      count: number;
+    }
+  | {
+      /** Written and not sent. */
+      direction: 'send';
+      /** Why. */
+      reason: SendDropReason;
+      /** Frames since the last event of this direction and reason. */
+      count: number;
+    };
+
+/** Counts, and reports drops once a tick rather than once a frame. */
+export class FrameCounters {
+  receivedFrames = 0;
+  receivedBytes = 0;
+  sentFrames = 0;
+  sentBytes = 0;
+  readonly #drops = new Map<string, FrameDrop>();
+  #unreported = new Map<string, FrameDrop>();
+  readonly #report: (drop: FrameDrop) => void;
+
+  constructor(report: (drop: FrameDrop) => void) {
+    this.#report = report;
+  }
+
+  drop(drop: FrameDrop): void {
+    if (this.#unreported.size === 0) process.nextTick(() => this.#reportAll());
+    add(this.#drops, drop);
+    add(this.#unreported, drop);
+  }
+
+  snapshot(): FrameStats {
+    const stats: FrameStats = {
+      received: { frames: this.receivedFrames, bytes: this.receivedBytes, drops: {} },
+      sent: { frames: this.sentFrames, bytes: this.sentBytes, drops: {} },
+    };
+    for (const drop of this.#drops.values()) {
+      if (drop.direction === 'receive') stats.received.drops[drop.reason] = drop.count;
+      else stats.sent.drops[drop.reason] = drop.count;
+    }
+    return stats;
+  }
+
+  #reportAll(): void {
+    const unreported = this.#unreported;
+    this.#unreported = new Map();
+    for (const drop of unreported.values()) this.#report(drop);
+  }
+}
+
+function add(drops: Map<string, FrameDrop>, drop: FrameDrop): void {
+  const key = `${drop.direction} ${drop.reason}`;
+  const known = drops.get(key);
+  if (known) known.count += drop.count;
+  else drops.set(key, { ...drop });
+}

@@ -1,0 +1,161 @@
+/** A network card for a running guest: the steps at QEMU's monitor, and their undoing. */
+import { randomBytes } from 'node:crypto';
+import { checkInteger, checkObject, checkOneOf } from '../checks.js';
+import { invalidState } from '../errors.js';
+import { fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
+import { askTheKernel, claimed, handedOver } from './hand-over.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug-nic.js';
+import type { HotPluggedDevices } from './hot-plugged-devices.js';
+import { descriptorsOf, deviceOptions, netdevOptions } from './network-arguments.js';
+import { type CheckedNic, checkNic } from './nic.js';
+import type { QmpClient } from './qmp-client.js';
+import { QmpError } from './qmp-error.js';
+import { signalOf } from './qmp-signal.js';
+import { UndoList } from './undo-list.js';
+
+const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
+const LONGEST_TIMEOUT_MS = 0x7fff_ffff;
+
+export async function addNic(
+  qmp: QmpClient,
+  devices: HotPluggedDevices,
+  wanted: QemuHotPlugNic,
+  options: QemuHotPlugOptions,
+): Promise<QemuHotPluggedNic> {
+  const signal = signalOf(options);
+  const { undoTimeoutMs = DEFAULT_UNDO_TIMEOUT_MS } = options;
+  checkInteger('undoTimeoutMs', undoTimeoutMs, 1, LONGEST_TIMEOUT_MS);
+  checkObject('nic', wanted);
+  const via = checkOneOf('nic.via', wanted.via ?? 'getfd', ['getfd', 'add-fd']);
+  const defaultId = `tapfd-${randomBytes(4).toString('hex')}`;
+  const current = (): CheckedNic => checkNic('nic', wanted, defaultId);
+  const { queues, netdevId, deviceId } = current();
+  signal?.throwIfAborted();
+  return claimed('addNic', queues, async () => {
+    await askTheKernel('addNic', [current()]);
+    // Anew: what was closed in the meantime must not be touched.
+    current();
+    const steps = new Steps(qmp, current, signal, undoTimeoutMs);
+    const { mac } = await handedOver(queues, () => steps.run(via));
+    devices.add(netdevId, queues);
+    return { netdevId, deviceId, mac };
+  });
+}
+
+/**
+ * The steps for one card. Each looks at the card anew and sends in the same turn: a MAC can be another by now, and a
+ * descriptor's number another file's.
+ */
+class Steps {
+  readonly #qmp: QmpClient;
+  readonly #current: () => CheckedNic;
+  /** The caller's, or one that is never aborted. */
+  readonly #signal: AbortSignal;
+  readonly #undoTimeoutMs: number;
+  readonly #undoList = new UndoList();
+  /** Aborted some time after the caller's signal: what was sent takes effect, and only its answer tells what to undo. */
+  readonly #patience = new AbortController();
+  /** Ends the waiting for what undoes. */
+  readonly #undoLimit = new AbortController();
+
+  constructor(
+    qmp: QmpClient,
+    current: () => CheckedNic,
+    signal: AbortSignal | undefined,
+    undoTimeoutMs: number,
+  ) {
+    this.#qmp = qmp;
+    this.#current = current;
+    this.#signal = signal ?? new AbortController().signal;
+    this.#undoTimeoutMs = undoTimeoutMs;
+  }
+
+  /** @returns The card as it is in QEMU. */
+  async run(via: 'getfd' | 'add-fd'): Promise<CheckedNic> {
+    let timer: NodeJS.Timeout | undefined;
+    const soon = (limit: AbortController, reason: unknown): void => {
+      clearTimeout(timer);
+      timer = setTimeout(() => limit.abort(reason), this.#undoTimeoutMs);
+    };
+    const onAbort = (): void => soon(this.#patience, this.#signal.reason);
+    this.#signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      return await this.#plug(via === 'getfd' ? await this.#passByName() : await this.#passInSets());
+    } catch (error) {
+      this.#signal.removeEventListener('abort', onAbort);
+      soon(this.#undoLimit, new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`));
+      throw await this.#undoList.undo('addNic', error);
+      /* c8 ignore next -- V8 counts a way past try and catch that there is not */
+    } finally {
+      this.#signal.removeEventListener('abort', onAbort);
+      clearTimeout(timer);
+    }
+  }
+
+  /** @returns The names under which QEMU has the descriptors. */
+  async #passByName(): Promise<string[]> {
+    const { netdevId } = this.#current();
+    const names = descriptorsOf(this.#current()).map((_fd, i) => `${netdevId}-fd${i}`);
+    for (const [i, fdname] of names.entries()) {
+      // The backend takes it, and closes it if it cannot be made: it may be gone already.
+      this.#undoList.add(`descriptor "${fdname}"`, () =>
+        this.#undo('closefd', { fdname }).catch(unlessRefused),
+      );
+      await this.#do('getfd', { fdname }, descriptorsOf(this.#current()).slice(i, i + 1));
+    }
+    return names;
+  }
+
+  /** @returns The numbers that the descriptors have in QEMU. */
+  async #passInSets(): Promise<string[]> {
+    const { netdevId } = this.#current();
+    const { running }: { running?: unknown } = Object(await this.#do('query-status', {}));
+    if (running !== true) {
+      // It marks them as removed, and closes their numbers later, when they may be other files'.
+      throw invalidState(
+        'addNic: a QEMU whose guest does not run cannot remove descriptor sets again: use getfd',
+      );
+    }
+    this.#undoList.add('descriptor sets', async () => {
+      const sets = fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
+      await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
+    });
+    const numbers: string[] = [];
+    for (const i of descriptorsOf(this.#current()).keys()) {
+      const fds = descriptorsOf(this.#current()).slice(i, i + 1);
+      const answer = await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, fds);
+      numbers.push(String(fdsetEntry(answer).fd));
+    }
+    return numbers;
+  }
+
+  async #plug(names: readonly string[]): Promise<CheckedNic> {
+    const { netdevId, queues } = this.#current();
+    const backend = netdevOptions(this.#current(), names.slice(0, queues.length), names.slice(queues.length));
+    await this.#do('netdev_add', { type: 'tap', ...Object.fromEntries(backend) });
+    this.#undoList.add(`netdev "${netdevId}"`, () => this.#undo('netdev_del', { id: netdevId }));
+    const card = this.#current();
+    await this.#do('device_add', { driver: card.model, ...Object.fromEntries(deviceOptions(card)) });
+    return card;
+  }
+
+  #do(command: string, args: object, fds: readonly number[] = []): Promise<unknown> {
+    this.#signal.throwIfAborted();
+    return this.#qmp
+      .execute(command, args, { fds, signal: this.#patience.signal })
+      .catch((error: unknown) => {
+        if (this.#patience.signal.aborted) {
+          this.#undoList.add(`what ${command} does`, () => Promise.reject(new Error('QEMU does not answer')));
+        }
+        throw error;
+      });
+  }
+
+  #undo(command: string, args: object): Promise<unknown> {
+    return this.#qmp.execute(command, args, { signal: this.#undoLimit.signal });
+  }
+}
+
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof QmpError)) throw error;
+}

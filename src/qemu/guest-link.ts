@@ -1,0 +1,102 @@
+/** The macvtap link behind a guest's card: through its descriptor while this process has it, by rtnetlink otherwise. */
+import { invalidArgument, TapfdError } from '../errors.js';
+import type { Link } from '../link.js';
+import { checkLinkRef, type LinkRef } from '../link-options.js';
+import { links } from '../links.js';
+import type { NetnsLike } from '../namespace.js';
+
+/** What {@link followGuestMac} needs of a device. `Macvtap` of `tapfd` is such a device; its documentation says more. */
+export interface FollowingDevice {
+  /** Only a macvtap goes by MACs. */
+  readonly kind: string;
+  /** The link's name. */
+  readonly name: string;
+  /** The link's index in its namespace. */
+  readonly index: number;
+  /** The link's MAC. */
+  readonly mac: string | undefined;
+  /** True once QEMU alone has the descriptor. */
+  readonly handedOff: boolean;
+  /** Sets the link's MAC through the descriptor. */
+  setMac(mac: string): Promise<void>;
+}
+
+/** The MACs that links of handed-over devices were given since: such a device does not learn them any more. */
+const givenSince = new WeakMap<FollowingDevice, string>();
+
+export class GuestLink {
+  readonly #device: FollowingDevice | undefined;
+  readonly #netns: { netns?: NetnsLike };
+  #known: Link;
+
+  private constructor(device: FollowingDevice | undefined, netns: { netns?: NetnsLike }, link: Link) {
+    this.#device = device;
+    this.#netns = netns;
+    this.#known = link;
+  }
+
+  static async find(macvtap: FollowingDevice | LinkRef, netns: NetnsLike | undefined): Promise<GuestLink> {
+    const where = netns === undefined ? {} : { netns };
+    if (typeof macvtap !== 'object') {
+      const link = await links.get(checkLinkRef('macvtap', macvtap), where);
+      return new GuestLink(undefined, where, requireMacvtap(link));
+    }
+    if (!isDevice(macvtap)) throw invalidArgument('macvtap', "a Macvtap, or a link's name or index", macvtap);
+    const link = await links.get(macvtap.index, where);
+    // The same index may stand for something else in another namespace.
+    const mac = (macvtap.handedOff ? givenSince.get(macvtap) : undefined) ?? macvtap.mac;
+    if (link.name !== macvtap.name || link.mac !== mac) throw anotherLink(macvtap.name);
+    return new GuestLink(macvtap, where, requireMacvtap(link));
+  }
+
+  /** The MAC, as last seen or set. */
+  get mac(): string | undefined {
+    return this.#known.mac;
+  }
+
+  /** Reads the link anew. */
+  async refresh(): Promise<void> {
+    const { index, name, mac } = this.#known;
+    const link = await links.get(index, this.#netns);
+    if (link.name !== name && link.mac !== mac) throw anotherLink(name);
+    this.#known = requireMacvtap(link);
+  }
+
+  async setMac(mac: string): Promise<void> {
+    if (this.#device?.handedOff === false) await this.#device.setMac(mac);
+    else await links.set(this.#known.index, { mac }, this.#netns);
+    if (this.#device !== undefined) givenSince.set(this.#device, mac);
+    this.#known = { ...this.#known, mac };
+  }
+
+  get allMulticast(): boolean {
+    return this.#known.allMulticast;
+  }
+
+  async setAllMulticast(allMulticast: boolean): Promise<void> {
+    await links.set(this.#known.index, { allMulticast }, this.#netns);
+    this.#known = { ...this.#known, allMulticast };
+  }
+}
+
+function isDevice(value: unknown): value is FollowingDevice {
+  return typeof value === 'object' && value !== null && 'setMac' in value && 'handedOff' in value;
+}
+
+function requireMacvtap(link: Link): Link {
+  if (link.kind === 'macvtap') return link;
+  throw new TapfdError(
+    'ERR_TAPFD_NOT_A_MACVTAP',
+    `followGuestMac: ${link.name} is no macvtap; only a macvtap goes by the guest's MAC`,
+    { interface: link.name },
+  );
+}
+
+function anotherLink(name: string): TapfdError {
+  return new TapfdError(
+    'ERR_TAPFD_WRONG_DEVICE',
+    `followGuestMac: the link of that index is not ${name} as it was last known. Say its namespace in netns; if it was ` +
+      'renamed or given another MAC since QEMU has its descriptor, say the name in place of the device',
+    { interface: name },
+  );
+}

@@ -1,0 +1,22 @@
+/** What a guest's card lets in, as QEMU's `query-rx-filter` tells. */
+import { notQmp } from './qmp-messages.js';
+
+export interface RxFilter {
+  /** The MAC that the guest has given its card. */
+  readonly mac: string;
+  /** The guest has joined groups. One with IPv4 or IPv6 always has. */
+  readonly wantsMulticast: boolean;
+}
+
+/** @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` when the answer is none of QEMU's. */
+export function rxFilterFrom(answer: unknown): RxFilter {
+  const [first]: unknown[] = Array.isArray(answer) ? answer : [];
+  const {
+    'main-mac': mac,
+    multicast,
+    'multicast-table': groups,
+  }: { 'main-mac'?: unknown; multicast?: unknown; 'multicast-table'?: unknown } = Object(first);
+  if (typeof mac !== 'string') throw notQmp(JSON.stringify(answer));
+  const hasGroups = Array.isArray(groups) && groups.length > 0;
+  return { mac, wantsMulticast: multicast === 'all' || (multicast !== 'none' && hasGroups) };
+}

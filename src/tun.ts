@@ -1,0 +1,18 @@
+/** A TUN device: IP packets. */
+import { TunTapDevice } from './tun-tap-device.js';
+
+/** A TUN device: each chunk is one IP packet. Made by {@link openTun}. */
+export class Tun extends TunTapDevice {
+  /** Always `'tun'`. */
+  readonly kind = 'tun';
+
+  /**
+   * Opens a further queue of this device: a stream of its own, with a share of the traffic. Needs `multiQueue`.
+   *
+   * @throws TapfdError `E2BIG` for the 257th queue, `ERR_TAPFD_INVALID_STATE` without `multiQueue`,
+   *   `ERR_TAPFD_DEVICE_GONE` when the device was deleted.
+   */
+  async openQueue(): Promise<Tun> {
+    return new Tun(await this.device.openFurther());
+  }
+}
