@@ -1,0 +1,98 @@
+/** What a run leaves behind: JSON with every figure, a table to read, plots to show. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { label } from './labels.mjs';
+import { plotsOf } from './plots.mjs';
+import { reaches, targetOf } from './targets.mjs';
+
+export function writeResults(report, directory) {
+  mkdirSync(directory, { recursive: true });
+  const markdown = markdownOf(report);
+  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(report, null, 1)}\n`);
+  writeFileSync(join(directory, 'results.md'), markdown);
+  for (const [name, svg] of Object.entries(plotsOf(report)))
+    writeFileSync(join(directory, `${name}.svg`), svg);
+}
+
+function markdownOf(report) {
+  const { machine } = report;
+  const facts =
+    `tapfd ${machine.tapfd}, Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors ` +
+    `(${machine.processor}), load ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after.`;
+  return [
+    `# Results\n\n${facts}\n\n## Targets\n\n${targetTable(report)}`,
+    ...report.scenarios.map(
+      (scenario) => `## ${scenario.title}\n\n${scenarioTable(scenario)}${skippedOf(scenario)}`,
+    ),
+  ].join('\n');
+}
+
+/** The figure that a target speaks of: a ratio to the floor where there is a floor. */
+export function figureOf(row) {
+  return row.ratio ?? row.value;
+}
+
+export function targetTable(report) {
+  const lines = report.scenarios
+    .flatMap(({ rows }) => rows)
+    .flatMap((row) => {
+      const target = targetOf(row);
+      if (target === undefined) return [];
+      const figure = figureOf(row);
+      const { work, atMost, atLeast } = target;
+      const wanted = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+      const unit = row.ratio === undefined ? ` ${row.unit}` : ' x C';
+      const reached = reaches(target, figure.median) ? 'yes' : '**no**';
+      return [
+        [
+          `${work}${placeOf(row)}`,
+          label(row.subject),
+          wanted + unit,
+          digits(figure.median),
+          spread(figure),
+          reached,
+        ],
+      ];
+    });
+  return table(['work', 'by', 'target', 'median', 'quartiles', 'reached'], lines);
+}
+
+function scenarioTable({ rows }) {
+  const lines = rows.map((row) => [
+    `${row.variant ?? ''}${placeOf(row)}`.replace(/^, /, ''),
+    label(row.subject),
+    `${digits(row.value.median)} ${row.unit}`,
+    spread(row.value),
+    row.ratio === undefined ? '' : digits(row.ratio.median),
+    row.ratio === undefined ? '' : spread(row.ratio),
+    String(row.value.runs),
+  ]);
+  return table(['case', 'by', 'median', 'quartiles', 'x C', 'quartiles', 'runs'], lines);
+}
+
+function skippedOf({ skipped }) {
+  return skipped
+    .map(({ subject, reason }) => `\nWithout ${label(subject)}: ${reason.split('\n')[0]}.\n`)
+    .join('');
+}
+
+/** The size or number that tells rows of a scenario apart. */
+function placeOf({ size, devices }) {
+  if (size !== undefined) return `, ${size} B`;
+  return devices === undefined ? '' : `, ${devices} devices`;
+}
+
+function spread({ lowerQuartile, upperQuartile }) {
+  return `${digits(lowerQuartile)} to ${digits(upperQuartile)}`;
+}
+
+/** Three digits that count. */
+export function digits(value) {
+  if (Math.abs(value) >= 100) return value.toFixed(0);
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
+}
+
+function table(head, lines) {
+  const row = (cells) => `| ${cells.join(' | ')} |`;
+  return [row(head), row(head.map(() => '---')), ...lines.map(row), ''].join('\n');
+}

@@ -1,0 +1,49 @@
+/** Forwarding between two devices: one TCP stream by iperf3, and echo requests one after the other. */
+import { alternating } from '../alternating.mjs';
+import { ForwardingRig } from '../forwarding-rig.mjs';
+
+const WAYS = ['floor-2-threads', 'batches', 'pipe'];
+
+export const forwarding = {
+  name: 'forward',
+  title: 'Forwarding one TCP stream',
+  unit: 'Gbit/s',
+  better: 'more',
+  async run(effort) {
+    const rows = [];
+    for (const [variant, kind, ways] of [
+      ['plain', 'tap', [...WAYS, 'fs-callbacks']],
+      ['super-frames', 'tap-vnet', [...WAYS, 'segment']],
+    ]) {
+      const measured = await byTurns(kind, ways, effort.repeats, (rig) => rig.tcp(effort.tcp));
+      for (const { figure, ...row } of measured) {
+        if (figure === 'gbps') rows.push({ ...row, variant });
+        else rows.push({ ...row, variant: `${variant}, CPU`, unit: 'CPU ns a byte', better: 'less' });
+      }
+    }
+    return rows;
+  },
+};
+
+export const roundTrip = {
+  name: 'round-trip',
+  title: 'Round trip through a forwarder',
+  unit: 'ns',
+  async run(effort) {
+    const ways = ['batches', 'pipe', 'fs-callbacks'];
+    const measured = await byTurns('tap', ways, effort.repeats, (rig) => rig.roundTrips(effort.roundTrips));
+    return measured.map(({ figure, ...row }) => ({ ...row, variant: figure }));
+  },
+};
+
+async function byTurns(kind, ways, repeats, measureRig) {
+  const rigs = new Map();
+  try {
+    for (const way of ['floor', ...ways]) rigs.set(way, await ForwardingRig.start({ way, kind }));
+    const measure = (way) => measureRig(rigs.get(way));
+    for (const way of rigs.keys()) await measure(way);
+    return await alternating({ measure, subjects: ways, repeats });
+  } finally {
+    for (const rig of rigs.values()) await rig.stop();
+  }
+}

@@ -1,0 +1,72 @@
+/** A measured program: started once, then told over standard input what to do; it answers with a line of JSON. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { createInterface } from 'node:readline';
+import { Trouble } from '../scripts/run-command.mjs';
+import { entering } from './namespaces.mjs';
+
+const PATIENCE_MS = 60_000;
+
+/** They end with the bench, also where they wait for somebody who has ended before them. @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
+export class SubjectProcess {
+  #child;
+  #lines;
+  #errors = '';
+  #name;
+
+  /**
+   * @param {string[]} command program and arguments
+   * @param {{namespace?: string, core?: number, name?: string}} options `core`: the processor it stays on
+   */
+  constructor(command, { namespace, core, name = command[0] } = {}) {
+    this.#name = name;
+    let whole = [...command];
+    if (core !== undefined && availableParallelism() > 1) whole = ['taskset', '-c', String(core), ...whole];
+    if (namespace !== undefined) whole = ['nsenter', ...entering(namespace), ...whole];
+    this.#child = spawn(whole[0], whole.slice(1), { stdio: 'pipe' });
+    running.add(this.#child);
+    this.#child.once('exit', () => running.delete(this.#child));
+    this.#child.stderr.setEncoding('utf8').on('data', (text) => {
+      this.#errors += text;
+    });
+    this.#child.stdin.on('error', () => {}); // the lines end then, and tell why
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  /** The next line of its output. */
+  async answer() {
+    let timer;
+    const late = new Promise((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Trouble(`${this.#name} does not answer\n${this.#errors}`)),
+        PATIENCE_MS,
+      );
+    });
+    try {
+      const { value, done } = await Promise.race([this.#lines.next(), late]);
+      if (done) throw new Trouble(`${this.#name} has ended\n${this.#errors}`);
+      return JSON.parse(value);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  ask(line) {
+    this.#child.stdin.write(`${line}\n`);
+    return this.answer();
+  }
+
+  async stop() {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const ended = once(this.#child, 'exit');
+      this.#child.kill('SIGKILL');
+      await ended;
+    }
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * Ends as soon as it has one frame:
+ *
+ *     node first-frame.mjs NAME
+ */
+import { openTap } from 'tapfd';
+
+const device = await openTap({ name: process.argv[2] });
+device.once('data', () => process.exit(0));

@@ -1,0 +1,20 @@
+/** What a case is; no code. */
+
+/**
+ * Something to measure, on each of some cards.
+ *
+ * @typedef {object} Case
+ * @property {string} name
+ * @property {'table' | 'patterns'} phase
+ * @property {string} title
+ * @property {string} unit
+ * @property {'more' | 'less'} better
+ * @property {readonly import('./cards.mjs').Card[]} cards
+ * @property {readonly import('./cards.mjs').Station[]} between traffic must pass the cards of these, where they are guests
+ * @property {boolean} shaped whether the wire is Fast Ethernet
+ * @property {boolean} computes whether it takes the guests with a Debian
+ * @property {Record<string, unknown>} parameters what tells its figures from those of another size
+ * @property {(site: Record<string, any>, card: import('./cards.mjs').Card) => Promise<{value: number}>} measure
+ */
+
+export {};

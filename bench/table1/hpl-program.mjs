@@ -1,0 +1,62 @@
+/**
+ * LINPACK as the paper means it, HPL, alone: Debian packs it only inside the HPC Challenge suite (`hpcc`), which always
+ * runs everything. This takes HPL out of that package's source and gives it a `main` of its own.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { aptGet } from '../../scripts/debian-packages.mjs';
+import { capture, say, step, Trouble } from '../../scripts/run-command.mjs';
+import { sourcesList } from './debian-mirror.mjs';
+
+const MAIN = fileURLToPath(new URL('./guest/linpack.c', import.meta.url));
+
+/** HPL's own names for: the C interface of the BLAS, and no MPI datatypes (its calls for them left MPI in version 3). */
+const DEFINES = ['-DHPL_CALL_CBLAS', '-DHPL_NO_MPI_DATATYPE'];
+
+/** What compiling it takes, besides a C compiler. */
+export const HPL_BUILD_PACKAGES = ['libopenmpi-dev', 'libopenblas-pthread-dev', 'dpkg-dev'];
+
+/**
+ * Compiles it to `program`.
+ *
+ * @param {string} program
+ * @param {string} work an empty directory
+ */
+export async function compileHpl(program, work) {
+  const hpl = join(await fetchSource(work), 'hpl');
+  const sources = ['src', 'testing'].flatMap((directory) =>
+    readdirSync(join(hpl, directory), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.c'))
+      .map((name) => join(hpl, directory, name)),
+  );
+  const include = ['-I', join(hpl, 'include'), '-I', '/usr/include/x86_64-linux-gnu/openblas-pthread'];
+  const args = ['-O2', '-w', ...DEFINES, ...include, ...sources, MAIN, '-o', program, '-lopenblas', '-lm'];
+  say(`-- compiling HPL with mpicc, ${sources.length} files`);
+  const { status, output } = await capture('mpicc', args);
+  if (status !== 0) throw new Trouble(`HPL does not compile: ${output}`);
+}
+
+/** With lists of its own: this machine's apt often has none of sources. */
+async function fetchSource(work) {
+  const lists = join(work, 'lists');
+  mkdirSync(join(lists, 'partial'), { recursive: true });
+  writeFileSync(join(work, 'sources.list'), `${(await sourcesList('deb-src')).join('\n')}\n`);
+  const own = [
+    ['Dir::Etc::sourcelist', join(work, 'sources.list')],
+    ['Dir::Etc::sourceparts', '/dev/null'],
+    ['Dir::State::lists', lists],
+    ['Dir::Cache::pkgcache', ''],
+    ['Dir::Cache::srcpkgcache', ''],
+  ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  say('-- fetching the source of hpcc by apt');
+  await aptGet([...own, 'update'], work);
+  // The upstream archive is all that is needed, and its hash is in the signed list.
+  await aptGet([...own, 'source', '--tar-only', '--download-only', 'hpcc'], work);
+  const archive = readdirSync(work).find((name) => /^hpcc_.*\.orig\.tar\./.test(name));
+  if (archive === undefined) throw new Trouble('apt-get source left no archive of hpcc');
+  await step('unpacking HPL', 'tar', ['-xf', archive], { cwd: work });
+  const directory = readdirSync(work).find((name) => /^hpcc-[\d.]+$/.test(name));
+  if (directory === undefined) throw new Trouble(`${archive} holds no hpcc`);
+  return join(work, directory);
+}

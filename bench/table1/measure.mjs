@@ -1,0 +1,100 @@
+/** A run: measures what the results file does not have yet, and writes the report from all it has then. */
+import { rmSync } from 'node:fs';
+import { loadavg } from 'node:os';
+import { join } from 'node:path';
+import { say, Trouble } from '../../scripts/run-command.mjs';
+import { requestResponse, rootImage, smallImage } from './guest-images.mjs';
+import { machineFacts } from './machine.mjs';
+import { patternCases } from './pattern-cases.mjs';
+import { planOf } from './plan.mjs';
+import { writeReport } from './report.mjs';
+import { resultsOf } from './results.mjs';
+import { ResultsFile } from './results-file.mjs';
+import { Site } from './site.mjs';
+import { SMOKE } from './sizes.mjs';
+import { paperTable } from './table.mjs';
+import { tableCases } from './table-cases.mjs';
+
+// Ctrl-C is an orderly end: guests, namespaces and links go with the process, and what was measured stays.
+for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
+  process.once(signal, () => {
+    say('\nstopped; start it again to go on from here');
+    process.exit(128 + number);
+  });
+}
+
+/**
+ * @param {{size: import('./sizes.mjs').Size, results: string, only?: string[], again: boolean}} options
+ */
+export async function measureTable({ size, results, only, again }) {
+  const all = [...tableCases(size), ...patternCases(size)];
+  const cases = all.filter(({ name }) => only?.some((start) => name.startsWith(start)) ?? true);
+  if (cases.length === 0) {
+    throw new Trouble(`no case is called ${only}`, all.map(({ name }) => name).join(', '));
+  }
+  const path = join(results, 'measurements.jsonl');
+  if (again) rmSync(path, { force: true });
+  const file = new ResultsFile(path);
+  const plan = planOf(cases, size);
+  const open = plan.filter((one) => !file.has(one));
+  if (open.length < plan.length) say(`${plan.length - open.length} of ${plan.length} are in ${path} already`);
+  if (open.length > 0) await measureAll({ plan, open, file });
+  const { starts, measurements } = file;
+  const report = resultsOf({ size: size.name, cases, starts, measurements });
+  writeReport(report, results);
+  say(`\n${paperTable(report.rows)}`);
+  say(`in ${results}`);
+  return report;
+}
+
+/** @param {{plan: import('./plan.mjs').Step[], open: import('./plan.mjs').Step[], file: ResultsFile}} run */
+async function measureAll({ plan, open, file }) {
+  const small = await smallImage();
+  const tableComputes = open.some(({ case: { computes } }) => computes);
+  const root = tableComputes ? await rootImage() : undefined;
+  file.addStart({ machine: machineFacts() });
+  for (const phase of ['table', 'patterns']) {
+    const steps = open.filter(({ case: one }) => one.phase === phase);
+    if (steps.length === 0) continue;
+    const disk = phase === 'table' ? root?.disk : undefined;
+    const site = new Site({ small, requestResponse: requestResponse(small), disk });
+    try {
+      say(
+        `-- ${phase}: ${steps.length} measurements, guests ${disk === undefined ? 'small' : 'with a Debian'}`,
+      );
+      if (disk !== undefined) await warmUp(site, steps);
+      for (const one of steps)
+        await measureStep(site, one, { position: plan.indexOf(one) + 1, of: plan.length, file });
+    } finally {
+      await site.remove();
+    }
+  }
+}
+
+/**
+ * Runs the programs once at their smallest and forgets the figures: the first run would also fetch them from the disk.
+ *
+ * @param {Site} site
+ * @param {import('./plan.mjs').Step[]} steps
+ */
+async function warmUp(site, steps) {
+  say('   warming up');
+  for (const one of tableCases(SMOKE)) {
+    if (steps.some(({ case: { name } }) => name === one.name)) await site.measure(one, 'tap');
+  }
+}
+
+/** @param {Site} site @param {import('./plan.mjs').Step} step @param {{position: number, of: number, file: ResultsFile}} run */
+async function measureStep(site, { case: one, card, round }, { position, of, file }) {
+  const load = loadavg()[0];
+  const start = performance.now();
+  const figures = await site.measure(one, card);
+  const { name, parameters } = one;
+  file.add({ case: name, card, round, parameters, figures, load, at: new Date().toISOString() });
+  const seconds = ((performance.now() - start) / 1000).toFixed(0);
+  const figure = `${Number(figures.value.toPrecision(4))} ${one.unit}`;
+  say(
+    `   ${String(position).padStart(3)}/${of}  round ${round}  ${one.name.padEnd(18)} ${card.padEnd(13)} ${figure.padEnd(18)} ` +
+      `(${seconds} s, load ${load.toFixed(1)})`,
+  );
+}

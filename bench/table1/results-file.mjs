@@ -1,0 +1,95 @@
+/**
+ * What was measured, a line of JSON each, written as soon as it is known. A run that is started again goes on where the
+ * file ends.
+ */
+import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/**
+ * @typedef {object} Measurement
+ * @property {string} case
+ * @property {string} card
+ * @property {number} round
+ * @property {Record<string, unknown>} parameters
+ * @property {{value: number} & Record<string, unknown>} figures
+ * @property {number} load of the machine before it, the average of one minute
+ * @property {string} at
+ *
+ * @typedef {{machine: Record<string, unknown>}} Start
+ */
+
+export class ResultsFile {
+  #path;
+  /** @type {Measurement[]} */
+  #measurements = [];
+  /** @type {Start[]} one for each time the run was started */
+  #starts = [];
+
+  /** @param {string} path */
+  constructor(path) {
+    this.#path = path;
+    if (!existsSync(path)) return;
+    const text = readFileSync(path, 'utf8');
+    for (const line of text.split('\n')) {
+      const record = parsed(line);
+      if (record?.machine !== undefined) this.#starts.push(record);
+      else if (record?.case !== undefined) this.#measurements.push(record);
+    }
+    // What a dying process wrote half must not swallow the next line.
+    if (text !== '' && !text.endsWith('\n')) appendFileSync(path, '\n');
+  }
+
+  get measurements() {
+    return this.#measurements;
+  }
+
+  get starts() {
+    return this.#starts;
+  }
+
+  /** @param {Start} start */
+  addStart(start) {
+    this.#append(start);
+    this.#starts.push(start);
+  }
+
+  /** @param {Measurement} measurement */
+  add(measurement) {
+    this.#append(measurement);
+    this.#measurements.push(measurement);
+  }
+
+  /**
+   * Whether the file has this measurement, with the same parameters.
+   *
+   * @param {import('./plan.mjs').Step} step
+   */
+  has({ case: wanted, card, round }) {
+    return this.#measurements.some((one) => isFor(one, wanted) && one.card === card && one.round === round);
+  }
+
+  /** @param {Start | Measurement} record */
+  #append(record) {
+    mkdirSync(dirname(this.#path), { recursive: true });
+    appendFileSync(this.#path, `${JSON.stringify(record)}\n`);
+  }
+}
+
+/**
+ * Whether a measurement is one of a case. One of other parameters is not.
+ *
+ * @param {Measurement} measurement
+ * @param {import('./case.mjs').Case} one
+ */
+export function isFor({ case: name, parameters }, one) {
+  return name === one.name && JSON.stringify(parameters) === JSON.stringify(one.parameters);
+}
+
+/** @param {string} line */
+function parsed(line) {
+  try {
+    return JSON.parse(line);
+  } catch {
+    return undefined;
+  }
+}
