@@ -1,0 +1,261 @@
+/**
+ * Cards that come and go while guests run, on both machine types, with several queues; the MAC that follows the guest;
+ * and what is left when a guest reboots, or is killed.
+ */
+import { once } from 'node:events';
+import { fstatSync, readdirSync, statSync } from 'node:fs';
+import t, { type Test } from 'tap';
+import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
+import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
+import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
+import { needs } from '../capabilities.ts';
+import { ownNamespace, type TestNamespace, vethPair } from '../kernel/network.ts';
+import { guestImage } from './image.ts';
+
+const BRIDGE = 'br0';
+const LOWER = 'wire';
+const ON_TAP = '10.79.0';
+const ON_WIRE = '10.80.0';
+const OUTSIDE = `${ON_WIRE}.1`;
+const HOST = `${ON_TAP}.1`;
+const CYCLES = 100;
+
+t.setTimeout(280_000);
+
+const skip = needs('root', 'tun-device', 'bridge', 'veth', 'macvtap', 'guest');
+t.test('hot-plug', { skip }, async (t) => {
+  const host = await ownNamespace(t);
+  const outside = await ownNamespace(t);
+  await host.ip('link', 'add', BRIDGE, 'up', 'type', 'bridge');
+  await host.ip('address', 'add', `${HOST}/24`, 'dev', BRIDGE);
+  await vethPair(host, LOWER, outside, 'eth0');
+  await outside.ip('address', 'add', `${OUTSIDE}/24`, 'dev', 'eth0');
+
+  const openQueues = async (name: string): Promise<[Tap, Tap]> => {
+    const first = await openTap({ netns: host.name, name, bridge: BRIDGE, multiQueue: true });
+    t.teardown(() => first[Symbol.asyncDispose]());
+    const second = await first.openQueue();
+    t.teardown(() => second[Symbol.asyncDispose]());
+    return [first, second];
+  };
+  const openLink = async (name: string): Promise<Macvtap> => {
+    const device = await openMacvtap({ netns: host.name, name, lower: LOWER });
+    t.teardown(() => device[Symbol.asyncDispose]());
+    return device;
+  };
+  const boot = async (
+    name: string,
+    nics: QemuHotPlugNic[],
+    machine: string[],
+  ): Promise<GuestWithMonitor & { name: string }> => {
+    const options = { name, arguments: ['-smp', '2', ...machine] };
+    const { guest, qmp } = await bootGuestWithMonitor(guestImage(), nics, options);
+    t.teardown(async () => {
+      qmp.destroy();
+      await guest.kill();
+    });
+    return { guest, qmp, name };
+  };
+
+  const inherited = await openLink('inherited');
+  const deviceNumber = fstatSync(inherited.fd).rdev;
+  const queues: [Macvtap, Macvtap] = [inherited, await inherited.openQueue()];
+  const ports = ['rp0', 'rp1'].flatMap((id, i) => ['-device', `pcie-root-port,id=${id},chassis=${i + 1}`]);
+  // Both at once: a boot is work for one processor.
+  const [pc, q35] = await Promise.all([
+    boot('pc', [{ device: queues }], []),
+    boot('q35', [], ['-machine', 'q35', ...ports]),
+  ]);
+
+  /** Plugs a card in, and waits until the guest has it. */
+  const plug = async (
+    t: Test,
+    { guest, qmp, name }: typeof pc,
+    nic: QemuHotPlugNic,
+    interfaceName: string,
+  ) => {
+    const begin = performance.now();
+    const added = await qmp.addNic({ romfile: '', ...nic });
+    const answered = performance.now() - begin;
+    await guest.must(`until [ -e /sys/class/net/${interfaceName} ]; do sleep 0.02; done`);
+    const seen = performance.now() - begin;
+    t.comment(
+      `${name}: QEMU had the card after ${answered.toFixed(0)} ms, the guest after ${seen.toFixed(0)} ms`,
+    );
+    return added;
+  };
+  /** Flows of many ports arrive by both queues, and pings from both processors are answered. */
+  const usesBothQueues = async (t: Test, guest: Guest, card: Card): Promise<void> => {
+    const { name, driver, address, peer, from } = card;
+    t.equal(await guest.must(`ls -d /sys/class/net/${name}/queues/rx-* | wc -l`), '2');
+    t.equal(await guest.must(`ls -d /sys/class/net/${name}/queues/tx-* | wc -l`), '2');
+    const received = async (): Promise<number[]> => {
+      const text = await guest.must(`grep ${driver}-input /proc/interrupts`);
+      return text.split('\n').map((line) => Number(line.split(/\s+/)[2]) + Number(line.split(/\s+/)[3]));
+    };
+    await guest.must(`ping -c 1 -W 10 ${peer}`);
+    const before = await received();
+    await from.exec('bash', '-c', `for i in {1..100}; do echo x >/dev/udp/${address}/9; done`);
+    await guest.must(`taskset 1 ping -c 2 -i 0.1 -W 10 ${peer}; taskset 2 ping -c 2 -i 0.1 -W 10 ${peer}`);
+    const after = await received();
+    t.equal(after.length, 2);
+    for (const [queue, count] of after.entries()) t.ok(count > before[queue], `queue ${queue} of ${name}`);
+  };
+
+  await t.test('two queues over macvtap, inherited by QEMU at its start', async (t) => {
+    await pc.guest.must(`ip address add ${ON_WIRE}.10/24 dev eth0; ip link set eth0 up`);
+    const card = { name: 'eth0', driver: 'virtio0', address: `${ON_WIRE}.10`, peer: OUTSIDE, from: outside };
+    await usesBothQueues(t, pc.guest, card);
+  });
+
+  await t.test('two queues over TAP, plugged into a running pc by getfd', async (t) => {
+    const device = await openQueues('plugged');
+    const { mac } = await plug(t, pc, { device, id: 'lan' }, 'eth1');
+    t.equal((await pc.guest.must('cat /sys/class/net/eth1/address')).trim(), mac);
+    await pc.guest.must(`ip address add ${ON_TAP}.10/24 dev eth1; ip link set eth1 up`);
+    const card = { name: 'eth1', driver: 'virtio1', address: `${ON_TAP}.10`, peer: HOST, from: host };
+    await usesBothQueues(t, pc.guest, card);
+    t.equal(device[0].handedOff && device[1].handedOff, true);
+  });
+
+  const wan = await openLink('wan');
+
+  await t.test('macvtap, plugged into a running q35 by add-fd', async (t) => {
+    await t.rejects(q35.qmp.addNic({ device: wan, romfile: '' }), {
+      code: 'ERR_TAPFD_QMP',
+      command: 'device_add',
+    });
+    t.equal(wan.handedOff, false, 'the root bus of a q35 takes none, and gives the device back');
+    await plug(t, q35, { device: wan, id: 'wan', bus: 'rp0', via: 'add-fd' }, 'eth0');
+    await q35.guest.must(`ip address add ${ON_WIRE}.11/24 dev eth0; ip link set eth0 up`);
+    await q35.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
+    t.equal(await outside.ping(`${ON_WIRE}.11`, 2), 2);
+  });
+
+  await t.test('the cable is pulled and put in again while the guest runs', async (t) => {
+    const carrier = (wanted: number): Promise<string> =>
+      q35.guest.must(`until [ "$(cat /sys/class/net/eth0/carrier)" = ${wanted} ]; do sleep 0.02; done`);
+    await q35.qmp.execute('set_link', { name: 'wan-nic', up: false });
+    await carrier(0);
+    t.equal((await q35.guest.run(`ping -c 1 -W 1 ${OUTSIDE}`)).status, 1);
+    await q35.qmp.execute('set_link', { name: 'wan-nic', up: true });
+    await carrier(1);
+    await q35.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
+  });
+
+  await t.test('a macvtap follows its guest to another MAC', async (t) => {
+    const setMac = (mac: string): Promise<string> => q35.guest.must(`ip link set eth0 address ${mac}`);
+    const reach = async (): Promise<void> => {
+      await q35.guest.must(`ip neigh flush dev eth0; ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
+    };
+    const lower = await host.link(LOWER);
+    const first = wan.mac ?? '';
+    t.notOk((await host.link('wan'))?.flags.includes('ALLMULTI'));
+    const follower = await followGuestMac(q35.qmp, wan, { id: 'wan', netns: host.name });
+    t.ok((await host.link('wan'))?.flags.includes('ALLMULTI'), 'the guest has joined groups');
+
+    const followed = once(follower, 'followed');
+    await setMac('52:54:00:80:00:aa');
+    t.strictSame(await followed, ['52:54:00:80:00:aa']);
+    t.equal((await host.link('wan'))?.address, '52:54:00:80:00:aa');
+    await reach();
+
+    const failed = once(follower, 'failed');
+    await setMac(`${lower?.address}`);
+    t.match(await failed, [{ code: 'EADDRINUSE' }], "the wire's own MAC cannot be had");
+    const back = once(follower, 'followed');
+    await setMac('52:54:00:80:00:ab');
+    await back;
+    await reach();
+
+    await follower[Symbol.asyncDispose]();
+    await setMac(first);
+    const { status } = await q35.guest.run(`ip neigh flush dev eth0; ping -c 1 -W 2 ${OUTSIDE}`);
+    t.equal(status, 1, 'nobody follows any more');
+    const again = await followGuestMac(q35.qmp, wan, { id: 'wan', netns: host.name });
+    t.equal(again.mac, first, 'following begins with what the guest has now');
+    await reach();
+    again.stop();
+  });
+
+  await t.test('the card leaves the guest, and nothing stays', async (t) => {
+    const closed = once(wan, 'close');
+    const begin = performance.now();
+    await q35.qmp.removeNic('wan');
+    t.comment(`q35: removed after ${(performance.now() - begin).toFixed(0)} ms`);
+    await closed;
+    t.equal(await host.link('wan'), undefined, 'the link that the opening made goes too');
+    t.strictSame(await q35.qmp.execute('query-fdsets'), []);
+    t.notOk((await q35.guest.must('ls /sys/class/net')).includes('eth0'));
+  });
+
+  await t.test(`${CYCLES} times a card in and out of one guest: no descriptor too many`, async (t) => {
+    const { guest, qmp } = q35;
+    const open = (): [number, number] => [descriptors('self'), descriptors(guest.pid)];
+    const cycle = async (device: Tap): Promise<void> => {
+      const { netdevId } = await qmp.addNic({ device, bus: 'rp0', romfile: '' });
+      // A guest that is still plugging it in does not hear that it is to go.
+      await guest.must('until [ -e /sys/class/net/eth0 ]; do sleep 0.02; done');
+      await qmp.removeNic(netdevId);
+      await device[Symbol.asyncDispose]();
+    };
+    const next = (): Promise<Tap> => openTap({ netns: host.name, bridge: BRIDGE });
+    await cycle(await next());
+    const before = open();
+    const begin = performance.now();
+    for (let i = 0; i < CYCLES; i += 1) await cycle(await next());
+    t.comment(`${((performance.now() - begin) / CYCLES).toFixed(0)} ms a cycle`);
+    t.strictSame(open(), before);
+    t.strictSame(
+      (await host.linkNames()).filter((name) => name.startsWith('tap')),
+      [],
+    );
+  });
+
+  await t.test('a guest that reboots has its cards again', async (t) => {
+    const { guest, qmp } = pc;
+    await qmp.execute('set-action', { reboot: 'reset' });
+    await guest.reboot();
+    await guest.must(`ip address add ${ON_WIRE}.10/24 dev eth0; ip link set eth0 up`);
+    await guest.must(`ip address add ${ON_TAP}.10/24 dev eth1; ip link set eth1 up`);
+    await guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}; ping -c 2 -i 0.1 -W 10 ${HOST}`);
+    t.equal(await host.ping(`${ON_TAP}.10`), 1);
+  });
+
+  await t.test('QEMU is killed: nothing stays, and the next start works', async (t) => {
+    const node = `/dev/tap${inherited.index}`;
+    const late = await openLink('late');
+    await pc.qmp.addNic({ device: late, romfile: '' });
+    t.ok((await host.linkNames()).includes('late'));
+    const closed = [inherited, queues[1], late].map((device) => once(device, 'close'));
+    const waiting = t.rejects(pc.qmp.waitForEvent('STOP'), { code: 'ERR_TAPFD_QMP_CLOSED' });
+    await pc.guest.kill();
+    await Promise.all([...closed, waiting]);
+    t.strictSame((await host.linkNames()).sort(), [BRIDGE, 'lo', LOWER]);
+    // Another namespace's macvtap of that index may have its node there.
+    t.not(statSync(node, { throwIfNoEntry: false })?.rdev, deviceNumber);
+    t.equal(pc.qmp.destroyed, true);
+
+    const device = await openLink('inherited');
+    const next = await boot('next', [{ device }], []);
+    await next.guest.must(`ip address add ${ON_WIRE}.12/24 dev eth0; ip link set eth0 up`);
+    await next.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
+    const gone = once(device, 'close');
+    await next.guest.shutdown();
+    await gone;
+    t.equal(await host.link('inherited'), undefined, 'so does turning it off');
+  });
+});
+
+interface Card {
+  name: string;
+  driver: string;
+  address: string;
+  peer: string;
+  /** Where flows to it come from. */
+  from: TestNamespace;
+}
+
+function descriptors(pid: number | 'self' | undefined): number {
+  return readdirSync(`/proc/${pid}/fd`).length;
+}

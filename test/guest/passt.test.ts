@@ -1,0 +1,53 @@
+/** passt behind a TAP, and the framing of its socket. */
+import { once } from 'node:events';
+import t from 'tap';
+import { openTap } from 'tapfd';
+import { spawnWithFds } from 'tapfd/qemu';
+import { FrameCutter } from '../../examples/passt.ts';
+import { needs } from '../capabilities.ts';
+import { ownNamespace } from '../kernel/network.ts';
+import { runExample } from './run-example.ts';
+
+t.test(
+  'a namespace with nothing but a TAP fetches a page through passt',
+  { skip: needs('root', 'tun-device', 'bridge', 'passt') },
+  async (t) => {
+    const output = await runExample(t, 'passt');
+    t.equal(output.trim(), '1000010 bytes; the server saw 127.0.0.1', 'whole, and as passt asked for it');
+  },
+);
+
+t.test('passt takes no TAP', { skip: needs('root', 'tun-device', 'netns', 'passt') }, async (t) => {
+  const ns = await ownNamespace(t);
+  const tap = await openTap({ netns: ns.name, addresses: ['10.0.0.1/24'] });
+  t.teardown(() => tap[Symbol.asyncDispose]());
+  const passt = ['passt', '--foreground', '--stderr', '--runas', '0', '--ipv4-only', '--interface', tap.name];
+  const addresses = ['--address', '10.0.0.2', '--gateway', '10.0.0.1'];
+  const child = await spawnWithFds(
+    'ip',
+    ['netns', 'exec', ns.name, ...passt, ...addresses, '--fd', '{fd:0}'],
+    [tap],
+    { stdio: 'ignore' },
+  );
+  t.teardown(() => child.kill('SIGKILL'));
+  const [status, signal] = await once(child, 'exit');
+  t.equal(signal, null, `it ends by itself, with ${status}`);
+});
+
+t.test('frames are cut wherever the stream is cut', async (t) => {
+  const frames = [Buffer.alloc(60, 1), Buffer.alloc(1514, 2), Buffer.alloc(14, 3)];
+  const bytes = Buffer.concat(
+    frames.flatMap((frame) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(frame.length);
+      return [length, frame];
+    }),
+  );
+  for (const step of [1, 3, 4, 61, 1000, bytes.length]) {
+    const cutter = new FrameCutter();
+    const found: Buffer[] = [];
+    for (let at = 0; at < bytes.length; at += step) found.push(...cutter.add(bytes.subarray(at, at + step)));
+    t.same(found, frames, `in pieces of ${step} bytes`);
+  }
+  t.throws(() => new FrameCutter().add(Buffer.from('ffffffff00', 'hex')), /4294967295 bytes cannot be/);
+});

@@ -1,0 +1,224 @@
+/** examples/two-hosts.ts, with guests and without: what it says, what tcpdump saw, the picture, and an end by Ctrl-C. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import { links } from 'tapfd';
+import { needs } from '../capabilities.ts';
+import { compiledExample } from './compiled-example.ts';
+import { guestImage } from './image.ts';
+
+const PICTURE = new URL('../../docs/pictures/two-hosts.svg', import.meta.url);
+const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'vxlan', 'macvtap', 'ip', 'tcpdump'] as const;
+
+const TAP_A = '52:54:00:42:00:0a';
+const TAP_B = '52:54:00:42:00:0b';
+const MACVTAP_A = '52:54:00:43:00:0a';
+const MACVTAP_B = '52:54:00:43:00:0b';
+
+t.setTimeout(240_000);
+
+const EXAMPLE = compiledExample(t, 'two-hosts');
+
+interface Running {
+  child: ChildProcess;
+  /** Resolves when the output matches; fails when the program ends first. */
+  printed(pattern: RegExp): Promise<string>;
+  ended: Promise<{ status: number; output: string }>;
+}
+
+/** It is no part of the test run: neither coverage nor the runner's settings concern it. */
+function start(args: string[]): Running {
+  const env = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^(TAP|_TAPJS|NODE_OPTIONS|NODE_V8|TAPFD_)/.test(name)),
+  );
+  const child = spawn(process.execPath, [EXAMPLE, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  let over = false;
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+      child.emit('output');
+    });
+  }
+  const ended = once(child, 'close').then(([code]) => {
+    over = true;
+    child.emit('output');
+    return { status: Number(code), output };
+  });
+  return {
+    child,
+    ended,
+    async printed(pattern) {
+      while (!pattern.test(output)) {
+        if (over) throw new Error(`ended without ${pattern}: ${output}`);
+        await once(child, 'output');
+      }
+      return output;
+    },
+  };
+}
+
+/** The two namespaces that the output names. */
+function namespacesOf(t: Test, output: string): string[] {
+  const names = [...output.matchAll(/host [AB] is the network namespace (\S+)/g)].map(([, name]) => name);
+  t.equal(names.length, 2, 'it names both hosts');
+  return names.map((name) => `/run/netns/${name}`);
+}
+
+/** What the wire carried in a step of the program: the lines of tcpdump after the step's title. */
+function wireIn(output: string, title: RegExp): string {
+  const steps = output.split(/\n\d+\. /);
+  const step = steps.find((text) => title.test(text)) ?? '';
+  return step.slice(Math.max(0, step.indexOf('on the wire')));
+}
+
+/** What both forms of the example show. */
+function showsBothWays(t: Test, output: string): void {
+  const small = wireIn(output, /through the bridges and VXLAN/);
+  const tunnel = (from: string, to: string) =>
+    `${from}\\.\\d+ > ${to}\\.4789: VXLAN, flags \\[I\\] \\(0x08\\), vni 42\n +`;
+  const echo = (from: string, to: string) => `${from} > ${to}, ethertype IPv4 \\(0x0800\\), length 98: `;
+  const [toB, toA] = [tunnel('192.0.2.1', '192.0.2.2'), tunnel('192.0.2.2', '192.0.2.1')];
+  t.match(small, new RegExp(`${toB}${echo(TAP_A, TAP_B)}10.42.0.10 > 10.42.0.11: ICMP echo request`));
+  t.match(small, new RegExp(`${toA}${echo(TAP_B, TAP_A)}10.42.0.11 > 10.42.0.10: ICMP echo reply`));
+  t.notMatch(small, /on the wire: 52:54:00/, 'no frame of a guest is on the wire as it is');
+
+  const full = wireIn(output, /largest packet that fits, 1450 bytes/);
+  t.match(full, /length 1514: 192\.0\.2\.1.*VXLAN.*\n +.*length 1464: .*ICMP echo request/);
+  t.match(full, /length 1514: 192\.0\.2\.2.*VXLAN.*\n +.*length 1464: .*ICMP echo reply/);
+
+  const plain = wireIn(output, /through the macvtaps/);
+  const [a, b] = [MACVTAP_A, MACVTAP_B];
+  t.match(plain, new RegExp(`on the wire: ${a} > ff:ff:ff:ff:ff:ff, .* who-has 10.43.0.11 tell 10.43.0.10`));
+  t.match(
+    plain,
+    new RegExp(`on the wire: ${a} > ${b}, .*, length 1514: 10.43.0.10 > 10.43.0.11: ICMP echo req`),
+  );
+  t.match(
+    plain,
+    new RegExp(`on the wire: ${b} > ${a}, .*, length 1514: 10.43.0.11 > 10.43.0.10: ICMP echo rep`),
+  );
+  t.notMatch(plain, 'VXLAN');
+
+  for (const host of ['A', 'B']) {
+    const counts = new RegExp(`host ${host} (\\w+) +sent (\\d+), received (\\d+)`, 'g');
+    const found = [...output.matchAll(counts)];
+    t.same(
+      found.map(([, link]) => link),
+      ['vxlan42', 'macvtap0', 'eth0'],
+    );
+    // ARP and at least one echo, both ways.
+    for (const [line, , sent, received] of found) t.ok(Number(sent) >= 2 && Number(received) >= 2, line);
+  }
+}
+
+t.test('without QEMU', { skip: needs(...NETWORK) }, async (t) => {
+  const { status, output } = await start(['--without-qemu']).ended;
+  t.equal(status, 0);
+  if (status !== 0) t.comment(output);
+  showsBothWays(t, output);
+  t.match(output, `10.42.0.11 (${TAP_B}) has answered 1422 bytes`);
+  t.match(output, `10.43.0.11 (${MACVTAP_B}) has answered 1472 bytes`);
+  t.match(output, 'tap0: write: a frame of 1465 bytes is refused: the MTU of tap0 is 1450');
+  for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
+});
+
+t.test('with guests', { skip: needs(...NETWORK, 'guest') }, async (t) => {
+  const { kernel, initramfs } = guestImage();
+  const before = (await links.list()).map(({ name }) => name);
+  const { status, output } = await start([kernel, initramfs]).ended;
+  t.equal(status, 0);
+  if (status !== 0) t.comment(output);
+  showsBothWays(t, output);
+  t.match(output, 'guest A: 64 bytes from 10.42.0.11', 'by VXLAN');
+  t.match(output, 'guest A: 1430 bytes from 10.42.0.11', 'with a full frame');
+  t.match(output, 'guest A: 1480 bytes from 10.43.0.11', 'by macvtap, with a larger one');
+  t.match(output, 'guest B: 64 bytes from 10.43.0.10');
+  t.equal(output.match(/guest [AB]: 1 packets transmitted, 1 packets received/g)?.length, 4);
+  t.match(output, /guest A, asked for an MTU of 1500: .*(greater than device maximum|Invalid argument)/);
+  t.match(output, 'guest A: eth0 has an MTU of 1450');
+
+  for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
+  const guests = [...output.matchAll(/runs as process (\d+)/g)].map(([, pid]) => Number(pid));
+  t.equal(guests.length, 2);
+  for (const pid of guests) t.throws(() => process.kill(pid, 0), { code: 'ESRCH' }, 'QEMU is gone');
+  t.same(
+    (await links.list()).map(({ name }) => name),
+    before,
+    'no link is left here',
+  );
+});
+
+t.test(
+  'ended by Ctrl-C while its guests boot, it leaves nothing',
+  { skip: needs(...NETWORK, 'guest') },
+  async (t) => {
+    const { kernel, initramfs } = guestImage();
+    const { child, printed, ended } = start([kernel, initramfs]);
+    t.teardown(() => child.kill('SIGKILL'));
+    const output = await printed(/A guest on each host boots/);
+    const inodes = namespacesOf(t, output).map(networkOf);
+    let processes = childrenOf(child.pid ?? 0);
+    for (; processes.length < 2; processes = childrenOf(child.pid ?? 0)) await delay(20);
+    child.kill('SIGINT');
+    t.equal((await ended).status, 130);
+    for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
+    // They are killed with it; the kernel may still be at it.
+    while (processes.some(isAlive)) await delay(20);
+    t.same(
+      readdirSync('/proc')
+        .filter((name) => /^\d+$/.test(name))
+        .filter((pid) => inodes.includes(networkOf(`/proc/${pid}/ns/net`))),
+      [],
+      'no process is left in the namespaces',
+    );
+  },
+);
+
+t.test('it says how it is called', async (t) => {
+  const { status, output } = await start([]).ended;
+  t.match({ status, output }, { status: 2, output: /^usage: .*--without-qemu/ });
+});
+
+t.test('the picture shows what the example builds', (t) => {
+  const source = readFileSync(new URL('../../examples/two-hosts.ts', import.meta.url), 'utf8');
+  const picture = readFileSync(PICTURE, 'utf8').replace(/<style>.*<\/style>/s, '');
+  const facts = (text: string) => [
+    ...new Set(
+      text.match(/\b(?:\d+\.\d+\.\d+\.\d+|52:54(?::[0-9a-f]{2}){4}|(?:tap|br|vxlan|macvtap)\d+)\b/g),
+    ),
+  ];
+  t.same(facts(picture).sort(), facts(source).sort());
+  for (const mtu of ['1450', '1500']) t.match(picture, `MTU ${mtu}`);
+  t.end();
+});
+
+/** The processes that this one has started, and theirs. */
+function childrenOf(pid: number): number[] {
+  const direct = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .trim()
+    .split(' ')
+    .filter(Boolean)
+    .map(Number);
+  return direct.flatMap((child) => [child, ...childrenOf(child)]);
+}
+
+/** Which network namespace a file of one is; undefined where it is gone. */
+function networkOf(path: string): string | undefined {
+  try {
+    return path.startsWith('/proc') ? readlinkSync(path) : `net:[${statSync(path).ino}]`;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Not gone, and not waiting for its parent to hear of its end. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,43 @@
+/** The descriptors of this process, to see that none is left or lost. */
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Test } from 'tap';
+
+/** A directory whose path leaves room for the name of a socket, of which the kernel takes 107 bytes. */
+export function socketDirectory(t: Test): string {
+  const directory = mkdtempSync(join(tmpdir(), 'tapfd-'));
+  t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+/** What is closed on another thread is closed by then; what is still open then is a leak. */
+const SETTLE_MS = 10_000;
+
+export function openFiles(): number {
+  return readdirSync('/proc/self/fd').length;
+}
+
+/** Waits until there are as many as that; returns how many there are in the end. */
+export async function settledFiles(wanted: number): Promise<number> {
+  const giveUp = Date.now() + SETTLE_MS;
+  while (openFiles() !== wanted && Date.now() < giveUp) await wait(2);
+  return openFiles();
+}
+
+/** True when both numbers mean the same open file. */
+export function isSameFile(fd: number, other: number): boolean {
+  const [a, b] = [fstatSync(fd), fstatSync(other)];
+  return a.ino === b.ino && a.dev === b.dev;
+}
+
+/** A descriptor of some file, for `use`; closed afterwards. */
+export async function withFile<T>(use: (fd: number) => Promise<T>, path = import.meta.filename): Promise<T> {
+  const fd = openSync(path, 'r');
+  try {
+    return await use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

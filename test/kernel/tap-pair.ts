@@ -1,0 +1,61 @@
+/** Two TAPs in one bridge: what is written to one is read from the other. */
+import { once } from 'node:events';
+import type { Test } from 'tap';
+import { openTap, type Tap, type TapOptions } from 'tapfd';
+import { ownNamespace, type TestNamespace } from './network.js';
+
+export interface TapPair {
+  ns: TestNamespace;
+  a: Tap;
+  b: Tap;
+}
+
+/** An experimental EtherType (IEEE 802), so that the kernel's own chatter is told apart. */
+export const TEST_ETHERTYPE = 0x88b5;
+
+/** Opens both; they and their namespace go when the test ends. IPv6 is off: nobody else talks on this bridge. */
+export async function tapPair(t: Test, options: TapOptions = {}): Promise<TapPair> {
+  const ns = await ownNamespace(t);
+  await ns.exec('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1', 'net.ipv6.conf.all.disable_ipv6=1');
+  await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
+  await ns.ip('link', 'set', 'br0', 'up');
+  const open = () => openTap({ netns: ns.name, bridge: 'br0', ...options });
+  const a = await open();
+  const b = await open();
+  t.teardown(async () => {
+    await a[Symbol.asyncDispose]();
+    await b[Symbol.asyncDispose]();
+  });
+  return { ns, a, b };
+}
+
+/** A broadcast frame that carries a number. */
+export function numberedFrame(number: number, length = 60): Buffer {
+  const frame = Buffer.alloc(Math.max(length, 18), number & 0xff);
+  frame.fill(0xff, 0, 6);
+  frame.write('020000000099', 6, 'hex');
+  frame.writeUInt16BE(TEST_ETHERTYPE, 12);
+  frame.writeUInt32BE(number, 14);
+  return frame.subarray(0, length);
+}
+
+export function isNumbered(frame: Buffer): boolean {
+  return frame.readUInt16BE(12) === TEST_ETHERTYPE;
+}
+
+export function numberOf(frame: Buffer): number {
+  return frame.readUInt32BE(14);
+}
+
+/** Collects test frames until there are `count`. */
+export async function collect(tap: Tap, count: number): Promise<Buffer[]> {
+  const frames: Buffer[] = [];
+  const take = (frame: Buffer) => {
+    if (isNumbered(frame)) frames.push(frame);
+    if (frames.length === count) tap.emit('collected');
+  };
+  tap.on('data', take);
+  await once(tap, 'collected');
+  tap.off('data', take);
+  return frames;
+}

@@ -1,0 +1,47 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { fileNeeds } from '../capabilities.js';
+import {
+  FailingSyscalls,
+  failingSyscallsEnvironment,
+  importedFunctions,
+  interposedFunctions,
+} from './failing-syscalls.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+const ADDON = fileURLToPath(new URL('../../build/Release/tapfd.node', import.meta.url));
+
+/** What the addon calls that is no system call, or one that a test cannot let fail. */
+const NOT_INTERPOSED = new Set([
+  // A descriptor is gone after close() whatever it returns.
+  'close',
+  'closedir',
+  'dirfd',
+  'fclose',
+  'fgets',
+  'readdir64',
+]);
+const PURE =
+  /^(_|napi_|node_|uv_|mem|str|inet_|isoc|sscanf|snprintf|vsnprintf|free|malloc|pthread_(?!create)|calloc|realloc|abort|gnu_dev_|getpid|gettid|if_nametoindex)/;
+
+t.test('every system call that the addon imports can be made to fail', async (t) => {
+  const interposed = new Set(interposedFunctions());
+  const forgotten = importedFunctions(ADDON).filter(
+    (name) => !interposed.has(name) && !NOT_INTERPOSED.has(name) && !PURE.test(name),
+  );
+  t.strictSame(forgotten, [], 'stand before these in failing_syscalls.c');
+});
+
+t.test('a process without the library cannot be armed', async (t) => {
+  t.equal(FailingSyscalls.attach(), undefined);
+});
+
+t.test('the library is built once', async (t) => {
+  const directory = t.testdir();
+  const { LD_PRELOAD } = failingSyscallsEnvironment(directory);
+  const again = failingSyscallsEnvironment(directory);
+  t.equal(again.LD_PRELOAD, LD_PRELOAD);
+  t.match(readFileSync(String(LD_PRELOAD)).subarray(1, 4).toString(), 'ELF');
+});

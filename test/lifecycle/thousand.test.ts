@@ -1,0 +1,83 @@
+/** A thousand opens and closes of each kind leave no descriptor, link, node or namespace. */
+import { readdirSync, readlinkSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t from 'tap';
+import { adoptFd, createNetns, type FrameStream, openMacvtap, openTap, openTun, TapfdError } from 'tapfd';
+import { fileNeeds } from '../capabilities.js';
+import { ownNamespace, vethPair } from '../kernel/network.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+const ROUNDS = 1000;
+/** At once, so that the kernel's waits overlap. */
+const WIDTH = 20;
+
+/** What the process has open that this library opens. */
+function descriptors(): string[] {
+  return readdirSync('/proc/self/fd')
+    .map((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`);
+      } catch {
+        return ''; // the directory's own
+      }
+    })
+    .filter((target) => /tun$|\/tap|net:|socket|mnt/.test(target))
+    .sort();
+}
+
+/** Nodes of this kind anywhere near the top of /dev, by name. */
+function nodes(): string[] {
+  return readdirSync('/dev').filter((name) => /tap/.test(name));
+}
+
+async function repeat(round: () => Promise<unknown>): Promise<void> {
+  for (let done = 0; done < ROUNDS; done += WIDTH) await Promise.all(Array.from({ length: WIDTH }, round));
+}
+
+t.test('opens and closes', { timeout: 300_000 }, async (t) => {
+  const ns = await ownNamespace(t);
+  await vethPair(ns, 'lower', ns, 'other');
+  const netns = ns.name;
+  const madeNodes = new Set<string>();
+  await ns.ip('link', 'add', 'found0', 'link', 'lower', 'type', 'macvtap', 'mode', 'bridge');
+  const close = (device: FrameStream) => device[Symbol.asyncDispose]();
+  const kinds: Record<string, () => Promise<unknown>> = {
+    tap: async () => close(await openTap({ netns })),
+    tun: async () => close((await openTun({ netns, up: false })).resume()),
+    'macvtap made': async () => {
+      const macvtap = await openMacvtap({ netns, lower: 'lower' });
+      if (macvtap.index > ROUNDS) madeNodes.add(`tap${macvtap.index}`);
+      await close(macvtap);
+    },
+    'macvtap found': async () => close(await openMacvtap({ netns, name: 'found0' })),
+    adopted: async () => close(await adoptFd((await openTap({ netns })).handOff(), { netns })),
+    refused: async () => {
+      const mismatch = openMacvtap({ netns, name: 'found0', guestMac: '02:00:00:00:00:01' });
+      const error = await mismatch.catch((reason: unknown) => reason);
+      if (!(error instanceof TapfdError) || error.code !== 'ERR_TAPFD_MAC_MISMATCH') throw error;
+    },
+    namespace: async () => (await createNetns())[Symbol.asyncDispose](),
+  };
+  // One of each first: what Node itself opens on the way is open then.
+  for (const kind of Object.values(kinds)) await kind();
+  const links = (await ns.linkNames()).sort();
+  const before = { descriptors: descriptors(), nodes: nodes() };
+  for (const [name, kind] of Object.entries(kinds)) {
+    await t.test(name, async (t) => {
+      await repeat(kind);
+      // The watch's socket goes with its handle, one turn of the loop later.
+      await nextTurn();
+      await nextTurn();
+      t.same(descriptors(), before.descriptors);
+      t.same((await ns.linkNames()).sort(), links);
+    });
+  }
+  const made = readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${process.pid}-`));
+  t.same(made, [ns.name]);
+  // Other tests make nodes too, but of lower indexes than a thousand links leave behind.
+  t.same(
+    nodes().filter((name) => !before.nodes.includes(name) && madeNodes.has(name)),
+    [],
+  );
+});

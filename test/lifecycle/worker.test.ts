@@ -1,0 +1,69 @@
+/** Devices in worker threads: two at once, and terminated in the middle of anything. */
+import { readdirSync } from 'node:fs';
+import t from 'tap';
+import { fileNeeds } from '../capabilities.js';
+import { ownNamespace, vethPair } from '../kernel/network.js';
+import { runChild } from './child.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+/** What the workers run: a bridge's two TAPs flood each other, and a macvtap link is made. */
+const WORKER = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  import { openTap, openMacvtap, links } from 'tapfd';
+  const { netns, bridge, lower } = workerData;
+  const a = await openTap({ netns, bridge });
+  const b = await openTap({ netns, bridge });
+  const macvtap = await openMacvtap({ netns, lower });
+  macvtap.resume();
+  const frame = Buffer.alloc(1000, 0xff);
+  frame.writeUInt16BE(0x88b5, 12);
+  frame[6] = 2;
+  let received = 0;
+  b.on('data', () => { received += 1; if (received === 1000) parentPort.postMessage('flooding'); });
+  const flood = () => { for (let i = 0; i < 64; i++) a.write(frame); setImmediate(flood); };
+  flood();
+  // Opens that are under way when the end comes.
+  const churn = async (open, options) => { for (;;) await (await open(options))[Symbol.asyncDispose](); };
+  churn(openMacvtap, { netns, lower });
+  churn(openTap, { netns });
+  const watching = (async () => { for await (const event of links.watch({ netns })) void event; })();
+  await watching;
+`;
+
+const MAIN = `
+  import { Worker } from 'node:worker_threads';
+  import { once } from 'node:events';
+  import { readdirSync } from 'node:fs';
+  const [, netns, rounds] = process.argv;
+  const source = ${JSON.stringify(WORKER)};
+  const openFiles = () => readdirSync('/proc/self/fd').length;
+  let before;
+  for (let round = 0; round < Number(rounds); round++) {
+    const workers = ['0', '1'].map((n) =>
+      new Worker(source.replaceAll("from 'tapfd'", "from '" + import.meta.resolve('tapfd') + "'"), {
+        eval: true, workerData: { netns, bridge: 'br' + n, lower: 'lower' + n },
+      }));
+    for (const worker of workers) worker.on('error', (error) => { console.error(error); process.exitCode = 1; });
+    await Promise.all(workers.map((worker) => once(worker, 'message')));
+    await Promise.all(workers.map((worker) => worker.terminate()));
+    before ??= openFiles();
+    if (openFiles() > before) { console.error('descriptors', before, openFiles()); process.exitCode = 1; }
+  }
+  console.log('done');
+`;
+
+t.test('workers flood, and are terminated in the middle', { timeout: 120_000 }, async (t) => {
+  const ns = await ownNamespace(t);
+  for (const n of ['0', '1']) {
+    await ns.ip('link', 'add', `br${n}`, 'type', 'bridge', 'mcast_snooping', '0');
+    await ns.ip('link', 'set', `br${n}`, 'up');
+    await vethPair(ns, `lower${n}`, ns, `other${n}`);
+  }
+  const before = (await ns.linkNames()).sort();
+  const ended = await runChild(MAIN, [ns.name, '5']);
+  t.match(ended, { code: 0, output: 'done\n' }, ended.errors);
+  t.equal(ended.errors, '');
+  t.same((await ns.linkNames()).sort(), before);
+  t.ok(readdirSync('/dev').filter((name) => name.startsWith('.tapfd')).length === 0);
+});

@@ -1,0 +1,202 @@
+/** What npm users get: the tarball, installed without scripts in a project elsewhere, and its prebuild. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { familySync } from 'detect-libc';
+import t, { type Test } from 'tap';
+import { needs } from '../capabilities.js';
+import { ownNamespace } from '../kernel/network.js';
+import { runChild } from '../lifecycle/child.js';
+import { installedProject, pack, prebuild, publishable, ROOT, readManifest, workingTree } from './release.js';
+
+/** Where src/native.ts looks. */
+const PREBUILD = `prebuilds/linux-${process.arch}/tapfd.${familySync()}.node`;
+
+/** Opens devices in the namespace given, and prints their names and where the addon comes from. */
+const OPEN = `
+  const netns = process.argv[2];
+  const devices = [await openTap({ netns }), await openTun({ netns })];
+  const addons = new Set(readFileSync('/proc/self/maps', 'utf8').match(/\\S+tapfd\\S*\\.node/g));
+  console.log(JSON.stringify({ names: devices.map(({ name }) => name), addons: [...addons], qemu: typeof spawnQemu }));
+  for (const device of devices) device.destroy();
+`;
+
+/** Calls everything that needs the addon, after `prelude` has changed the world, and prints how it is refused. */
+const elsewhere = (prelude: string) => `
+  ${prelude}
+  const { openTap, openTun, openMacvtap, adoptFd, links, createNetns, parseMac } = await import('tapfd');
+  await import('tapfd/qemu');
+  const calls = [
+    () => openTap(), () => openTun(), () => openMacvtap({ lower: 'eth0' }), () => adoptFd(0), () => links.list(),
+    () => links.watch().next(), () => createNetns(),
+  ];
+  for (const call of calls) await call().then(() => console.log('done'), ({ code, message }) => console.log(code, message));
+  console.log('a MAC has', parseMac('02:00:00:00:00:01').length, 'bytes');
+`;
+const CALLS = 7;
+
+const ON_ANOTHER_SYSTEM = elsewhere("Object.defineProperty(process, 'platform', { value: 'darwin' });");
+const ON_ANOTHER_MACHINE = elsewhere("Object.defineProperty(process, 'arch', { value: 'riscv64' });");
+const WITH_AN_OLDER_LIBRARY = elsewhere(
+  "process.dlopen = () => { throw new Error('libc.so.6: version GLIBC_9.9 not found'); };",
+);
+
+/** That each call was refused in this way, and what needs no device works. */
+function isRefused(t: Test, output: string, refusal: RegExp): void {
+  t.equal(output.match(new RegExp(refusal, 'gm'))?.length, CALLS, 'each call is refused', { output });
+  t.notMatch(output, /^done/m);
+  t.match(output, 'a MAC has 6 bytes');
+}
+
+t.test('on another system it loads, and opening is refused', async (t) => {
+  const { code, output, errors } = await runChild(ON_ANOTHER_SYSTEM);
+  t.match({ code, errors }, { code: 0, errors: '' });
+  isRefused(t, output, /^ERR_TAPFD_UNSUPPORTED_PLATFORM .*this is darwin$/);
+});
+
+t.test('an addon that does not load here says why', async (t) => {
+  const { code, output, errors } = await runChild(WITH_AN_OLDER_LIBRARY);
+  t.match({ code, errors }, { code: 0, errors: '' });
+  isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*GLIBC_9.9 not found/);
+});
+
+/** A program that uses the types, and some lines that must not be right. */
+const TYPED = `
+  const changed: LinkFact[] = [];
+  const tap: Tap = await openTap({ name: 'tap%d', addresses: ['10.0.0.1/24'] });
+  tap.on('link', (change) => changed.push(...change.changed));
+  tap.on('drop', ({ direction, reason, count }) => direction === 'receive' && reason === 'kernel' && count.toFixed());
+  tap.once('close', () => undefined).on('error', (error: Error) => error.message);
+  for await (const frame of tap) frame.readUInt16BE(12);
+  const macvtap = await openMacvtap({ lower: 'eth0', guestMac: randomMac() });
+  const child = await spawnQemu('qemu-system-x86_64', [], { nics: [{ device: tap }, { device: macvtap }] });
+  child.stdout.setEncoding('utf8');
+  // @ts-expect-error misspelt
+  await openTap({ nam: 'tap0' });
+  // @ts-expect-error neither name nor lower
+  await openMacvtap();
+  // @ts-expect-error no such fact
+  tap.on('link', (change) => change.colour);
+  // @ts-expect-error a TUN has no MAC to set
+  (await openTun()).setMac('02:00:00:00:00:01');
+`;
+const IMPORTS = `
+  import { type LinkFact, openMacvtap, openTap, openTun, randomMac, type Tap } from 'tapfd';
+  import { spawnQemu } from 'tapfd/qemu';
+`;
+
+t.test('a release', async (t) => {
+  const tree = workingTree(t);
+  t.match(
+    await publishable(tree),
+    /^no: .*prebuilds\/linux-x64\/tapfd\.glibc\.node/s,
+    'not without a prebuild',
+  );
+  t.match(await prebuild(tree), PREBUILD);
+  t.ok(existsSync(join(tree, PREBUILD)), 'the prebuild is where the loader looks for it');
+  const promised = PREBUILD === 'prebuilds/linux-x64/tapfd.glibc.node';
+  t.match(await publishable(tree), promised ? /^yes/ : /^no/, 'nor without the one that the README promises');
+  const packed = await pack(tree);
+  const project = await installedProject(t, packed.path);
+  const installed = join(project, 'node_modules', 'tapfd');
+
+  /** Runs a program in the project; its output. */
+  async function runProgram(name: string, text: string, ...args: string[]): Promise<string> {
+    const file = join(project, name);
+    writeFileSync(file, text);
+    return (await promisify(execFile)(process.execPath, [file, ...args], { cwd: project })).stdout;
+  }
+
+  t.test('the tarball holds the package and nothing else', async (t) => {
+    const tops = new Set(packed.files.map((file) => file.split('/')[0]));
+    const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'docs'];
+    t.same(
+      [...tops].sort(),
+      [...documents, 'binding.gyp', 'lib', 'native', 'package.json', 'prebuilds', 'src'].sort(),
+    );
+    t.same(
+      packed.files.filter((file) => file.includes('stray')),
+      [],
+    );
+    t.ok(packed.files.includes(PREBUILD));
+    for (const guide of readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))) {
+      t.ok(packed.files.includes(`docs/${guide}`), guide);
+    }
+    for (const picture of readdirSync(join(ROOT, 'docs/pictures'))) {
+      t.ok(packed.files.includes(`docs/pictures/${picture}`), picture);
+    }
+    for (const source of packed.files.filter((file) => file.startsWith('src/'))) {
+      const output = source.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
+      for (const ending of ['.js', '.d.ts', '.js.map'])
+        t.ok(packed.files.includes(output + ending), output + ending);
+    }
+    t.ok(packed.bytes < 1_000_000, `${packed.bytes} bytes`);
+  });
+
+  t.test('nothing runs when it is installed', async (t) => {
+    const { scripts, gypfile } = readManifest(installed);
+    // Without `gypfile: false` npm runs node-gyp wherever it sees a binding.gyp.
+    t.equal(gypfile, false);
+    for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
+      t.notOk(script in scripts, script);
+    t.notOk(existsSync(join(installed, 'build')), 'nothing was compiled');
+  });
+
+  t.test(
+    'it opens devices from its prebuild',
+    { skip: needs('root', 'tun-device', 'netns', 'ip') },
+    async (t) => {
+      const ns = await ownNamespace(t);
+      const wanted = { names: ['tap0', 'tun0'], addons: [join(installed, PREBUILD)], qemu: 'function' };
+      const imported = await runProgram(
+        'imports.mjs',
+        `import { readFileSync } from 'node:fs';
+    import { openTap, openTun } from 'tapfd';
+    import { spawnQemu } from 'tapfd/qemu';
+    ${OPEN}`,
+        ns.name,
+      );
+      t.same(JSON.parse(imported), wanted, 'by import');
+      const required = await runProgram(
+        'requires.cjs',
+        `const { readFileSync } = require('node:fs');
+    const { openTap, openTun } = require('tapfd');
+    const { spawnQemu } = require('tapfd/qemu');
+    (async () => {${OPEN}})();`,
+        ns.name,
+      );
+      t.same(JSON.parse(required), wanted, 'by require');
+    },
+  );
+
+  t.test('on another system it loads, and opening is refused', async (t) => {
+    const output = await runProgram('another-system.mjs', ON_ANOTHER_SYSTEM);
+    isRefused(t, output, /^ERR_TAPFD_UNSUPPORTED_PLATFORM .*this is darwin$/);
+  });
+
+  t.test('without an addon for the machine, it says how to compile one', async (t) => {
+    const output = await runProgram('another-machine.mjs', ON_ANOTHER_MACHINE);
+    isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*linux-riscv64 .*npx node-gyp rebuild --directory=/);
+    t.match(output, `--directory=${installed} `);
+  });
+
+  t.test('its types are found and right', async (t) => {
+    mkdirSync(join(project, 'node_modules', '@types'), { recursive: true });
+    symlinkSync(join(ROOT, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'));
+    writeFileSync(join(project, 'module.mts'), `${IMPORTS}${TYPED}`);
+    writeFileSync(join(project, 'script.cts'), `${IMPORTS}export const main = async () => {${TYPED}};`);
+    writeFileSync(join(project, 'bundled.ts'), `${IMPORTS}${TYPED}`);
+    const check = async (file: string, moduleKind: string, resolution: string, ...more: string[]) => {
+      const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node'];
+      const kind = ['--module', moduleKind, '--moduleResolution', resolution];
+      const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+      const run = promisify(execFile)(process.execPath, [tsc, ...options, ...kind, ...more, file], {
+        cwd: project,
+      });
+      return (await run.catch((error: { stdout: string }) => error)).stdout;
+    };
+    t.equal(await check('module.mts', 'nodenext', 'nodenext', 'script.cts'), '');
+    t.equal(await check('bundled.ts', 'preserve', 'bundler'), '');
+  });
+});
