@@ -2,11 +2,15 @@
  * The one file that loads the addon, and the types of what it offers. Everything here is checked input: callers
  * validate first (src/checks.ts) and wrap failures (src/errors.ts).
  */
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import bindings from 'bindings';
-import { familySync } from 'detect-libc';
 import { TapfdError } from './errors.js';
+
+// Both are CommonJS. `import` would first start Node's parser for what they export: 10 ms at the start of each program.
+const require = createRequire(import.meta.url);
+const bindings: typeof import('bindings') = require('bindings');
+const { familySync }: typeof import('detect-libc') = require('detect-libc');
 
 /** A network namespace held open. `key` is equal for two handles of one namespace, and only then. */
 export interface NamespaceHandle {
