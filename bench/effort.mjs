@@ -7,7 +7,7 @@ export const FULL = {
   sizes: [64, 512, 1500],
   drainRounds: 30,
   floodMs: 150,
-  sendFrames: 20_000,
+  sendFrames: 100_000,
   /** The slow ways are asked for fewer frames. */
   slowShare: 0.1,
   /** Arguments of iperf3: how much is sent. */
@@ -15,8 +15,8 @@ export const FULL = {
   roundTrips: 4000,
   turnMs: 500,
   idleDevices: [1, 10, 100, 1000],
-  idleMs: 3000,
-  starts: 15,
+  idleMs: 2000,
+  starts: 41,
   others: true,
 };
 
@@ -26,12 +26,12 @@ export const QUICK = {
   sizes: [64, 1500],
   drainRounds: 20,
   floodMs: 80,
-  sendFrames: 10_000,
+  sendFrames: 30_000,
   roundTrips: 1000,
   turnMs: 200,
   idleDevices: [1, 100],
   idleMs: 500,
-  starts: 5,
+  starts: 11,
 };
 
 /** Shows that everything runs; its figures mean nothing. */

@@ -1,5 +1,6 @@
 /** What readers of tables and plots see for the subjects' names. */
 
+/** @type {Readonly<Record<string, string>>} */
 const LABELS = {
   floor: 'C',
   'floor-2-threads': 'C, a thread each way',

@@ -5,10 +5,11 @@
  *     npm run bench -- --only receive --quick              scenarios whose name begins so, in a hurry
  *     npm run bench -- --nice=-10                          ahead of whatever else the machine does
  *     npm run bench -- --results DIRECTORY                 default: bench/results
+ *     npm run bench -- --record                            all of it into docs/bench, and into docs/performance.md
  *
  * Needs root (or CAP_NET_ADMIN and CAP_SYS_ADMIN), iperf3, iproute2, a C compiler. Works in network namespaces of its own.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,6 +17,7 @@ import { parseArgs } from 'node:util';
 import { ensureCommands, installCommand } from '../scripts/debian-packages.mjs';
 import { runScript, say, Trouble } from '../scripts/run-command.mjs';
 import { compileFloor } from './compile-floor.mjs';
+import { withRun } from './document.mjs';
 import { FULL, QUICK, SMOKE } from './effort.mjs';
 import { removeAllNamespaces } from './namespaces.mjs';
 import { targetTable, writeResults } from './report.mjs';
@@ -26,6 +28,7 @@ import { send } from './scenarios/send.mjs';
 import { startUp } from './scenarios/start-up.mjs';
 import { turn } from './scenarios/turn.mjs';
 
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SCENARIOS = [receiveDrain, receiveFlood, send, forwarding, roundTrip, turn, idle, startUp];
 const COMMANDS = ['ip', 'iperf3'];
 
@@ -36,9 +39,14 @@ await runScript(async () => {
       quick: { type: 'boolean' },
       smoke: { type: 'boolean' },
       nice: { type: 'string' },
-      results: { type: 'string', default: fileURLToPath(new URL('./results', import.meta.url)) },
+      record: { type: 'boolean', default: false },
+      results: { type: 'string' },
     },
   });
+  if (options.record && (options.quick || options.smoke || options.only !== undefined)) {
+    throw new Trouble('--record wants a whole run', 'leave out --quick, --smoke and --only');
+  }
+  const results = options.results ?? join(ROOT, options.record ? 'docs/bench' : 'bench/results');
   const effort = options.smoke ? SMOKE : options.quick ? QUICK : FULL;
   const chosen = SCENARIOS.filter(
     ({ name }) => options.only?.some((start) => name.startsWith(start)) ?? true,
@@ -53,12 +61,17 @@ await runScript(async () => {
       report.scenarios.push(await runScenario(scenario, effort));
       report.machine.loadAfter = loadavg()[0];
       // After each: one that fails does not cost the others.
-      writeResults(report, options.results);
+      writeResults(report, results);
     }
   } finally {
     removeAllNamespaces();
   }
-  say(`\n${targetTable(report)}\nin ${options.results}`);
+  say(`\n${targetTable(report)}\nin ${results}`);
+  if (options.record) {
+    const path = join(ROOT, 'docs/performance.md');
+    writeFileSync(path, withRun(readFileSync(path, 'utf8'), report));
+    say('and its figures in docs/performance.md; what the text says of them is yours to check');
+  }
   // Packages under comparison leave handles behind, and processes that were killed their pipes.
   process.exit(0);
 });
@@ -99,9 +112,7 @@ async function runScenario({ name, title, unit, better = 'less', run }, effort) 
 }
 
 function machine() {
-  const { version } = JSON.parse(
-    readFileSync(join(fileURLToPath(new URL('..', import.meta.url)), 'package.json'), 'utf8'),
-  );
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   return {
     tapfd: version,
     node: process.versions.node,

@@ -4,8 +4,14 @@ import { isTapfd, label } from './labels.mjs';
 import { digits, figureOf } from './report.mjs';
 import { targetOf } from './targets.mjs';
 
-/** @returns {Record<string, string>} SVG by name */
+/**
+ * @typedef {import('./report.mjs').Row} Row
+ * @typedef {Row['better']} Better
+ */
+
+/** @param {import('./report.mjs').Report} report @returns {Record<string, string>} SVG by name */
 export function plotsOf(report) {
+  /** @type {Record<string, string>} */
   const plots = {};
   for (const scenario of report.scenarios) {
     for (const [name, better, rows] of partsOf(scenario)) plots[name] = plot(report, scenario, better, rows);
@@ -13,7 +19,12 @@ export function plotsOf(report) {
   return plots;
 }
 
-/** Figures that are better the larger, and those that are better the smaller, have no axis in common. */
+/**
+ * Figures that are better the larger, and those that are better the smaller, have no axis in common.
+ *
+ * @param {import('./report.mjs').Scenario} scenario
+ * @returns {[name: string, better: Better, rows: readonly Row[]][]}
+ */
 function partsOf({ name, better, rows }) {
   const other = rows.filter((row) => row.better !== better);
   const main = rows.filter((row) => row.better === better);
@@ -24,14 +35,23 @@ function partsOf({ name, better, rows }) {
       rows.filter((row) => row.variant === variant),
     ]);
   }
-  const parts = [[name, better, main]];
-  if (other.length > 0) parts.push([`${name}-cpu`, 'less', other]);
-  return parts;
+  if (other.length === 0) return [[name, better, main]];
+  return [
+    [name, better, main],
+    [`${name}-cpu`, 'less', other],
+  ];
 }
 
+/**
+ * @param {import('./report.mjs').Report} report
+ * @param {import('./report.mjs').Scenario} scenario
+ * @param {Better} better
+ * @param {readonly Row[]} rows
+ */
 function plot({ machine }, { title }, better, rows) {
   const isRatio = rows.some((row) => row.ratio !== undefined);
   const shown = isRatio ? rows.filter((row) => row.ratio !== undefined) : rows;
+  /** @type {Map<string, ReturnType<typeof barOf>[]>} */
   const groups = new Map();
   for (const row of shown) {
     const group = groupOf(row);
@@ -50,6 +70,7 @@ function plot({ machine }, { title }, better, rows) {
   });
 }
 
+/** @param {Row} row */
 function barOf(row) {
   const figure = figureOf(row);
   const target = targetOf(row);
@@ -67,6 +88,7 @@ function barOf(row) {
   };
 }
 
+/** @param {Row} row */
 function groupOf({ variant, size, devices }) {
   const place =
     size !== undefined ? `${size} bytes` : devices !== undefined ? `${devices} devices` : undefined;

@@ -5,6 +5,41 @@ import { label } from './labels.mjs';
 import { plotsOf } from './plots.mjs';
 import { reaches, targetOf } from './targets.mjs';
 
+/**
+ * @typedef {import('./statistics.mjs').Summary} Summary
+ *
+ * @typedef {object} Row One way of working in one case of a scenario.
+ * @property {string} scenario
+ * @property {string} subject
+ * @property {string} [variant]
+ * @property {number} [size] of the frames, in bytes
+ * @property {number} [devices]
+ * @property {string} unit
+ * @property {'less' | 'more'} better
+ * @property {Summary} value
+ * @property {Summary} [ratio] to the floor of the same run
+ *
+ * @typedef {object} Scenario
+ * @property {string} name
+ * @property {string} title
+ * @property {string} unit
+ * @property {'less' | 'more'} better
+ * @property {readonly Row[]} rows
+ * @property {readonly {subject: string, reason: string}[]} skipped
+ *
+ * @typedef {object} Machine
+ * @property {string} tapfd its version
+ * @property {string} node
+ * @property {string} kernel
+ * @property {string} processor
+ * @property {number} processors
+ * @property {number} loadBefore
+ * @property {number} loadAfter
+ *
+ * @typedef {{machine: Machine, scenarios: readonly Scenario[]}} Report
+ */
+
+/** @param {Report} report @param {string} directory */
 export function writeResults(report, directory) {
   mkdirSync(directory, { recursive: true });
   const markdown = markdownOf(report);
@@ -14,24 +49,30 @@ export function writeResults(report, directory) {
     writeFileSync(join(directory, `${name}.svg`), svg);
 }
 
-function markdownOf(report) {
-  const { machine } = report;
-  const facts =
+/** @param {Report} report */
+export function factsOf({ machine }) {
+  return (
     `tapfd ${machine.tapfd}, Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors ` +
-    `(${machine.processor}), load ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after.`;
+    `(${machine.processor}), load ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after.\n`
+  );
+}
+
+/** @param {Report} report */
+export function markdownOf(report) {
   return [
-    `# Results\n\n${facts}\n\n## Targets\n\n${targetTable(report)}`,
+    `# Results\n\n${factsOf(report)}\n## Targets\n\n${targetTable(report)}`,
     ...report.scenarios.map(
       (scenario) => `## ${scenario.title}\n\n${scenarioTable(scenario)}${skippedOf(scenario)}`,
     ),
   ].join('\n');
 }
 
-/** The figure that a target speaks of: a ratio to the floor where there is a floor. */
+/** The figure that a target speaks of: a ratio to the floor where there is a floor. @param {Row} row */
 export function figureOf(row) {
   return row.ratio ?? row.value;
 }
 
+/** @param {Report} report */
 export function targetTable(report) {
   const lines = report.scenarios
     .flatMap(({ rows }) => rows)
@@ -57,6 +98,7 @@ export function targetTable(report) {
   return table(['work', 'by', 'target', 'median', 'quartiles', 'reached'], lines);
 }
 
+/** @param {Scenario} scenario */
 function scenarioTable({ rows }) {
   const lines = rows.map((row) => [
     `${row.variant ?? ''}${placeOf(row)}`.replace(/^, /, ''),
@@ -70,29 +112,33 @@ function scenarioTable({ rows }) {
   return table(['case', 'by', 'median', 'quartiles', 'x C', 'quartiles', 'runs'], lines);
 }
 
+/** @param {Scenario} scenario */
 function skippedOf({ skipped }) {
   return skipped
     .map(({ subject, reason }) => `\nWithout ${label(subject)}: ${reason.split('\n')[0]}.\n`)
     .join('');
 }
 
-/** The size or number that tells rows of a scenario apart. */
+/** The size or number that tells rows of a scenario apart. @param {Row} row */
 function placeOf({ size, devices }) {
   if (size !== undefined) return `, ${size} B`;
   return devices === undefined ? '' : `, ${devices} devices`;
 }
 
+/** @param {Summary} summary */
 function spread({ lowerQuartile, upperQuartile }) {
   return `${digits(lowerQuartile)} to ${digits(upperQuartile)}`;
 }
 
-/** Three digits that count. */
+/** Three digits that count. @param {number} value */
 export function digits(value) {
   if (Math.abs(value) >= 100) return value.toFixed(0);
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
+/** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */
 function table(head, lines) {
+  /** @param {readonly string[]} cells */
   const row = (cells) => `| ${cells.join(' | ')} |`;
   return [row(head), row(head.map(() => '---')), ...lines.map(row), ''].join('\n');
 }

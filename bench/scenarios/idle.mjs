@@ -4,6 +4,9 @@ import { subjectScript } from '../rig.mjs';
 import { summary } from '../statistics.mjs';
 import { SubjectProcess } from '../subject-process.mjs';
 
+/** Runs with a thousand devices. */
+const MANY_RUNS = 3;
+
 export const idle = {
   name: 'idle',
   title: 'Idle devices in one process',
@@ -16,21 +19,24 @@ export const idle = {
       row.figures.push(figure);
       samples.set(key, row);
     };
-    for (let run = 0; run < Math.min(effort.repeats, 3); run += 1) {
+    for (let run = 0; run < effort.repeats; run += 1) {
       const namespace = makeNamespace();
       const command = [process.execPath, '--expose-gc', subjectScript('idle')];
       const subject = new SubjectProcess(command, { namespace, name: 'idle' });
       try {
         await subject.answer();
-        let first;
+        let before;
         // A thousand devices take a while to come and go.
-        for (const count of effort.idleDevices.filter((devices) => run === 0 || devices < 1000)) {
+        const few = run < MANY_RUNS ? Number.POSITIVE_INFINITY : 999;
+        for (const count of effort.idleDevices.filter((devices) => devices <= few)) {
           const opened = await subject.ask(`open ${count}`);
-          // The first device brings along what all of them share.
-          first ??= opened;
           const { cpuNs, wallNs } = await subject.ask(`rest ${effort.idleMs}`);
-          const bytes = opened.residentBytes - first.residentBytes;
-          if (count > 1) note('memory', count, 'KiB a device', bytes / 1024 / (count - first.devices));
+          // Of the last step alone: what the first devices bring along is shared, and more than what each of them needs.
+          if (count === effort.idleDevices.at(-1)) {
+            const bytes = opened.residentBytes - before.residentBytes;
+            note('memory', count, 'KiB a device', bytes / 1024 / (count - before.devices));
+          }
+          before = opened;
           note('cpu', count, '% of a processor', (100 * cpuNs) / wallNs);
         }
       } finally {

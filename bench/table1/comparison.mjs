@@ -22,7 +22,7 @@ const LEAST_CONFIDENCE = 0.9;
  * The interval of the sign test: of n independent ratios sorted, the true median lies between the k-th from below and
  * the k-th from above except where fewer than k of them are on one side of it, and a side is a coin's toss.
  *
- * @param {readonly [number, number][]} pairs measured next to each other
+ * @param {readonly [number, number][]} pairs measured in the same round, one soon after the other
  * @returns {Comparison}
  */
 export function comparison(pairs) {

@@ -1,11 +1,9 @@
-/** Puts the figures of a run into a document, between comments that name them. */
-import { Trouble } from '../../scripts/run-command.mjs';
+/** The figures of a run in docs/paper.md. */
+import { withParts } from '../placeholders.mjs';
 import { factsOf } from './report.mjs';
 import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './table.mjs';
 
 /**
- * Replaces what is between `<!-- run: NAME -->` and `<!-- end of run -->`, for each name.
- *
  * @param {string} document
  * @param {import('./results.mjs').Results} results
  */
@@ -13,7 +11,7 @@ export function withRun(document, results) {
   const { rows, vnetHeader } = results;
   const rounds = Math.min(...rows.map(({ compared }) => compared.pairs));
   const { confidence } = /** @type {import('./rows.mjs').Row} */ (rows[0]).compared;
-  const parts = {
+  return withParts(document, {
     facts: factsOf(results),
     table: paperTable(rows),
     goodput: goodputLine(rows),
@@ -22,10 +20,5 @@ export function withRun(document, results) {
       `${rows.length + vnetHeader.length} comparisons on this page.\n`,
     patterns: patternTable(rows),
     'vnet header': vnetHeaderLines(vnetHeader),
-  };
-  return Object.entries(parts).reduce((text, [name, part]) => {
-    const place = new RegExp(`(<!-- run: ${name} -->\n\n)[^]*?(\n?<!-- end of run -->)`);
-    if (!place.test(text)) throw new Trouble(`the document has no place for "${name}"`);
-    return text.replace(place, (_all, start) => `${start}${part}\n<!-- end of run -->`);
-  }, document);
+  });
 }

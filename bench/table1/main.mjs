@@ -3,12 +3,12 @@
  * guests on two hosts, measured by turns. From a fresh clone.
  *
  *     npm run table1                          all of it: 25 minutes, after the guests are built
- *     npm run table1 -- --quick               fewer rounds and smaller cases: 8 minutes
+ *     npm run table1 -- --quick               fewer rounds and smaller cases: 6 minutes
  *     npm run table1 -- --smoke               only that everything runs; its figures mean nothing
  *     npm run table1 -- --only iperf,frames   cases whose names begin so
  *     npm run table1 -- --results DIRECTORY   default: bench/results/table1-SIZE
  *     npm run table1 -- --no-build            with the library as it is built
- *     npm run table1 -- --record              into docs/table1, and its figures into docs/paper.md
+ *     npm run table1 -- --record              a whole run into docs/table1, and its figures into docs/paper.md
  *
  * A run that was stopped goes on where it ended when it is started again; a new one wants `--again` or another
  * directory. Needs root. The packages for building the guests are installed where that is allowed, and named otherwise.
@@ -45,12 +45,21 @@ await runScript(async () => {
       results: { type: 'string' },
     },
   });
+  if (options.record && (options.quick || options.smoke || options.only !== undefined)) {
+    throw new Trouble('--record wants a whole run', 'leave out --quick, --smoke and --only');
+  }
   const size = options.smoke ? SMOKE : options.quick ? QUICK : FULL;
   const kept = options.record ? 'docs/table1' : `bench/results/table1-${size.name}`;
   const results = options.results ?? join(ROOT, kept);
   await prepare(!options['no-build']);
   const { measureTable } = await import('./measure.mjs');
-  const report = await measureTable({ size, results, only: options.only?.split(','), again: options.again });
+  const report = await measureTable({
+    size,
+    results,
+    only: options.only?.split(','),
+    again: options.again,
+    anewWhenWhole: options.record,
+  });
   if (options.record) {
     const { withRun } = await import('./document.mjs');
     const path = join(ROOT, 'docs/paper.md');

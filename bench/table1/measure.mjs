@@ -9,7 +9,7 @@ import { patternCases } from './pattern-cases.mjs';
 import { planOf } from './plan.mjs';
 import { writeReport } from './report.mjs';
 import { resultsOf } from './results.mjs';
-import { ResultsFile } from './results-file.mjs';
+import { differencesOf, ResultsFile } from './results-file.mjs';
 import { Site } from './site.mjs';
 import { SMOKE } from './sizes.mjs';
 import { paperTable } from './table.mjs';
@@ -24,9 +24,14 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 
 }
 
 /**
- * @param {{size: import('./sizes.mjs').Size, results: string, only?: string[], again: boolean}} options
+ * @param {object} options
+ * @param {import('./sizes.mjs').Size} options.size
+ * @param {string} options.results
+ * @param {string[]} [options.only]
+ * @param {boolean} options.again
+ * @param {boolean} [options.anewWhenWhole] a run that was finished is made again, and one that was stopped goes on
  */
-export async function measureTable({ size, results, only, again }) {
+export async function measureTable({ size, results, only, again, anewWhenWhole = false }) {
   const all = [...tableCases(size), ...patternCases(size)];
   const cases = all.filter(({ name }) => only?.some((start) => name.startsWith(start)) ?? true);
   if (cases.length === 0) {
@@ -34,8 +39,10 @@ export async function measureTable({ size, results, only, again }) {
   }
   const path = join(results, 'measurements.jsonl');
   if (again) rmSync(path, { force: true });
-  const file = new ResultsFile(path);
   const plan = planOf(cases, size);
+  const isWhole = (/** @type {ResultsFile} */ one) => plan.every((step) => one.has(step));
+  if (anewWhenWhole && isWhole(new ResultsFile(path))) rmSync(path, { force: true });
+  const file = new ResultsFile(path);
   const open = plan.filter((one) => !file.has(one));
   if (open.length < plan.length) say(`${plan.length - open.length} of ${plan.length} are in ${path} already`);
   if (open.length > 0) await measureAll({ plan, open, file });
@@ -49,10 +56,19 @@ export async function measureTable({ size, results, only, again }) {
 
 /** @param {{plan: import('./plan.mjs').Step[], open: import('./plan.mjs').Step[], file: ResultsFile}} run */
 async function measureAll({ plan, open, file }) {
+  const machine = machineFacts();
+  const last = file.starts.at(-1);
+  const differences = last === undefined ? [] : differencesOf(last.machine, machine);
+  if (differences.length > 0) {
+    throw new Trouble(
+      `the run was begun under other conditions: ${differences.join('; ')}`,
+      'begin anew (--again), or elsewhere (--results DIRECTORY)',
+    );
+  }
   const small = await smallImage();
   const tableComputes = open.some(({ case: { computes } }) => computes);
   const root = tableComputes ? await rootImage() : undefined;
-  file.addStart({ machine: machineFacts() });
+  file.addStart({ machine });
   for (const phase of ['table', 'patterns']) {
     const steps = open.filter(({ case: one }) => one.phase === phase);
     if (steps.length === 0) continue;

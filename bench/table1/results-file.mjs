@@ -76,6 +76,19 @@ export class ResultsFile {
 }
 
 /**
+ * What differs between two machines, in words: figures of both would not be of one run. What is written down of a
+ * machine but is no part of it, such as the time, does not count.
+ *
+ * @param {Record<string, unknown>} before
+ * @param {Record<string, unknown>} now
+ */
+export function differencesOf({ startedAt: _then, ...before }, { startedAt: _now, ...now }) {
+  return Object.keys(now)
+    .filter((fact) => before[fact] !== now[fact])
+    .map((fact) => `${fact} ${before[fact]}, now ${now[fact]}`);
+}
+
+/**
  * Whether a measurement is one of a case. One of other parameters is not.
  *
  * @param {Measurement} measurement

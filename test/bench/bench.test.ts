@@ -7,6 +7,9 @@ import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { alternating } from '../../bench/alternating.mjs';
 import { barChart } from '../../bench/bar-chart.mjs';
+import { withRun } from '../../bench/document.mjs';
+import { plotsOf } from '../../bench/plots.mjs';
+import { markdownOf } from '../../bench/report.mjs';
 import { quantile, summary } from '../../bench/statistics.mjs';
 import { reaches, targetOf } from '../../bench/targets.mjs';
 import { needs } from '../capabilities.js';
@@ -104,6 +107,29 @@ t.test('an unknown scenario is refused with the list', { skip: needs('root') }, 
   const { status, output } = await run(t, '--only', 'flying');
   t.equal(status, 1);
   t.match(output, 'receive-drain, receive-flood, send');
+});
+
+t.test('a recorded run is a whole one', { skip: needs('root') }, async (t) => {
+  const { status, output } = await run(t, '--record');
+  t.equal(status, 1);
+  t.match(output, '--record wants a whole run');
+});
+
+t.test('docs/performance.md shows the recorded run', async (t) => {
+  const docs = (path: string) => readFileSync(new URL(`../../docs/${path}`, import.meta.url), 'utf8');
+  const page = docs('performance.md');
+  const report = JSON.parse(docs('bench/results.json'));
+  t.equal(report.effort.repeats, 7);
+  t.same(
+    report.scenarios.map(({ name }: { name: string }) => name),
+    SCENARIOS,
+  );
+  t.equal(withRun(page, report), page);
+  t.equal(docs('bench/results.md'), markdownOf(report));
+  for (const [name, svg] of Object.entries(plotsOf(report))) {
+    t.equal(docs(`bench/${name}.svg`), svg, `the plot of ${name} is of this run`);
+    t.match(page, `(bench/${name}.svg)`);
+  }
 });
 
 t.test('floor and subjects run by turns, and each is compared with the floors beside it', async (t) => {

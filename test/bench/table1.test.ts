@@ -1,4 +1,5 @@
 /** The paper's table: comparing, planning, resuming, reporting. What is measured is in test/guest/table1.test.ts. */
+import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,12 +8,15 @@ import type { Case } from '../../bench/table1/case.mjs';
 import { comparison, percent, signInterval, verdict } from '../../bench/table1/comparison.mjs';
 import { withRun } from '../../bench/table1/document.mjs';
 import { intervalPlot } from '../../bench/table1/interval-plot.mjs';
+import { FAST_ETHERNET_GOODPUT_MBPS } from '../../bench/table1/paper-figures.mjs';
 import { planOf } from '../../bench/table1/plan.mjs';
 import { plotsOf } from '../../bench/table1/plots.mjs';
 import { markdownOf } from '../../bench/table1/report.mjs';
 import { resultsOf } from '../../bench/table1/results.mjs';
-import { ResultsFile } from '../../bench/table1/results-file.mjs';
+import { differencesOf, ResultsFile } from '../../bench/table1/results-file.mjs';
 import { figure, paperTable } from '../../bench/table1/table.mjs';
+
+const MAIN = fileURLToPath(new URL('../../bench/table1/main.mjs', import.meta.url));
 
 const MACHINE = {
   tapfd: '1.0.0',
@@ -137,6 +141,23 @@ t.test('a run that is started again goes on where its file ends', async (t) => {
   t.same(third.starts, [{ machine: MACHINE }]);
 });
 
+t.test('a run does not go on on another machine', async (t) => {
+  const later = { ...MACHINE, startedAt: 'later' };
+  t.same(differencesOf({ ...MACHINE, startedAt: 'before' }, later), []);
+  t.same(differencesOf({ ...MACHINE, qemu: '7.1' }, later), ['qemu 7.1, now 7.2']);
+});
+
+t.test('a recorded run is a whole one', async (t) => {
+  for (const less of ['--quick', '--smoke', '--only=iperf']) {
+    const { status, stderr } = spawnSync(process.execPath, [MAIN, '--record', '--no-build', less], {
+      encoding: 'utf8',
+      env: { ...process.env, NODE_OPTIONS: '' },
+    });
+    t.equal(status, 1, less);
+    t.match(stderr, '--record wants a whole run');
+  }
+});
+
 t.test('table and plots say what was measured', async (t) => {
   const cases = [
     someCase('iperf', { title: 'iperf' }),
@@ -215,6 +236,10 @@ t.test('docs/paper.md shows the recorded run, figure by figure', async (t) => {
   const paper = docs('paper.md');
   const results = JSON.parse(docs('table1/results.json'));
   const { rows } = results;
+  const { tap, macvtap } = rows.find(({ case: { name } }: { case: Case }) => name === 'iperf');
+  for (const { median } of [tap, macvtap]) {
+    t.ok(Math.abs(median / FAST_ETHERNET_GOODPUT_MBPS - 1) < 0.02, 'the wire is full on either interface');
+  }
   t.equal(withRun(paper, results), paper);
   t.throws(() => withRun('no place in it', results), { message: /no place for "facts"/ });
   t.match(withRun(paper.replace(paperTable(rows), 'other figures'), results), paperTable(rows));
