@@ -87,6 +87,7 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
       DefineClass(env, "FrameQueue",
                   {
                       InstanceAccessor<&FrameQueue::GetFd>("fd"),
+                      InstanceAccessor<&FrameQueue::GetJoins>("joins"),
                       InstanceMethod<&FrameQueue::Listen>("listen"),
                       InstanceMethod<&FrameQueue::SetRules>("setRules"),
                       InstanceMethod<&FrameQueue::StartReading>("startReading"),
@@ -233,6 +234,10 @@ int FrameQueue::UpdatePolling() {
   polled_events_ = events;
   Hold(events != 0);
   return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
+}
+
+Napi::Value FrameQueue::GetJoins(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), segment_ && !segment_->joins_refused());
 }
 
 Napi::Value FrameQueue::GetFd(const Napi::CallbackInfo& info) {

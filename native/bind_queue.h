@@ -55,6 +55,7 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
 
  private:
   Napi::Value GetFd(const Napi::CallbackInfo& info);
+  Napi::Value GetJoins(const Napi::CallbackInfo& info);
   void Listen(const Napi::CallbackInfo& info);
   void SetRules(const Napi::CallbackInfo& info);
   void StartReading(const Napi::CallbackInfo& info);

@@ -33,6 +33,8 @@ class SegmentIo {
   // Super-frames that were malformed and thrown away since this was asked last.
   uint32_t TakeFaults();
   bool has_faults() const { return faults_ != 0; }
+  // The kernel has refused a joined write: since then every frame is written singly.
+  bool joins_refused() const { return singly_; }
 
   int Write(Channel& channel, const uint8_t* frame, size_t length);
   // As WriteFrames, but frames of a flow are joined. When it answers -EAGAIN, the same call is to be made

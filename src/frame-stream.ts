@@ -23,6 +23,11 @@ export interface DeviceFeatures {
   supported: string[];
   /** Offloads granted. */
   offload: Offload[];
+  /**
+   * Whether the frames of a batch are joined for the kernel: with `segment`, until the kernel refuses joined ones for the
+   * first time (EINVAL). Their pieces are sent then, and from then on each frame singly.
+   */
+  joins: boolean;
 }
 
 type WriteCallback = (error?: Error | null) => void;
@@ -102,7 +107,11 @@ export abstract class FrameStream extends Duplex {
 
   /** What the driver knows and granted. */
   get features(): DeviceFeatures {
-    return { supported: [...this.device.supported], offload: this.device.offload };
+    return {
+      supported: [...this.device.supported],
+      offload: this.device.offload,
+      joins: this.device.queue.joins,
+    };
   }
 
   /** Bytes of the vnet header in front of each frame; 0 without. */

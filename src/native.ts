@@ -229,6 +229,8 @@ export interface NativeOtherQueues {
 export interface NativeQueue {
   /** -1 after close() or release(). Who asks may share it: from then on it is not relied on to be non-blocking. */
   readonly fd: number;
+  /** Whether frames of a batch are joined: with `segment`, until the kernel has refused some. */
+  readonly joins: boolean;
   /**
    * The callbacks are held weakly while the queue does not poll: keep them.
    *

@@ -1,0 +1,87 @@
+/**
+ * A kernel that refuses joined frames gets their pieces, once and for all. None here does, so the file runs itself again
+ * under the library that lets system calls fail.
+ */
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { type FrameBatch, openTap, type Tap } from 'tapfd';
+import { fileNeeds, needs } from '../capabilities.js';
+import { tcpFrame } from '../kernel/frames.js';
+import { quietNamespace } from '../kernel/network.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
+
+fileNeeds(t, 'root', 'tun-device', 'bridge');
+
+const PIECES = 4;
+const SEGMENT_BYTES = 1000;
+const HEADER_BYTES = 10 + 14 + 40;
+
+/** The sizes of what comes out of `device`, until all the pieces' bytes have. */
+function payloadSizes(device: Tap): Promise<number[]> {
+  return new Promise((resolve) => {
+    const sizes: number[] = [];
+    let bytes = 0;
+    device.on('data', function onFrame(frame: Buffer) {
+      sizes.push(frame.length - HEADER_BYTES);
+      bytes += frame.length - HEADER_BYTES;
+      if (bytes < PIECES * SEGMENT_BYTES) return;
+      device.off('data', onFrame);
+      resolve(sizes);
+    });
+  });
+}
+
+async function pieces(joiner: Tap, seer: Tap): Promise<FrameBatch> {
+  const batches = joiner.batches({ maxFrames: PIECES });
+  const next = batches.next();
+  seer.write(
+    tcpFrame({
+      to: '02:00:00:00:00:02',
+      from: '02:00:00:00:00:01',
+      payloadBytes: PIECES * SEGMENT_BYTES,
+      segmentBytes: SEGMENT_BYTES,
+    }),
+  );
+  const { value } = await next;
+  const batch = (value as FrameBatch).copy();
+  await batches.return?.();
+  return batch;
+}
+
+const failing = FailingSyscalls.attach();
+if (failing === undefined) {
+  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) => {
+    const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
+    return t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env });
+  });
+} else {
+  t.test('pieces in place of what was refused, and from then on', async (t) => {
+    const ns = await quietNamespace(t);
+    await ns.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
+    const common = { netns: ns.name, bridge: 'br0' };
+    const joiner = await openTap({ ...common, segment: true });
+    const seer = await openTap({ ...common, vnetHeader: true, offload: ['csum', 'tso4'] });
+    t.teardown(() => Promise.all([joiner[Symbol.asyncDispose](), seer[Symbol.asyncDispose]()]));
+    t.equal(seer.features.joins, false, 'without `segment` nothing is joined');
+    const batch = await pieces(joiner, seer);
+    t.equal(batch.length, PIECES);
+
+    let seen = payloadSizes(seer);
+    t.equal(await joiner.writeBatch(batch), PIECES);
+    t.same(await seen, [PIECES * SEGMENT_BYTES], 'as one');
+    t.equal(joiner.features.joins, true);
+
+    seen = payloadSizes(seer);
+    failing.arm(1, constants.errno.EINVAL);
+    const written = joiner.writeBatch(batch);
+    t.equal(failing.disarm().failed, 'writev');
+    t.equal(await written, PIECES, 'none is lost');
+    t.same(await seen, Array(PIECES).fill(SEGMENT_BYTES));
+    t.equal(joiner.features.joins, false);
+
+    seen = payloadSizes(seer);
+    t.equal(await joiner.writeBatch(batch), PIECES);
+    t.same(await seen, Array(PIECES).fill(SEGMENT_BYTES), 'it is not asked again');
+  });
+}
