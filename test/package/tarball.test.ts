@@ -1,13 +1,14 @@
 /** What npm users get: the tarball, installed without scripts in a project elsewhere, and its prebuild. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import { familySync } from 'detect-libc';
 import t, { type Test } from 'tap';
 import { needs } from '../capabilities.js';
 import { ownNamespace } from '../kernel/network.js';
 import { runChild } from '../lifecycle/child.js';
+import { documents, linkTargets } from './markdown.js';
 import { installedProject, pack, prebuild, publishable, ROOT, readManifest, workingTree } from './release.js';
 
 /** Where src/native.ts looks. */
@@ -110,10 +111,10 @@ t.test('a release', async (t) => {
 
   t.test('the tarball holds the package and nothing else', async (t) => {
     const tops = new Set(packed.files.map((file) => file.split('/')[0]));
-    const documents = ['CHANGELOG.md', 'LICENSE', 'README.md', 'docs'];
+    const prose = ['CHANGELOG.md', 'LICENSE', 'README.md', 'docs'];
     t.same(
       [...tops].sort(),
-      [...documents, 'binding.gyp', 'lib', 'native', 'package.json', 'prebuilds', 'src'].sort(),
+      [...prose, 'binding.gyp', 'lib', 'native', 'package.json', 'prebuilds', 'src'].sort(),
     );
     t.same(
       packed.files.filter((file) => file.includes('stray')),
@@ -123,8 +124,11 @@ t.test('a release', async (t) => {
     for (const guide of readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))) {
       t.ok(packed.files.includes(`docs/${guide}`), guide);
     }
-    for (const picture of readdirSync(join(ROOT, 'docs/pictures'))) {
-      t.ok(packed.files.includes(`docs/pictures/${picture}`), picture);
+    for (const guide of documents().filter(({ path }) => packed.files.includes(path))) {
+      for (const picture of linkTargets(guide).filter((target) => target.endsWith('.svg'))) {
+        const path = normalize(join(dirname(guide.path), picture));
+        t.ok(packed.files.includes(path), `${guide.path}: ${picture}`);
+      }
     }
     for (const source of packed.files.filter((file) => file.startsWith('src/'))) {
       const output = source.replace(/^src\//, 'lib/').replace(/\.ts$/, '');
