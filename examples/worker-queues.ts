@@ -1,7 +1,8 @@
 /**
  * One device, many threads: a TUN with a queue for each worker thread. The kernel gives each flow to one queue, so the
  * threads share the work and never a frame. Here each of them is the same server: it answers every UDP datagram with the
- * same datagram. A client sends from many ports; at the end it is printed how much each worker has answered.
+ * same datagram. A client sends from many ports; at the end it is printed how much each worker has answered, and how
+ * much all of them in a second: start it with 1, 2, 4, … workers to see how that grows with the processors.
  *
  *     node worker-queues.js [WORKERS] [ROUNDS]     default: one for each processor, at least 2; 200 rounds
  *
@@ -107,12 +108,14 @@ async function main(workerCount: number, rounds: number): Promise<void> {
     }
     console.log(`${workerCount} workers, ${FLOWS} flows, ${rounds} rounds; Ctrl-C ends it before`);
 
+    const start = performance.now();
     client = netns.spawn(process.execPath, ['-e', CLIENT_PROGRAM, SERVER, String(FLOWS), String(rounds)], {
       stdio: ['ignore', 'inherit', 'inherit'],
     });
     if (stopped) client.kill();
     const [status, signal] = await once(client, 'close');
     if (status !== 0 && signal === null) throw new Error(`the client ended with ${status}`);
+    const seconds = (performance.now() - start) / 1000;
 
     let total = 0;
     for (const [i, worker] of workers.entries()) {
@@ -122,7 +125,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
       console.log(`worker ${i}: ${datagrams} datagrams of ${flows} flows`);
       total += datagrams;
     }
-    console.log(`together: ${total} datagrams`);
+    console.log(`together: ${total} datagrams, ${Math.round(total / seconds)} a second`);
   } finally {
     process.off('SIGINT', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));

@@ -121,12 +121,13 @@ int SegmentIo::WritePlan(Channel& channel, FrameRun* run) {
   return 0;
 }
 
-// A joined unit in one write; frame by frame where the kernel does not take such (some answer EINVAL). Losses
-// are noted in the plan; -EAGAIN leaves what is to be done for the next call.
+// A joined unit in one write; frame by frame where the kernel does not take such: some answer EINVAL, and with
+// IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are noted in the plan; -EAGAIN leaves what is
+// to be done for the next call.
 int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
   if (plan_single_ == 0 && !(singly_ && unit.joined())) {
     int outcome = WriteParts(channel, unit.parts, unit.part_count);
-    bool refused = outcome == -EINVAL && unit.joined();
+    bool refused = (outcome == -EINVAL || outcome == -EMSGSIZE) && unit.joined();
     if (!refused) {
       if (outcome != 0 && outcome != -EAGAIN && !IsFatal(-outcome)) {
         for (uint32_t i = 0; i < unit.frame_count; ++i) Lose(unit.frames[i], outcome);

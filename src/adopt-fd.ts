@@ -29,7 +29,7 @@ import { Tun } from './tun.js';
  *   gone.
  * - `ERR_TAPFD_WRONG_DEVICE`: its interface is in another namespace than `netns` (default: the caller's).
  * - `ERR_TAPFD_MAC_MISMATCH`: `guestMac` is not the link's MAC.
- * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader` asks for another setting than a TUN or TAP descriptor has.
+ * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader`, or `segment`, asks for another setting than a TUN or TAP descriptor has.
  * - `ERR_TAPFD_INVALID_STATE`: the descriptor is a device of this thread already.
  * - `EEXIST` (`epoll_ctl`): something else in this thread polls the descriptor.
  */

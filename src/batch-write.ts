@@ -34,7 +34,8 @@ export class BatchWrite implements WaitingWrite {
     finish: (outcome: BatchOutcome | Error) => void,
   ) {
     this.#queue = queue;
-    this.#frames = frames;
+    // Joining wants them in one piece of memory.
+    this.#frames = queue.joins && !(frames instanceof FrameBatch) ? FrameBatch.of(frames) : frames;
     this.#settle = settle;
     this.#finish = finish;
   }
@@ -42,9 +43,14 @@ export class BatchWrite implements WaitingWrite {
   attempt(): boolean {
     const frames = this.#frames;
     while (this.#next < frames.length) {
-      const outcome =
-        frames instanceof FrameBatch ? this.#writeRun(frames) : this.#writeOne(frames[this.#next]);
+      const first = this.#next;
+      const outcome = frames instanceof FrameBatch ? this.#writeRun(frames) : this.#writeOne(frames[first]);
       if (outcome === WOULD_WAIT) return false;
+      if (this.#next === first) {
+        // Somebody has transferred the buffer that says where the frames are.
+        this.#finish(invalidArgument('frames', 'a FrameBatch that still has its memory', frames));
+        return true;
+      }
     }
     this.#finish(this.#outcome);
     return true;

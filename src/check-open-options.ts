@@ -95,13 +95,19 @@ export function streamSettings(options: StreamOptions & GuestMacOptions & Segmen
   };
 }
 
+/** What is wanted; `segment` needs it. */
+function vnetHeaderOf({ segment, vnetHeader }: QueueOptions | AdoptOptions): boolean | undefined {
+  const wanted = optional(vnetHeader, (value) => checkBoolean('vnetHeader', value));
+  if (segment !== true) return wanted;
+  if (wanted === false) throw invalidArgument('segment', 'used with vnetHeader, not against it', segment);
+  return true;
+}
+
 function queueSettings(options: QueueOptions): NativeQueueSettings {
-  const segment = options.segment === true;
-  const vnetHeader = optional(options.vnetHeader, (value) => checkBoolean('vnetHeader', value)) ?? segment;
-  if (segment && !vnetHeader)
-    throw invalidArgument('segment', 'used with vnetHeader, not against it', segment);
+  const vnetHeader = vnetHeaderOf(options) ?? false;
   const offload =
-    optional(options.offload, (value) => checkOffload('offload', value)) ?? (segment ? ALL_OFFLOADS : []);
+    optional(options.offload, (value) => checkOffload('offload', value)) ??
+    (options.segment === true ? ALL_OFFLOADS : []);
   if (offload.length > 0 && !vnetHeader) {
     throw invalidArgument(
       'offload',
@@ -214,7 +220,7 @@ export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings 
 
 export function adoptSettings(options: AdoptOptions): NativeAdoptSettings {
   return {
-    vnetHeader: optional(options.vnetHeader, (value) => checkBoolean('vnetHeader', value)),
+    vnetHeader: vnetHeaderOf(options),
     guestMac: optional(options.guestMac, (value) => checkUnicastMac('guestMac', value)),
   };
 }

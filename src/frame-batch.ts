@@ -20,6 +20,21 @@ export class FrameBatch implements Iterable<Buffer> {
     this.#length = length;
   }
 
+  /** @internal These frames, copied into memory of their own. */
+  static of(frames: readonly Uint8Array[]): FrameBatch {
+    const bytes = frames.reduce((sum, frame) => sum + aligned(frame.length), 0);
+    const memory = Buffer.allocUnsafeSlow(bytes);
+    const spans = new Uint32Array(2 * frames.length);
+    let position = 0;
+    frames.forEach((frame, i) => {
+      memory.set(frame, position);
+      spans[2 * i] = position;
+      spans[2 * i + 1] = frame.length;
+      position += aligned(frame.length);
+    });
+    return new FrameBatch(memory, spans, frames.length);
+  }
+
   /** Number of frames. */
   get length(): number {
     return this.#length;
@@ -89,7 +104,7 @@ export class FrameBatch implements Iterable<Buffer> {
   append(frame: Uint8Array): void {
     if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
     const last = 2 * (this.#length - 1);
-    const position = this.#length === 0 ? 0 : (this.#spans[last] + this.#spans[last + 1] + 7) & ~7;
+    const position = this.#length === 0 ? 0 : aligned(this.#spans[last] + this.#spans[last + 1]);
     if (position + frame.length > this.#memory.length) this.#growMemory(position + frame.length);
     if (2 * this.#length === this.#spans.length) this.#growSpans();
     this.#memory.set(frame, position);
@@ -100,17 +115,7 @@ export class FrameBatch implements Iterable<Buffer> {
 
   /** The same frames in memory of their own, valid for ever. */
   copy(): FrameBatch {
-    const spans = new Uint32Array(2 * this.#length);
-    const memory = Buffer.allocUnsafeSlow(this.bytes + 8 * this.#length);
-    let position = 0;
-    for (let i = 0; i < this.#length; i++) {
-      const frame = this.#view(i);
-      memory.set(frame, position);
-      spans[2 * i] = position;
-      spans[2 * i + 1] = frame.length;
-      position = (position + frame.length + 7) & ~7;
-    }
-    return new FrameBatch(memory, spans, this.#length);
+    return FrameBatch.of([...this]);
   }
 
   #view(index: number): Buffer {
@@ -129,4 +134,9 @@ export class FrameBatch implements Iterable<Buffer> {
     spans.set(this.#spans);
     this.#spans = spans;
   }
+}
+
+/** Frames stand at steps of 8 bytes. */
+function aligned(bytes: number): number {
+  return (bytes + 7) & ~7;
 }

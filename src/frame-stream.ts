@@ -25,7 +25,7 @@ export interface DeviceFeatures {
   offload: Offload[];
   /**
    * Whether the frames of a batch are joined for the kernel: with `segment`, until the kernel refuses joined ones for the
-   * first time (EINVAL). Their pieces are sent then, and from then on each frame singly.
+   * first time (EINVAL, or EMSGSIZE with `napi: 'frags'`). Their pieces are sent then, and from then on each frame singly.
    */
   joins: boolean;
 }

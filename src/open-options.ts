@@ -40,8 +40,10 @@ export interface SegmentOption {
   /**
    * Let the kernel hand over and take super-frames, and split and join them here: JavaScript sees whole frames of MTU
    * size, checksums complete and without vnet header, while the kernel moves up to 64 KiB at once. `writeBatch()` and
-   * `forward()` join; single writes go as they are. Brings `vnetHeader` with it, and all offloads unless `offload` names
-   * some. Not with `packetInfo`. Default false.
+   * `forward()` join; single writes go as they are. Brings `vnetHeader` with it. Not with `packetInfo`. Default false.
+   *
+   * An opening call brings all offloads along, unless `offload` names some. A descriptor that is adopted has those that
+   * it was given before, which the kernel does not tell: until `setOffload()` names them, UDP is not joined.
    */
   segment?: boolean;
 }
@@ -52,7 +54,7 @@ export interface QueueOptions extends SegmentOption {
   multiQueue?: boolean;
   /** Frames carry a `virtio_net_hdr` of 10 bytes in front, both ways. Default false, and really off on macvtap. */
   vnetHeader?: boolean;
-  /** Offloads to ask for; needs `vnetHeader`. What was granted: `device.features.offload`. Default none. */
+  /** Offloads to ask for; needs `vnetHeader`. What was granted: `device.features.offload`. Default none, all with `segment`. */
   offload?: Offload[];
   /** Bytes of written frames the kernel may hold. Default 2147483647, the largest: less stalls senders. */
   sendBufferBytes?: number;

@@ -11,7 +11,15 @@ import t, { type Test } from 'tap';
 import { type FrameStream, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { DeviceNetwork } from './device-network.js';
-import { flowFrame, send, textOf } from './frames.js';
+import {
+  flowFrame,
+  framesUntil,
+  isTcpFrame,
+  send,
+  TCP_FRAME_HEADER_BYTES,
+  tcpFrame,
+  textOf,
+} from './frames.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip');
 
@@ -156,6 +164,46 @@ t.test('queues in workers', async (t) => {
   }
 });
 
+/** Adopts its queue to split and join: counts what it reads, and writes it back in one batch. */
+const SEGMENTING_WORKER = `
+  import { parentPort, workerData } from 'node:worker_threads';
+  import { adoptFd } from ${JSON.stringify(LIBRARY)};
+  const queue = await adoptFd(workerData.fd, { netns: workerData.netns, segment: true });
+  const granted = await queue.setOffload(['csum', 'tso4']);
+  parentPort.postMessage({ granted });
+  for await (const batch of queue.batches()) {
+    batch.filter((frame) => frame.readUInt16BE(12) === 0x0800);
+    if (batch.length === 0) continue;
+    const longest = Math.max(...[...batch].map((frame) => frame.length));
+    await queue.writeBatch(batch);
+    parentPort.postMessage({ frames: batch.length, longest, joins: queue.features.joins });
+  }
+`;
+
+t.test('a worker splits and joins in its own queue', async (t) => {
+  const network = await DeviceNetwork.create(t);
+  const netns = network.name;
+  await network.bridge('br0');
+  const outside = await openTap({ netns, bridge: 'br0', vnetHeader: true, offload: ['csum', 'tso4'] });
+  const first = await openTap({ netns, bridge: 'br0', multiQueue: true, segment: true });
+  const second = await first.openQueue();
+  t.teardown(() => Promise.all([outside, first, second].map((one) => one[Symbol.asyncDispose]())));
+  await first.detachQueue(); // all that comes is the worker's
+  const workerData = { fd: second.handOff(), netns };
+  const worker = new Worker(SEGMENTING_WORKER, { eval: true, execArgv: [], workerData });
+  t.teardown(() => worker.terminate());
+  t.strictSame(await once(worker, 'message'), [{ granted: ['csum', 'tso4'] }]);
+
+  const back = framesUntil(outside, isTcpFrame);
+  const [told] = await Promise.all([
+    once(worker, 'message'),
+    send(outside, tcpFrame({ to: TO, from: FROM, payloadBytes: 20_000, segmentBytes: 1000 })),
+  ]);
+  t.strictSame(told, [{ frames: 20, longest: TCP_FRAME_HEADER_BYTES + 1000, joins: true }]);
+  const joined = (await back).at(-1);
+  t.equal(joined?.length, 10 + TCP_FRAME_HEADER_BYTES + 20_000, 'and it leaves as it came');
+});
+
 const EXAMPLE = join(ROOT, '.cache/examples/worker-queues.js');
 
 /** Runs the example; with `interrupt` a Ctrl-C once it has begun. */
@@ -186,9 +234,9 @@ t.test('the example', async (t) => {
   );
   const sum = (column: number) => workers.reduce((all, found) => all + Number(found[column]), 0);
   t.strictSame([sum(1), sum(2)], [64 * 20, 64], 'each flow in one worker, each datagram once');
-  t.match(output, /together: 1280 datagrams\n$/);
+  t.match(output, /together: 1280 datagrams, \d+ a second\n$/);
 
   const interrupted = await runExample(t, ['2', '100000000'], true);
   t.equal(interrupted.code, 0);
-  t.match(interrupted.output, /together: \d+ datagrams\n$/);
+  t.match(interrupted.output, /together: \d+ datagrams, \d+ a second\n$/);
 });

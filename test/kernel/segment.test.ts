@@ -1,4 +1,5 @@
 /** `segment: true`: the kernel moves super-frames, JavaScript sees frames of MTU size. */
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
 import { closeSync } from 'node:fs';
@@ -14,6 +15,7 @@ import {
   type Tap,
 } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
+import { tcpFrame } from './frames.js';
 import { ownNamespace, quietNamespace, vethPair } from './network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -132,7 +134,13 @@ t.test('options that do not go together, and adoption', async (t) => {
   const ns = await ownNamespace(t);
   const plain = await openTun({ netns: ns.name });
   const fd = plain.handOff();
-  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true }), invalid);
+  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true, vnetHeader: false }), invalid);
+  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true }), { code: 'EEXIST' });
+  const sized = await openTun({ netns: ns.name, vnetHeader: true });
+  const sizedFd = sized.handOff();
+  setVnetHeaderBytes(sizedFd, 12);
+  await t.rejects(adoptFd(sizedFd, { netns: ns.name, segment: true }), invalid);
+  closeSync(sizedFd);
   const again = await adoptFd(fd, { netns: ns.name });
   await again[Symbol.asyncDispose]();
   const whole = await openTun({ netns: ns.name, vnetHeader: true });
@@ -141,6 +149,54 @@ t.test('options that do not go together, and adoption', async (t) => {
   t.same(adopted.features.offload, [], 'what it was granted is not known');
   t.same(await adopted.setOffload(['csum', 'tso4']), ['csum', 'tso4']);
   await adopted[Symbol.asyncDispose]();
+
+  await vethPair(ns, 'lower', ns, 'other');
+  const bare = await openMacvtap({ netns: ns.name, lower: 'lower' });
+  t.equal(bare.flags.vnetHeader, false);
+  const dressed = await adoptFd(bare.handOff(), { netns: ns.name, segment: true });
+  t.equal(dressed.flags.vnetHeader, true, 'a macvtap can be given the header');
+  await dressed[Symbol.asyncDispose]();
+  await bare[Symbol.asyncDispose]();
+});
+
+/** As QEMU does with a descriptor that it was given. */
+function setVnetHeaderBytes(fd: number, bytes: number): void {
+  const TUNSETVNETHDRSZ = 0x400454d8;
+  const script = `open(my $tun, '+<&=3') or die $!; my $size = pack('i', ${bytes});
+    ioctl($tun, ${TUNSETVNETHDRSZ}, $size) or die $!;`;
+  execFileSync('perl', ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', fd] });
+}
+
+t.test('a driver that takes few parts in a frame (IFF_NAPI_FRAGS) gets the pieces', async (t) => {
+  const ns = await quietNamespace(t);
+  await ns.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
+  const common = { netns: ns.name, bridge: 'br0' };
+  const seer = await openTap({ ...common, vnetHeader: true, offload: ['csum', 'tso4'] });
+  const joiner = await openTap({ ...common, segment: true, napi: 'frags' });
+  t.teardown(() => Promise.all([joiner[Symbol.asyncDispose](), seer[Symbol.asyncDispose]()]));
+  const batches = joiner.batches({ maxFrames: 30 });
+  const [to, from] = ['02:00:00:00:00:02', '02:00:00:00:00:01'];
+  seer.write(tcpFrame({ to, from, payloadBytes: 3000, segmentBytes: 100 }));
+  const { value: batch } = await batches.next();
+  t.equal(batch?.length, 30);
+  const seen = READERS.duplex(seer, 30);
+  t.equal(await joiner.writeBatch(batch as FrameBatch), 30, 'none is lost');
+  t.equal((await seen).length, 30);
+  t.equal(joiner.features.joins, false);
+  await batches.return?.();
+});
+
+t.test('a batch whose memory JavaScript has given away is refused', async (t) => {
+  const { writer, reader } = await bridged(t);
+  for (const device of [writer, reader]) {
+    const batches = reader.batches();
+    writer.write(superFrame(randomBytes(200), 100));
+    const { value } = await batches.next();
+    const batch = (value as FrameBatch).copy();
+    structuredClone(batch.spans.buffer, { transfer: [batch.spans.buffer as ArrayBuffer] });
+    await t.rejects(device.writeBatch(batch), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'frames' });
+    await batches.return?.();
+  }
 });
 
 t.test('what was read as long frames comes out after the MTU has shrunk', async (t) => {

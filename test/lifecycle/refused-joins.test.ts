@@ -71,6 +71,9 @@ if (failing === undefined) {
     t.equal(await joiner.writeBatch(batch), PIECES);
     t.same(await seen, [PIECES * SEGMENT_BYTES], 'as one');
     t.equal(joiner.features.joins, true);
+    seen = payloadSizes(seer);
+    t.equal(await joiner.writeBatch([...batch]), PIECES);
+    t.same(await seen, [PIECES * SEGMENT_BYTES], 'also from an array');
 
     seen = payloadSizes(seer);
     failing.arm(1, constants.errno.EINVAL);
