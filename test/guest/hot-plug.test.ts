@@ -86,6 +86,10 @@ t.test('hot-plug', { skip }, async (t) => {
     );
     return added;
   };
+  const untilCarrier = (guest: Guest, interfaceName: string, wanted: 0 | 1): Promise<string> =>
+    guest.must(
+      `until [ "$(cat /sys/class/net/${interfaceName}/carrier)" = ${wanted} ]; do sleep 0.02; done`,
+    );
   /** Flows of many ports arrive by both queues, and what a processor sends leaves by the queue of its own. */
   const usesBothQueues = async (t: Test, guest: Guest, card: Card): Promise<void> => {
     const { name, driver, address, peer, from } = card;
@@ -128,6 +132,21 @@ t.test('hot-plug', { skip }, async (t) => {
     t.equal(device[0].handedOff && device[1].handedOff, true);
   });
 
+  await t.test('the cable of the TAP is pulled and put in again while the guest runs', async (t) => {
+    const arrived = (): Promise<string> => pc.guest.must('cat /sys/class/net/eth1/statistics/rx_packets');
+    // Of the backend; of the card it is below.
+    await pc.qmp.execute('set_link', { name: 'lan', up: false });
+    await untilCarrier(pc.guest, 'eth1', 0);
+    const before = await arrived();
+    await host.exec('bash', '-c', `for i in {1..20}; do echo x >/dev/udp/${ON_TAP}.10/9; done`);
+    t.equal((await pc.guest.run(`ping -c 1 -W 1 ${HOST}`)).status, 1);
+    t.equal(await arrived(), before, 'no frame passes');
+    await pc.qmp.execute('set_link', { name: 'lan', up: true });
+    await untilCarrier(pc.guest, 'eth1', 1);
+    await pc.guest.must(`ping -c 2 -i 0.1 -W 10 ${HOST}`);
+    t.equal(await host.ping(`${ON_TAP}.10`), 1);
+  });
+
   const wan = await openLink('wan');
 
   await t.test('macvtap, plugged into a running q35 by add-fd', async (t) => {
@@ -142,14 +161,12 @@ t.test('hot-plug', { skip }, async (t) => {
     t.equal(await outside.ping(`${ON_WIRE}.11`, 2), 2);
   });
 
-  await t.test('the cable is pulled and put in again while the guest runs', async (t) => {
-    const carrier = (wanted: number): Promise<string> =>
-      q35.guest.must(`until [ "$(cat /sys/class/net/eth0/carrier)" = ${wanted} ]; do sleep 0.02; done`);
+  await t.test('the cable of the macvtap is pulled and put in again', async (t) => {
     await q35.qmp.execute('set_link', { name: 'wan-nic', up: false });
-    await carrier(0);
+    await untilCarrier(q35.guest, 'eth0', 0);
     t.equal((await q35.guest.run(`ping -c 1 -W 1 ${OUTSIDE}`)).status, 1);
     await q35.qmp.execute('set_link', { name: 'wan-nic', up: true });
-    await carrier(1);
+    await untilCarrier(q35.guest, 'eth0', 1);
     await q35.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
   });
 
