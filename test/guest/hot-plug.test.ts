@@ -19,6 +19,8 @@ const ON_WIRE = '10.80.0';
 const OUTSIDE = `${ON_WIRE}.1`;
 const HOST = `${ON_TAP}.1`;
 const CYCLES = 100;
+/** Longer than any machine takes. */
+const REBOOT_MS = 120_000;
 /** From `addNic` until the guest has the card. */
 const MOST_PLUG_MS = 3000;
 /** More than what a guest sends by itself in that time. */
@@ -254,10 +256,21 @@ t.test('hot-plug', { skip }, async (t) => {
     t.ok(median < MOST_PLUG_MS, `the guest has a card after ${median.toFixed(0)} ms, which is the median`);
   });
 
-  await t.test('a guest that reboots has its cards again', async (t) => {
+  await t.test('a guest that reboots has its cards again, and its first MAC', async (t) => {
     const { guest, qmp } = pc;
+    const first = inherited.mac;
+    const follower = await followGuestMac(qmp, inherited, { netns: host.name });
+    const followed = once(follower, 'followed');
+    await guest.must('ip link set eth0 address 52:54:00:80:00:ac');
+    await followed;
+    t.equal((await host.link('inherited'))?.address, '52:54:00:80:00:ac');
     await qmp.execute('set-action', { reboot: 'reset' });
-    await guest.reboot();
+    const back = once(follower, 'followed', { signal: AbortSignal.timeout(REBOOT_MS) });
+    // Before anything is done to the card again, which would be told of too.
+    await Promise.all([guest.reboot(REBOOT_MS), back]);
+    t.strictSame(await back, [first]);
+    t.equal((await host.link('inherited'))?.address, first);
+    follower.stop();
     await guest.must(`ip address add ${ON_WIRE}.10/24 dev eth0; ip link set eth0 up`);
     await guest.must(`ip address add ${ON_TAP}.10/24 dev eth1; ip link set eth1 up`);
     await guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}; ping -c 2 -i 0.1 -W 10 ${HOST}`);
