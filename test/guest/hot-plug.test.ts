@@ -1,6 +1,6 @@
 /**
  * Cards that come and go while guests run, on both machine types, with several queues; the MAC that follows the guest;
- * and what is left when a guest reboots, or is killed.
+ * and that nothing is left when a guest reboots, is killed, crashes or is turned off, or QEMU crashes.
  */
 import { once } from 'node:events';
 import { fstatSync, readdirSync, statSync } from 'node:fs';
@@ -9,7 +9,8 @@ import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
 import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
 import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
 import { needs } from '../capabilities.ts';
-import { ownNamespace, type TestNamespace, vethPair } from '../kernel/network.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kernel/network.ts';
+import { fileKinds, settledFileKinds } from '../kernel/open-files.ts';
 import { guestImage } from './image.ts';
 
 const BRIDGE = 'br0';
@@ -36,6 +37,9 @@ t.test('hot-plug', { skip }, async (t) => {
   await host.ip('address', 'add', `${HOST}/24`, 'dev', BRIDGE);
   await vethPair(host, LOWER, outside, 'eth0');
   await outside.ip('address', 'add', `${OUTSIDE}/24`, 'dev', 'eth0');
+
+  const filesBefore = fileKinds();
+  const linksBefore = (await host.linkNames()).sort();
 
   const openQueues = async (name: string): Promise<[Tap, Tap]> => {
     const first = await openTap({ netns: host.name, name, bridge: BRIDGE, multiQueue: true });
@@ -64,7 +68,7 @@ t.test('hot-plug', { skip }, async (t) => {
   };
 
   const inherited = await openLink('inherited');
-  const deviceNumber = fstatSync(inherited.fd).rdev;
+  const inheritedNode = nodeOf(inherited);
   const queues: [Macvtap, Macvtap] = [inherited, await inherited.openQueue()];
   const ports = ['rp0', 'rp1'].flatMap((id, i) => ['-device', `pcie-root-port,id=${id},chassis=${i + 1}`]);
   // Both at once: a boot is work for one processor.
@@ -126,14 +130,15 @@ t.test('hot-plug', { skip }, async (t) => {
     await usesBothQueues(t, pc.guest, card);
   });
 
+  const plugged = await openQueues('plugged');
+
   await t.test('two queues over TAP, plugged into a running pc by getfd', async (t) => {
-    const device = await openQueues('plugged');
-    const { mac } = await plug(t, pc, { device, id: 'lan' }, 'eth1');
+    const { mac } = await plug(t, pc, { device: plugged, id: 'lan' }, 'eth1');
     t.equal((await pc.guest.must('cat /sys/class/net/eth1/address')).trim(), mac);
     await pc.guest.must(`ip address add ${ON_TAP}.10/24 dev eth1; ip link set eth1 up`);
     const card = { name: 'eth1', driver: 'virtio1', address: `${ON_TAP}.10`, peer: HOST, from: host };
     await usesBothQueues(t, pc.guest, card);
-    t.equal(device[0].handedOff && device[1].handedOff, true);
+    t.equal(plugged[0].handedOff && plugged[1].handedOff, true);
   });
 
   await t.test('the cable of the TAP is pulled and put in again while the guest runs', async (t) => {
@@ -277,28 +282,103 @@ t.test('hot-plug', { skip }, async (t) => {
     t.equal(await host.ping(`${ON_TAP}.10`), 1);
   });
 
-  await t.test('QEMU is killed: nothing stays, and the next start works', async (t) => {
-    const node = `/dev/tap${inherited.index}`;
-    const late = await openLink('late');
-    await pc.qmp.addNic({ device: late, romfile: '' });
-    t.ok((await host.linkNames()).includes('late'));
-    const closed = [inherited, queues[1], late].map((device) => once(device, 'close'));
-    const waiting = t.rejects(pc.qmp.waitForEvent('STOP'), { code: 'ERR_TAPFD_QMP_CLOSED' });
-    await pc.guest.kill();
+  /**
+   * What must be seen of devices that QEMU has when it ends, in whatever way `end` makes it: they close, here too, and
+   * neither links nor nodes of theirs stay.
+   */
+  const goWithQemu = async (
+    t: Test,
+    { qmp }: GuestWithMonitor,
+    devices: (Tap | Macvtap)[],
+    nodes: Node[],
+    end: () => unknown,
+  ): Promise<void> => {
+    const names = await host.linkNames();
+    for (const { name } of devices) t.ok(names.includes(name), `${name} is there`);
+    const closed = devices.map((device) => once(device, 'close'));
+    const waiting = t.rejects(qmp.waitForEvent('STOP'), { code: 'ERR_TAPFD_QMP_CLOSED' });
+    await end();
     await Promise.all([...closed, waiting]);
-    t.strictSame((await host.linkNames()).sort(), [BRIDGE, 'lo', LOWER]);
-    // Another namespace's macvtap of that index may have its node there.
-    t.not(statSync(node, { throwIfNoEntry: false })?.rdev, deviceNumber);
-    t.equal(pc.qmp.destroyed, true);
-
-    const device = await openLink('inherited');
-    const next = await boot('next', [{ device }], []);
+    t.equal(qmp.destroyed, true);
+    t.strictSame((await host.linkNames()).sort(), linksBefore);
+    for (const { path, number } of nodes) {
+      // Another namespace's macvtap of that index may have its node there.
+      t.not(statSync(path, { throwIfNoEntry: false })?.rdev, number);
+    }
+  };
+  /** A guest with a TAP and a macvtap of names that were others' before, both of which carry its pings. */
+  const startNext = async (name: string): Promise<typeof pc & { devices: (Tap | Macvtap)[]; node: Node }> => {
+    const link = await openLink('inherited');
+    const node = nodeOf(link);
+    const tap = await openTap({ netns: host.name, name: 'plugged', bridge: BRIDGE });
+    t.teardown(() => tap[Symbol.asyncDispose]());
+    const next = await boot(name, [{ device: link }, { device: tap }], []);
     await next.guest.must(`ip address add ${ON_WIRE}.12/24 dev eth0; ip link set eth0 up`);
-    await next.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
-    const gone = once(device, 'close');
-    await next.guest.shutdown();
-    await gone;
-    t.equal(await host.link('inherited'), undefined, 'so does turning it off');
+    await next.guest.must(`ip address add ${ON_TAP}.12/24 dev eth1; ip link set eth1 up`);
+    await next.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}; ping -c 2 -i 0.1 -W 10 ${HOST}`);
+    return { ...next, devices: [link, tap], node };
+  };
+  /** One more card of each kind for a running guest, each by another way. */
+  const plugBoth = async (
+    t: Test,
+    guest: typeof pc,
+    [first, second]: { bus: string; interfaceName: string }[],
+  ): Promise<{ devices: [Tap, Macvtap]; node: Node }> => {
+    const tap = await openTap({ netns: host.name, name: 'late-tap', bridge: BRIDGE });
+    t.teardown(() => tap[Symbol.asyncDispose]());
+    const link = await openLink('late');
+    const node = nodeOf(link);
+    await plug(t, guest, { device: tap, via: 'getfd', bus: first.bus }, first.interfaceName);
+    await plug(t, guest, { device: link, via: 'add-fd', bus: second.bus }, second.interfaceName);
+    return { devices: [tap, link], node };
+  };
+
+  await t.test('QEMU is killed: nothing stays', async (t) => {
+    const late = await openLink('late');
+    const nodes = [inheritedNode, nodeOf(late)];
+    await pc.qmp.addNic({ device: late, romfile: '', via: 'add-fd' });
+    await goWithQemu(t, pc, [...queues, ...plugged, late], nodes, () => pc.guest.kill());
+  });
+
+  await t.test('QEMU crashes: nothing stays, and the next start works', async (t) => {
+    const { guest } = q35;
+    const { devices, node } = await plugBoth(t, q35, [
+      { bus: 'rp0', interfaceName: 'eth0' },
+      { bus: 'rp1', interfaceName: 'eth1' },
+    ]);
+    // Without a core, which would have the guest's memory in it.
+    await run('prlimit', '--core=0', `--pid=${guest.pid}`);
+    await goWithQemu(t, q35, devices, [node], async () => {
+      const cut = t.rejects(guest.run('sleep 60'), /ended \(SIGSEGV\)/);
+      process.kill(Number(guest.pid), 'SIGSEGV');
+      await cut;
+    });
+    t.strictSame(await settledFileKinds(filesBefore), filesBefore, 'no descriptor of either guest');
+  });
+
+  const next = await startNext('next');
+
+  await t.test("the guest's kernel panics: nothing stays, and the next start works", async (t) => {
+    const { guest, qmp } = next;
+    const { devices, node } = await plugBoth(t, next, [
+      { bus: 'pci.0', interfaceName: 'eth2' },
+      { bus: 'pci.0', interfaceName: 'eth3' },
+    ]);
+    await goWithQemu(t, next, [...next.devices, ...devices], [next.node, node], async () => {
+      const told = qmp.waitForEvent('SHUTDOWN');
+      // It restarts at a panic, and QEMU is told not to.
+      await t.rejects(guest.run('echo c >/proc/sysrq-trigger'), /ended \(status 0\)/);
+      t.match(await told, { data: { guest: true, reason: 'guest-reset' } });
+    });
+    t.match(guest.console, 'Kernel panic - not syncing: sysrq triggered crash');
+    t.strictSame(await settledFileKinds(filesBefore), filesBefore);
+  });
+
+  const last = await startNext('last');
+
+  await t.test('a guest is turned off: nothing stays', async (t) => {
+    await goWithQemu(t, last, last.devices, [last.node], () => last.guest.shutdown());
+    t.strictSame(await settledFileKinds(filesBefore), filesBefore);
   });
 });
 
@@ -309,6 +389,16 @@ interface Card {
   peer: string;
   /** Where flows to it come from. */
   from: TestNamespace;
+}
+
+/** The file of a macvtap in /dev. */
+interface Node {
+  path: string;
+  number: number;
+}
+
+function nodeOf({ fd, index }: Macvtap): Node {
+  return { path: `/dev/tap${index}`, number: fstatSync(fd).rdev };
 }
 
 function descriptors(pid: number | 'self' | undefined): number {

@@ -1,5 +1,5 @@
 /** The descriptors of this process, to see that none is left or lost. */
-import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -24,6 +24,25 @@ export async function settledFiles(wanted: number): Promise<number> {
   const giveUp = Date.now() + SETTLE_MS;
   while (openFiles() !== wanted && Date.now() < giveUp) await wait(2);
   return openFiles();
+}
+
+/** What the descriptors of this process are, to see which one is left: `socket`, `/dev/net/tun`, a file's path. */
+export function fileKinds(): string[] {
+  const kinds = readdirSync('/proc/self/fd').flatMap((fd) => {
+    try {
+      return [readlinkSync(`/proc/self/fd/${fd}`).replace(/:\[\d+\]$/, '')];
+    } catch {
+      return []; // the one that lists the directory
+    }
+  });
+  return kinds.sort();
+}
+
+/** Waits until there are as many as `wanted`; returns what there is in the end. */
+export async function settledFileKinds(wanted: readonly string[]): Promise<string[]> {
+  const giveUp = Date.now() + SETTLE_MS;
+  while (fileKinds().length !== wanted.length && Date.now() < giveUp) await wait(2);
+  return fileKinds();
 }
 
 /** True when both numbers mean the same open file. */
