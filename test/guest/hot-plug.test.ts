@@ -95,9 +95,7 @@ t.test('hot-plug', { skip }, async (t) => {
     return added;
   };
   const untilCarrier = (guest: Guest, interfaceName: string, wanted: 0 | 1): Promise<string> =>
-    guest.must(
-      `until [ "$(cat /sys/class/net/${interfaceName}/carrier)" = ${wanted} ]; do sleep 0.02; done`,
-    );
+    guest.must(`until [ "$(cat /sys/class/net/${interfaceName}/carrier)" = ${wanted} ]; do sleep 0.02; done`);
   /** Flows of many ports arrive by both queues, and what a processor sends leaves by the queue of its own. */
   const usesBothQueues = async (t: Test, guest: Guest, card: Card): Promise<void> => {
     const { name, driver, address, peer, from } = card;
@@ -261,8 +259,12 @@ t.test('hot-plug', { skip }, async (t) => {
     t.ok(median < MOST_PLUG_MS, `the guest has a card after ${median.toFixed(0)} ms, which is the median`);
   });
 
+  const late = await openLink('late');
+  const lateNode = nodeOf(late);
+
   await t.test('a guest that reboots has its cards again, and its first MAC', async (t) => {
     const { guest, qmp } = pc;
+    await plug(t, pc, { device: late, via: 'add-fd' }, 'eth2');
     const first = inherited.mac;
     const follower = await followGuestMac(qmp, inherited, { netns: host.name });
     const followed = once(follower, 'followed');
@@ -270,6 +272,8 @@ t.test('hot-plug', { skip }, async (t) => {
     await followed;
     t.equal((await host.link('inherited'))?.address, '52:54:00:80:00:ac');
     await qmp.execute('set-action', { reboot: 'reset' });
+    const open = (): [number, number] => [descriptors('self'), descriptors(guest.pid)];
+    const before = open();
     const back = once(follower, 'followed', { signal: AbortSignal.timeout(REBOOT_MS) });
     // Before anything is done to the card again, which would be told of too.
     await Promise.all([guest.reboot(REBOOT_MS), back]);
@@ -280,6 +284,10 @@ t.test('hot-plug', { skip }, async (t) => {
     await guest.must(`ip address add ${ON_TAP}.10/24 dev eth1; ip link set eth1 up`);
     await guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}; ping -c 2 -i 0.1 -W 10 ${HOST}`);
     t.equal(await host.ping(`${ON_TAP}.10`), 1);
+    await guest.must('ip link set eth0 down');
+    await guest.must(`ip address add ${ON_WIRE}.13/24 dev eth2; ip link set eth2 up`);
+    await guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
+    t.strictSame(open(), before);
   });
 
   /**
@@ -334,10 +342,8 @@ t.test('hot-plug', { skip }, async (t) => {
   };
 
   await t.test('QEMU is killed: nothing stays', async (t) => {
-    const late = await openLink('late');
-    const nodes = [inheritedNode, nodeOf(late)];
-    await pc.qmp.addNic({ device: late, romfile: '', via: 'add-fd' });
-    await goWithQemu(t, pc, [...queues, ...plugged, late], nodes, () => pc.guest.kill());
+    const devices = [...queues, ...plugged, late];
+    await goWithQemu(t, pc, devices, [inheritedNode, lateNode], () => pc.guest.kill());
   });
 
   await t.test('QEMU crashes: nothing stays, and the next start works', async (t) => {
