@@ -12,9 +12,15 @@ const NEEDS = needs('root', 'tun-device', 'bridge', 'veth', 'macvlan', 'macvtap'
 
 t.setTimeout(300_000);
 
+/** Mbit/s of TCP's data that Fast Ethernet can carry in full frames, and how near iperf must come. */
+const FAST_ETHERNET = 94.1;
+const TOLERANCE = 0.02;
+/** What else the machine does can disturb a measurement of seconds. */
+const ATTEMPTS = 3;
+
 /** `npm run table1` for iperf alone, with the library as it is built. */
-function start(results: string) {
-  const args = [MAIN, '--smoke', '--no-build', '--only', 'iperf', '--results', results];
+function start(results: string, ...more: string[]) {
+  const args = [MAIN, '--smoke', '--no-build', '--only', 'iperf', '--results', results, ...more];
   const child = spawn(process.execPath, args, { env: { ...process.env, NODE_OPTIONS: '' } });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
@@ -44,17 +50,27 @@ function isRunning(pid: string): boolean {
 
 t.test('iperf over TAP and macvtap, a report, and nothing left behind', { skip: NEEDS }, async (t: Test) => {
   const results = t.testdir();
-  const { child, said } = start(results);
-  t.teardown(() => child.kill('SIGKILL'));
-  const [status] = await once(child, 'close');
-  t.equal(status, 0, said());
-  t.same(namespacesOf(child.pid), []);
-  const { rows, measurements } = JSON.parse(readFileSync(join(results, 'results.json'), 'utf8'));
-  t.match(rows, [{ case: { name: 'iperf' }, tap: { runs: 1 }, macvtap: { runs: 1 } }]);
-  t.equal(measurements.length, 2);
-  for (const kind of ['tap', 'macvtap']) {
-    t.ok(rows[0][kind].median > 0, `${kind} carries traffic`);
-    t.ok(rows[0][kind].median < 100, `${kind}: no more than the wire takes`);
+  // How far each card's best is from what the wire can carry, as a share of it.
+  const off = { tap: Number.POSITIVE_INFINITY, macvtap: Number.POSITIVE_INFINITY };
+  const isNear = () => Math.max(off.tap, off.macvtap) <= TOLERANCE;
+  for (let attempt = 1; attempt <= ATTEMPTS && !isNear(); attempt += 1) {
+    const { child, said } = start(results, '--again');
+    t.teardown(() => child.kill('SIGKILL'));
+    const [status] = await once(child, 'close');
+    t.equal(status, 0, said());
+    t.same(namespacesOf(child.pid), []);
+    const { rows, measurements } = JSON.parse(readFileSync(join(results, 'results.json'), 'utf8'));
+    t.match(rows, [{ case: { name: 'iperf' }, tap: { runs: 1 }, macvtap: { runs: 1 } }]);
+    t.equal(measurements.length, 2);
+    for (const kind of ['tap', 'macvtap'] as const) {
+      const { median } = rows[0][kind];
+      t.comment(`${kind}: ${median.toFixed(2)} Mbit/s`);
+      off[kind] = Math.min(off[kind], Math.abs(median / FAST_ETHERNET - 1));
+    }
+  }
+  for (const kind of ['tap', 'macvtap'] as const) {
+    const percent = (off[kind] * 100).toFixed(2);
+    t.ok(off[kind] <= TOLERANCE, `${kind} fills the wire: ${percent} % off ${FAST_ETHERNET} Mbit/s`);
   }
   t.match(readFileSync(join(results, 'results.md'), 'utf8'), '| paper, TAP | 93.1 |');
   t.match(readFileSync(join(results, 'table.svg'), 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
