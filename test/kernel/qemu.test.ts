@@ -1,7 +1,7 @@
 /** Real devices handed to real programs: a small reader and writer, and QEMU, asked what it thinks it has. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,6 +10,7 @@ import { adoptFd, type FrameStream, openMacvtap, openTap, openTun, type Tap, typ
 import { qemuNetworkArguments, spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { needs } from '../capabilities.js';
 import { ownNamespace, type TestNamespace, vethPair } from './network.js';
+import { callsInChild } from './open-in-child.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MACHINE = ['-M', 'pc,accel=tcg', '-nodefaults', '-display', 'none', '-S', '-qmp', 'stdio'];
@@ -325,14 +326,25 @@ t.test(
       const queue = await openTap({ netns: net.name, multiQueue: true });
       await queue.detachQueue();
       await refused(queue, 'ERR_TAPFD_QEMU_DETACHED_QUEUE');
-      if (!existsSync('/dev/vhost-net')) {
-        await refused(await openTap({ netns: net.name }), 'ERR_TAPFD_QEMU_VHOST', { vhost: true });
-      }
       for (const dead of [await openTap({ netns: net.name }), macvtap]) {
         dead.on('error', () => {});
         await net.ip('link', 'delete', dead.name);
         await refused(dead, 'ERR_TAPFD_QEMU_DEAD_DEVICE');
       }
+    });
+
+    t.test('vhost without its device is refused: QEMU would abort', async (t) => {
+      // A /dev of its own has nothing else, whatever this machine has.
+      const furnish = 'mount -t tmpfs none /dev && mkdir /dev/net && mknod /dev/net/tun c 10 200';
+      const prefix = ['unshare', '--net', '--mount', 'sh', '-c', `${furnish} && exec "$@"`, 'sh'];
+      const start = (nic: string): string => `
+        Promise.all([openTap(), import('tapfd/qemu')]).then(([device, { spawnQemu }]) =>
+          spawnQemu('/nonexistent/qemu', [], { nics: [{ device, ${nic} }] }))`;
+      const calls = { refused: start('vhost: true'), checked: start('vhost: false') };
+      t.match(await callsInChild({ prefix }, calls), {
+        refused: { error: { code: 'ERR_TAPFD_QEMU_VHOST', path: '/dev/vhost-net' } },
+        checked: { error: { code: 'ENOENT', syscall: 'spawn' } },
+      });
     });
 
     t.test("why a guest must not have its TAP's own MAC: the bridge keeps its frames", async (t) => {
