@@ -6,12 +6,22 @@
  * `/dev/net/tun` are what the test puts there.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { links, openTapFromBridgeHelper } from 'tapfd';
+import ts from 'typescript';
 import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { findBridgeHelper, helperFailure } from '../../lib/bridge-helper.js';
 import { needs } from '../capabilities.js';
@@ -20,6 +30,7 @@ import { readableCopy } from './readable-copy.js';
 
 const INSIDE = 'TAPFD_TEST_BRIDGE_HELPER';
 const HELPER = '/usr/lib/qemu/qemu-bridge-helper';
+const ETHERNET_HOST = fileURLToPath(new URL('../../examples/ethernet-host.ts', import.meta.url));
 /** Debian's nobody and nogroup. */
 const NOBODY = 65_534;
 
@@ -68,16 +79,41 @@ async function inside(directory: string): Promise<void> {
   await links.create({ kind: 'veth', name: 'wire', peer: { name: 'far' } });
   const before = await linkNames();
 
-  /** Runs a call as an ordinary user. */
-  async function asNobody(expression: string): Promise<unknown> {
+  /** The example's little host, where an ordinary user can read it. */
+  writeFileSync(
+    `${copy}/ethernet-host.js`,
+    ts.transpileModule(readFileSync(ETHERNET_HOST, 'utf8'), {
+      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
+    }).outputText,
+  );
+  chmodSync(`${copy}/ethernet-host.js`, 0o644);
+
+  /** Runs a call as an ordinary user, and `use` with the `tap` that comes of it, which is closed then. */
+  async function asNobody(expression: string, use = '({})'): Promise<unknown> {
     const module = `
+      import { spawn } from 'node:child_process';
+      import { once } from 'node:events';
+      import { readdirSync } from 'node:fs';
+      import { setTimeout as wait } from 'node:timers/promises';
       import { openTapFromBridgeHelper } from 'tapfd';
-      const before = (await import('node:fs')).readdirSync('/proc/self/fd').length;
+      import { EthernetHost } from './ethernet-host.js';
+      const files = () => readdirSync('/proc/self/fd').length;
+      // Node keeps a descriptor of /dev/null from the first process that it starts.
+      await once(spawn('true'), 'close');
+      const before = files();
       const outcome = await ${expression}.then(
-        ({ kind, name, flags }) => ({ kind, name, vnetHeader: flags.vnetHeader }),
+        async (tap) => {
+          const { kind, name, flags } = tap;
+          const used = await ${use};
+          await tap[Symbol.asyncDispose]();
+          return { kind, name, vnetHeader: flags.vnetHeader, ...used };
+        },
         ({ code, message, detail }) => ({ code, message, detail }),
       );
-      process.stdout.write(JSON.stringify({ uid: process.getuid(), ...outcome }));
+      // What is closed on another thread is closed by then.
+      for (const giveUp = Date.now() + 10_000; files() !== before && Date.now() < giveUp; ) await wait(2);
+      const left = files() - before;
+      process.stdout.write(JSON.stringify({ uid: process.getuid(), left, ...outcome }));
       process.exit();`;
     // The runner's settings for Node name files that this user may not write.
     const unset = ['NODE_OPTIONS', 'NODE_V8_COVERAGE', 'NODE_EXTRA_CA_CERTS'].map(
@@ -93,9 +129,15 @@ async function inside(directory: string): Promise<void> {
   }
   const call = (options: object) => `openTapFromBridgeHelper(${JSON.stringify({ helperPath, ...options })})`;
 
-  t.test('an ordinary user: allowed', async (t) => {
-    t.match(await asNobody(call({ bridge: 'allowed' })), { uid: NOBODY, kind: 'tap', vnetHeader: false });
-    t.match(await asNobody(call({ bridge: 'allowed', vnetHeader: true })), { kind: 'tap', vnetHeader: true });
+  t.test('an ordinary user: allowed, and frames flow', async (t) => {
+    const host = `new EthernetHost(tap, { mac: '52:54:00:00:00:03', address: '10.9.0.3' })`;
+    const exchanged = await asNobody(
+      call({ bridge: 'allowed' }),
+      `${host}.ping('10.9.0.1').then(({ payload }) => ({ answer: payload.toString() }))`,
+    );
+    const ours = { uid: NOBODY, left: 0, kind: 'tap' };
+    t.match(exchanged, { ...ours, vnetHeader: false, answer: 'frames from JavaScript' });
+    t.match(await asNobody(call({ bridge: 'allowed', vnetHeader: true })), { ...ours, vnetHeader: true });
     t.same(await linkNames(), before, 'a TAP goes with who has it');
   });
 
@@ -103,21 +145,22 @@ async function inside(directory: string): Promise<void> {
     for (const bridge of ['denied', 'unknown']) {
       t.match(await asNobody(call({ bridge })), {
         uid: NOBODY,
+        left: 0,
         code: 'ERR_TAPFD_BRIDGE_HELPER',
         detail: 'access denied by acl file',
         message: new RegExp(`bridge\\.conf.*"allow ${bridge}"`),
       });
     }
-    t.match(await asNobody(call({ bridge: 'missing' })), { message: /there is no bridge missing/ });
-    t.match(await asNobody(call({ bridge: 'wire' })), { message: /is wire a bridge\?/ });
+    t.match(await asNobody(call({ bridge: 'missing' })), { left: 0, message: /there is no bridge missing/ });
+    t.match(await asNobody(call({ bridge: 'wire' })), { left: 0, message: /is wire a bridge\?/ });
     chmodSync(helperPath, 0o755);
-    t.match(await asNobody(call({ bridge: 'allowed' })), { message: /chmod u\+s/ });
+    t.match(await asNobody(call({ bridge: 'allowed' })), { left: 0, message: /chmod u\+s/ });
     chmodSync(helperPath, 0o4755);
     chmodSync('/dev/net/tun', 0o600);
-    t.match(await asNobody(call({ bridge: 'allowed' })), { message: /chmod 666 \/dev\/net\/tun/ });
+    t.match(await asNobody(call({ bridge: 'allowed' })), { left: 0, message: /chmod 666 \/dev\/net\/tun/ });
     chmodSync('/dev/net/tun', 0o666);
     chmodSync('/etc/qemu/bridge.conf', 0o600);
-    t.match(await asNobody(call({ bridge: 'allowed' })), { message: /must be able to read/ });
+    t.match(await asNobody(call({ bridge: 'allowed' })), { left: 0, message: /must be able to read/ });
     chmodSync('/etc/qemu/bridge.conf', 0o644);
     t.same(await linkNames(), before);
   });
