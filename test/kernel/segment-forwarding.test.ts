@@ -10,6 +10,7 @@ import {
   type FrameBatch,
   type FrameStream,
   forward,
+  links,
   type Offload,
   openMacvtap,
   openTap,
@@ -78,10 +79,16 @@ class Seen {
   }
 }
 
+/** A device, and the namespace that it is in. */
+interface End {
+  device: FrameStream;
+  netns: string;
+}
+
 interface Path {
   left: TestNamespace;
   right: TestNamespace;
-  devices: [FrameStream, FrameStream];
+  ends: End[];
   seen: Seen;
 }
 
@@ -91,13 +98,13 @@ async function openEnd(
   ns: TestNamespace,
   host: typeof LEFT,
   options: DeviceOptions,
-): Promise<FrameStream> {
+): Promise<End> {
   const addresses = [host.address, { address: host.address6, prefixLength: 64, noDad: true }];
   if (kind !== 'macvtap') {
     const open = kind === 'tap' ? openTap : openTun;
     const device = await open({ netns: ns.name, addresses, ...options });
     await ns.ip('link', 'set', device.name, 'txqueuelen', LONG_QUEUE);
-    return device;
+    return { device, netns: ns.name };
   }
   // The network ends at a wire, whose other end gives all that comes to the macvtap on it.
   const middle = await ownNamespace(t);
@@ -108,15 +115,15 @@ async function openEnd(
   const wire = { netns: middle.name, lower: 'wire', mode: 'passthru', allMulticast: true } as const;
   const device = await openMacvtap({ ...wire, macCheck: 'off', ...options });
   await middle.ip('link', 'set', device.name, 'txqueuelen', LONG_QUEUE);
-  return device;
+  return { device, netns: middle.name };
 }
 
 /** Two namespaces that JavaScript joins, looking at every frame. */
 async function joined(t: Test, { kind, way, megabytes: _, ...options }: Case): Promise<Path> {
   const left = await ownNamespace(t);
   const right = await ownNamespace(t);
-  const a = await openEnd(t, kind, left, LEFT, options);
-  const b = await openEnd(t, kind, right, RIGHT, options);
+  const ends = [await openEnd(t, kind, left, LEFT, options), await openEnd(t, kind, right, RIGHT, options)];
+  const [a, b] = ends.map(({ device }) => device) as [FrameStream, FrameStream];
   const seen = new Seen();
   const controller = new AbortController();
   const running = [
@@ -146,7 +153,7 @@ async function joined(t: Test, { kind, way, megabytes: _, ...options }: Case): P
     await Promise.all(running);
     for (const device of [a, b]) await device[Symbol.asyncDispose]();
   });
-  return { left, right, devices: [a, b], seen };
+  return { left, right, ends, seen };
 }
 
 /** Starts a program in `right`, and once it has said something another in `left`; what both print. */
@@ -218,20 +225,47 @@ async function datagramsArrive(t: Test, path: Path): Promise<void> {
   }
 }
 
+/** Frames written by the library, and how many the kernel was given for them: a joined one counts once. */
+async function written({ ends }: Path): Promise<{ frames: number; given: number }> {
+  const sum = { frames: 0, given: 0 };
+  for (const { device, netns } of ends) {
+    const { stats } = await links.get(device.index, { netns });
+    sum.frames += device.stats.sent.frames;
+    // What comes out of a macvtap descriptor leaves its link; of the others, it arrives.
+    sum.given += device.kind === 'macvtap' ? stats.txPackets : stats.rxPackets;
+  }
+  return sum;
+}
+
+/** Runs `work`, in which frames of one flow follow one another, and most of them must have been joined. */
+async function mostAreJoined(t: Test, path: Path, what: string, work: () => Promise<void>): Promise<void> {
+  const before = await written(path);
+  await work();
+  const after = await written(path);
+  const [frames, given] = [after.frames - before.frames, after.given - before.given];
+  t.ok(given < frames / 2, `${what}: ${frames} frames in ${given} writes`);
+}
+
 for (const one of CASES) {
   const { kind, way, megabytes, ...options } = one;
   t.test(`${kind}, ${way}, ${JSON.stringify(options)}`, async (t) => {
     const path = await joined(t, one);
-    await curlGetsTheFile(t, path, megabytes);
+    const joins = options.segment === true && way === 'forward';
+    const file = () => curlGetsTheFile(t, path, megabytes);
+    await (joins ? mostAreJoined(t, path, 'TCP', file) : file());
     await iperfRuns(t, path);
-    await datagramsArrive(t, path);
+    const datagrams = () => datagramsArrive(t, path);
+    // UDP is joined where the kernel was asked to take that, and does.
+    const udp = path.ends.every(({ device }) => device.features.offload.includes('uso4'));
+    await (joins && udp ? mostAreJoined(t, path, 'UDP', datagrams) : datagrams());
 
     const { frames, longest } = path.seen;
     const longestAllowed = MTU + (kind === 'tun' ? 0 : ETHERNET_HEADER);
     if (options.vnetHeader) t.ok(longest > 10 * MTU, `super-frames came whole: ${longest}`);
     else t.equal(longest, longestAllowed, 'JavaScript saw full frames, and none longer');
     if (!options.vnetHeader) t.ok(frames > (megabytes * 2 ** 20) / MTU, `${frames} frames`);
-    for (const device of path.devices) {
+    for (const { device } of path.ends) {
+      t.equal(device.features.joins, options.segment === true, 'the kernel has refused none');
       t.notOk(device.stats.received.drops.malformed);
       t.strictSame(device.stats.sent.drops, {});
     }
