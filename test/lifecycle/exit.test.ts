@@ -1,7 +1,7 @@
 /** How a process ends that has devices: by itself, at once, and with nothing left. */
 import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
-import { openMacvtap, openTap } from 'tapfd';
+import { adoptFd, FdSocket, links, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../kernel/network.js';
 import { runChild, startChild } from './child.js';
@@ -112,30 +112,54 @@ t.test('idle devices leave the thread pool alone', async (t) => {
   t.match(ended, { code: 0, output: 'tapfd\n', errors: '' });
 });
 
-t.test('no descriptor reaches an unrelated child process', async (t) => {
-  const ns = await namespaceWithLower(t);
-  const tap = await openTap({ netns: ns.name });
-  const macvtap = await openMacvtap({ netns: ns.name, lower: 'lower' });
-  tap.resume();
-  const child = startChild(`console.log('up'); setInterval(() => {}, 1000);`);
-  await child.printed('up');
-  const links = readdirSync(`/proc/${child.pid}/fd`).map((fd) => {
+/** What the descriptors of a process are. Those of no file or socket all look alike, and are left out. */
+function descriptors(pid: number | 'self'): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
     try {
-      return readlinkSync(`/proc/${child.pid}/fd/${fd}`);
+      const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+      return target.startsWith('anon_inode:') ? [] : [target];
     } catch {
-      return 'gone';
+      return []; // the one that lists the directory
     }
   });
+}
+
+t.test('no descriptor reaches an unrelated child process', async (t) => {
+  const ns = await namespaceWithLower(t);
+  const netns = ns.name;
+  const before = descriptors('self');
+  const watching = links.watch({ netns });
+  t.teardown(() => watching.return?.());
+  const event = watching.next();
+  const tap = await openTap({ netns });
+  const devices = [
+    tap,
+    await openTun({ netns }),
+    await openMacvtap({ netns, lower: 'lower' }),
+    await adoptFd((await openTap({ netns })).handOff(), { netns }),
+  ];
+  t.teardown(() => Promise.all(devices.map((device) => device[Symbol.asyncDispose]())));
+  tap.resume();
+  const sockets = FdSocket.pair();
+  t.teardown(() => sockets.map((socket) => socket.destroy()));
+  await event;
+  const ours = descriptors('self').filter((target) => !before.includes(target));
+  for (const kind of [/net\/tun$/, /\/tap\d+$|tapfd/, /^socket:/, /netns\/|^net:/]) {
+    t.ok(
+      ours.some((target) => kind.test(target)),
+      `there is something to leak: ${kind}`,
+    );
+  }
+
+  const child = startChild(`console.log('up'); setInterval(() => {}, 1000);`);
+  await child.printed('up');
+  const theirs = descriptors(child.pid);
   child.kill('SIGTERM');
   await child.ended;
-  const ours = readlinkSync(`/proc/self/fd/${tap.fd}`);
-  t.match(ours, /tun$/, 'this is what it would look like');
   t.same(
-    links.filter((link) => /net\/tun|tap|nsfs|net:\[/.test(link)),
+    theirs.filter((target) => ours.includes(target)),
     [],
   );
-  await tap[Symbol.asyncDispose]();
-  await macvtap[Symbol.asyncDispose]();
 });
 
 t.test('a forgotten device is closed by the garbage collector, which says so', async (t) => {
