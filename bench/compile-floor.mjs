@@ -1,8 +1,8 @@
-/** Compiles the floor programs: plain C, by the C compiler that the addon's build uses too. */
+/** Compiles the floor programs: plain C, by the C compiler that the addon's build uses too. `npm run build` does it, and the bench. */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { findCommand, step, Trouble } from '../scripts/run-command.mjs';
+import { findCommand, runScript, step, Trouble } from '../scripts/run-command.mjs';
 
 const SOURCES = fileURLToPath(new URL('./floor', import.meta.url));
 const OUTPUT = fileURLToPath(new URL('../build/bench', import.meta.url));
@@ -28,3 +28,5 @@ export async function compileFloor() {
 function changedAt(file) {
   return statSync(join(SOURCES, file)).mtimeMs;
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runScript(compileFloor);

@@ -79,9 +79,15 @@ export class ForwardingRig {
     return { error, ...end };
   }
 
-  /** Echo requests one after the other. @returns {Promise<Record<string, number>>} nanoseconds */
-  async roundTrips(count) {
-    const args = [...entering(this.#namespaces[0]), floor('round_trip'), RIGHT.address, String(count)];
+  /** Echo requests one after the other, in frames of `size` bytes. @returns {Promise<Record<string, number>>} nanoseconds */
+  async roundTrips(count, size) {
+    const args = [
+      ...entering(this.#namespaces[0]),
+      floor('round_trip'),
+      RIGHT.address,
+      String(count),
+      String(size),
+    ];
     const { stdout } = await run('nsenter', args);
     const { avg, p50, p99, p999 } = JSON.parse(stdout);
     return { average: avg, p50, p99, 'p99.9': p999 };

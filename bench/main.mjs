@@ -1,7 +1,7 @@
 /**
  * The bench: everything against plain C, in the same run, by turns.
  *
- *     npm run bench                                        all of it, about 10 minutes
+ *     npm run bench                                        all of it, about 12 minutes
  *     npm run bench -- --only receive --quick              scenarios whose name begins so, in a hurry
  *     npm run bench -- --nice=-10                          ahead of whatever else the machine does
  *     npm run bench -- --results DIRECTORY                 default: bench/results

@@ -83,7 +83,6 @@ export function targetTable(report) {
       const { work, atMost, atLeast } = target;
       const wanted = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
       const unit = row.ratio === undefined ? ` ${row.unit}` : ' x C';
-      const reached = reaches(target, figure.median) ? 'yes' : '**no**';
       return [
         [
           `${work}${placeOf(row)}`,
@@ -91,11 +90,23 @@ export function targetTable(report) {
           wanted + unit,
           digits(figure.median),
           spread(figure),
-          reached,
+          verdict(target, figure),
         ],
       ];
     });
   return table(['work', 'by', 'target', 'median', 'quartiles', 'reached'], lines);
+}
+
+/**
+ * Quartiles on both sides of a target leave it open.
+ *
+ * @param {import('./targets.mjs').Target} target
+ * @param {Summary} figure
+ */
+export function verdict(target, { median, lowerQuartile, upperQuartile }) {
+  const reached = reaches(target, median);
+  const isOpen = [lowerQuartile, upperQuartile].some((quartile) => reaches(target, quartile) !== reached);
+  return `${reached ? 'yes' : '**no**'}${isOpen ? ', within the spread' : ''}`;
 }
 
 /** @param {Scenario} scenario */

@@ -1,6 +1,6 @@
 // A flood ping that keeps each round trip: the next echo request goes out when the reply is here.
 //
-//     round_trip ADDRESS COUNT
+//     round_trip ADDRESS COUNT SIZE      bytes of the Ethernet frame, 64 to 1500
 //
 // Prints JSON: nanoseconds of each round trip in order of length; requests without a reply in a second are
 // lost.
@@ -28,7 +28,7 @@ static bool await_reply(int fd, uint16_t id, uint16_t sequence, uint64_t end) {
     int64_t left = (int64_t)(end - wall_ns());
     struct pollfd wanted = {.fd = fd, .events = POLLIN};
     if (left <= 0 || poll(&wanted, 1, (int)(left / 1000000) + 1) != 1) return false;
-    uint8_t packet[256];
+    uint8_t packet[2048];
     ssize_t length = recv(fd, packet, sizeof packet, 0);
     if (length < 28) continue;
     struct icmphdr reply;
@@ -39,23 +39,26 @@ static bool await_reply(int fd, uint16_t id, uint16_t sequence, uint64_t end) {
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   int fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
   if (fd < 0) die("socket ICMP");
   struct sockaddr_in to = {.sin_family = AF_INET};
   if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) return 2;
   size_t count = strtoul(argv[2], NULL, 10), got = 0, lost = 0;
+  // What is left for ICMP behind the headers of Ethernet and IPv4.
+  size_t length = strtoul(argv[3], NULL, 10) - 34;
+  static uint8_t packet[1500];
+  if (length < sizeof(struct icmphdr) || length > sizeof packet) return 2;
   uint64_t *trips = calloc(count, sizeof *trips), sum = 0;
   uint16_t id = (uint16_t)getpid();
   for (size_t i = 0; i < count; i++) {
-    uint8_t packet[64];
-    memset(packet, 0x5a, sizeof packet);
+    memset(packet, 0x5a, length);
     struct icmphdr header = {.type = ICMP_ECHO, .un.echo = {.id = id, .sequence = (uint16_t)i}};
     memcpy(packet, &header, sizeof header);
-    header.checksum = checksum(packet, sizeof packet);
+    header.checksum = checksum(packet, length);
     memcpy(packet, &header, sizeof header);
     uint64_t start = wall_ns();
-    if (sendto(fd, packet, sizeof packet, 0, (struct sockaddr*)&to, sizeof to) < 0) die("sendto");
+    if (sendto(fd, packet, length, 0, (struct sockaddr*)&to, sizeof to) < 0) die("sendto");
     if (await_reply(fd, id, (uint16_t)i, start + 1000000000u)) {
       trips[got++] = wall_ns() - start;
     } else {

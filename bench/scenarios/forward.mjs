@@ -2,6 +2,20 @@
 import { alternating } from '../alternating.mjs';
 import { ForwardingRig } from '../forwarding-rig.mjs';
 
+/** What cannot forward between two namespaces. */
+const UNFIT = [
+  {
+    subject: 'fs-stream',
+    reason:
+      'a stream of node:fs on a descriptor that does not wait ends at the first EAGAIN; its callbacks are measured',
+  },
+  {
+    subject: 'node-tuntap2-wintun',
+    reason: 'it makes its devices in the namespace of the process, and the forwarder stands between two',
+  },
+  { subject: 'appium-ios-tuntap', reason: 'it has no event for a frame, and polls' },
+];
+
 const WAYS = ['floor-2-threads', 'batches', 'pipe'];
 
 export const forwarding = {
@@ -9,7 +23,8 @@ export const forwarding = {
   title: 'Forwarding one TCP stream',
   unit: 'Gbit/s',
   better: 'more',
-  async run(effort) {
+  async run(effort, skip) {
+    for (const one of UNFIT) skip(one);
     const rows = [];
     for (const [variant, kind, ways] of [
       ['plain', 'tap', [...WAYS, 'fs-callbacks']],
@@ -31,8 +46,13 @@ export const roundTrip = {
   unit: 'ns',
   async run(effort) {
     const ways = ['batches', 'pipe', 'fs-callbacks'];
-    const measured = await byTurns('tap', ways, effort.repeats, (rig) => rig.roundTrips(effort.roundTrips));
-    return measured.map(({ figure, ...row }) => ({ ...row, variant: figure }));
+    const rows = [];
+    for (const size of effort.sizes) {
+      const trips = (rig) => rig.roundTrips(effort.roundTrips, size);
+      const measured = await byTurns('tap', ways, effort.repeats, trips);
+      rows.push(...measured.map(({ figure, ...row }) => ({ ...row, size, variant: figure })));
+    }
+    return rows;
   },
 };
 

@@ -4,9 +4,6 @@ import { subjectScript } from '../rig.mjs';
 import { summary } from '../statistics.mjs';
 import { SubjectProcess } from '../subject-process.mjs';
 
-/** Runs with a thousand devices. */
-const MANY_RUNS = 3;
-
 export const idle = {
   name: 'idle',
   title: 'Idle devices in one process',
@@ -26,9 +23,7 @@ export const idle = {
       try {
         await subject.answer();
         let before;
-        // A thousand devices take a while to come and go.
-        const few = run < MANY_RUNS ? Number.POSITIVE_INFINITY : 999;
-        for (const count of effort.idleDevices.filter((devices) => devices <= few)) {
+        for (const count of effort.idleDevices) {
           const opened = await subject.ask(`open ${count}`);
           const { cpuNs, wallNs } = await subject.ask(`rest ${effort.idleMs}`);
           // Of the last step alone: what the first devices bring along is shared, and more than what each of them needs.

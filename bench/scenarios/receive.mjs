@@ -39,16 +39,14 @@ export const receiveFlood = {
   title: 'Receiving under a flood',
   unit: 'CPU ns a frame',
   async run(effort, skip) {
-    return frameCost({
-      program: 'receive',
-      kind: 'tap',
-      ways: [...OWN, ...PLAIN_NODE],
-      sizes: effort.sizes,
-      repeats: effort.repeats,
-      apart: true,
-      line: (size) => `flood ${size} ${effort.floodMs}`,
-      skip,
-    });
+    const line = (size) => `flood ${size} ${effort.floodMs}`;
+    const plan = { program: 'receive', repeats: effort.repeats, apart: true, line, skip };
+    const others = effort.others ? await available(['@xiaobaidadada/node-tuntap2-wintun'], skip) : [];
+    const ways = [...OWN, ...PLAIN_NODE, ...others];
+    const rows = await frameCost({ ...plan, kind: 'tap', ways, sizes: effort.sizes });
+    const supers = await frameCost({ ...plan, kind: 'tap-vnet', ways: OWN, sizes: [SUPER_FRAME] });
+    rows.push(...supers.map((row) => ({ ...row, variant: 'super-frames' })));
+    return rows;
   },
 };
 

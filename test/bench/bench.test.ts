@@ -9,7 +9,7 @@ import { alternating } from '../../bench/alternating.mjs';
 import { barChart } from '../../bench/bar-chart.mjs';
 import { withRun } from '../../bench/document.mjs';
 import { plotsOf } from '../../bench/plots.mjs';
-import { markdownOf } from '../../bench/report.mjs';
+import { markdownOf, verdict } from '../../bench/report.mjs';
 import { quantile, summary } from '../../bench/statistics.mjs';
 import { reaches, targetOf } from '../../bench/targets.mjs';
 import { needs } from '../capabilities.js';
@@ -130,6 +130,15 @@ t.test('docs/performance.md shows the recorded run', async (t) => {
     t.equal(docs(`bench/${name}.svg`), svg, `the plot of ${name} is of this run`);
     t.match(page, `(bench/${name}.svg)`);
   }
+});
+
+t.test('a target is reached by the median; quartiles on both sides leave it open', async (t) => {
+  const figure = (...values: number[]) => summary(values);
+  const atMost = { work: '', row: { scenario: '' }, atMost: 2 };
+  t.equal(verdict(atMost, figure(1, 1.5, 1.6)), 'yes');
+  t.equal(verdict(atMost, figure(1, 1.5, 4)), 'yes, within the spread');
+  t.equal(verdict(atMost, figure(1, 2.5, 2.6)), '**no**, within the spread');
+  t.equal(verdict({ ...atMost, atMost: undefined, atLeast: 2 }, figure(1, 1.5, 1.6)), '**no**');
 });
 
 t.test('floor and subjects run by turns, and each is compared with the floors beside it', async (t) => {
