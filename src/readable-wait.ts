@@ -12,6 +12,8 @@ export class ReadableWait {
 
   /** Resolves when a read is worth trying. One wait at a time. */
   start(operation: string, signal: AbortSignal | undefined): Promise<void> {
+    // What has been aborted since the caller looked tells no listener any more.
+    if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         this.#fail = undefined;

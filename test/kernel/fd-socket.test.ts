@@ -407,6 +407,11 @@ t.test('waiting to receive: one at a time, and until an abort', async (t) => {
   controller.abort(reason);
   await t.rejects(waiting, reason);
   await t.rejects(b.receive({ signal: controller.signal }), reason);
+  const atOnce = new AbortController();
+  const caught = b.receive({ signal: atOnce.signal });
+  // Before it has begun to wait.
+  atOnce.abort(reason);
+  await t.rejects(caught, reason);
   await a.send('kept');
   t.equal((await message(b)).data.toString(), 'kept', 'nothing is lost by it');
   const later = b.receive({ signal: new AbortController().signal });
