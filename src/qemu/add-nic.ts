@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { checkInteger, checkObject, checkOneOf } from '../checks.js';
 import { invalidState } from '../errors.js';
-import { fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
+import { type FdsetEntry, fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
 import { askTheKernel, claimed, handedOver } from './hand-over.js';
 import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug-nic.js';
 import type { HotPluggedDevices } from './hot-plugged-devices.js';
@@ -116,17 +116,20 @@ class Steps {
         'addNic: a QEMU whose guest does not run cannot remove descriptor sets again: use getfd',
       );
     }
+    const count = descriptorsOf(this.#current()).length;
+    const entries: FdsetEntry[] = [];
     this.#undoList.add('descriptor sets', async () => {
-      const sets = fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
+      // A backend closes these numbers with itself, and while QEMU would be asked for them they could become other
+      // files'. Only where an answer was missed must it be asked, and then no backend was made yet.
+      const sets =
+        entries.length === count ? entries : fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
       await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
     });
-    const numbers: string[] = [];
-    for (const i of descriptorsOf(this.#current()).keys()) {
+    for (let i = 0; i < count; i += 1) {
       const fds = descriptorsOf(this.#current()).slice(i, i + 1);
-      const answer = await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, fds);
-      numbers.push(String(fdsetEntry(answer).fd));
+      entries.push(fdsetEntry(await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, fds)));
     }
-    return numbers;
+    return entries.map(({ fd }) => String(fd));
   }
 
   async #plug(names: readonly string[]): Promise<CheckedNic> {

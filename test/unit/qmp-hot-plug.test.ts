@@ -214,6 +214,21 @@ for (const via of vias) {
   });
 }
 
+t.test('add-fd: the sets go in the same turn as the backend, which closes their numbers too', async (t) => {
+  const answer = qemu();
+  const { monitor, client } = await started(t, answer);
+  monitor.answer = (command) => {
+    if (command.execute === 'device_add') return refusal('injected');
+    return command.execute === 'netdev_del' ? undefined : answer(command);
+  };
+  const device = [deviceOn(t, 'a'), deviceOn(t, 'b')];
+  const adding = client.addNic({ device, id: 'x', via: 'add-fd' });
+  while (monitor.names.at(-1) !== 'remove-fd') await nextTurn();
+  t.strictSame(monitor.names.slice(5), ['netdev_del', 'remove-fd', 'remove-fd'], 'QEMU is not asked first');
+  monitor.say({ return: {}, id: monitor.commands.at(-3)?.id });
+  await t.rejects(adding, { code: 'ERR_TAPFD_QMP', command: 'device_add' });
+});
+
 t.test('aborted', async (t) => {
   t.test('before: nothing is sent', async (t) => {
     const { monitor, client } = await started(t);
