@@ -13,13 +13,16 @@ export class HotPluggedDevices {
   /** Cards (`device_del` ids) that the guest was asked to let go of, and has not yet. */
   readonly unplugging = new Set<string>();
   readonly #byCard = new Map<string, readonly QemuNetworkDevice[]>();
+  #isEnded = false;
 
+  /** Keeps `devices` for a card that QEMU has; where QEMU has ended since it said so, they are destroyed at once. */
   add(netdevId: string, devices: readonly QemuNetworkDevice[]): void {
     for (const device of heldForGuests) {
       if (device.destroyed) heldForGuests.delete(device);
     }
     for (const device of devices) heldForGuests.add(device);
     this.#byCard.set(netdevId, devices);
+    if (this.#isEnded) this.destroy(netdevId);
   }
 
   destroy(netdevId: string): void {
@@ -30,7 +33,9 @@ export class HotPluggedDevices {
     this.#byCard.delete(netdevId);
   }
 
+  /** QEMU has ended. */
   destroyAll(): void {
+    this.#isEnded = true;
     for (const netdevId of [...this.#byCard.keys()]) this.destroy(netdevId);
   }
 }

@@ -184,6 +184,19 @@ t.test('when QEMU ends, so do the devices', async (t) => {
   t.equal(stays.destroyed, false, 'but not when only the connection is lost');
 });
 
+t.test('QEMU ends right after its last answer: the device goes all the same', async (t) => {
+  const answer = qemu();
+  const { monitor, client } = await started(t, answer);
+  monitor.answer = (command) => {
+    if (command.execute === 'device_add') queueMicrotask(() => monitor.close());
+    return answer(command);
+  };
+  const device = deviceOn(t, 'a');
+  await client.addNic({ device });
+  t.equal(client.destroyed, true);
+  t.equal(device.destroyed, true);
+});
+
 const vias: NonNullable<QemuHotPlugNic['via']>[] = ['getfd', 'add-fd'];
 for (const via of vias) {
   const passing = via === 'getfd' ? [via, via] : ['query-status', via, via];
