@@ -9,9 +9,9 @@ import type { HotPluggedDevices } from './hot-plugged-devices.js';
 import { descriptorsOf, deviceOptions, netdevOptions } from './network-arguments.js';
 import { type CheckedNic, checkNic } from './nic.js';
 import type { QmpClient } from './qmp-client.js';
-import { QmpError } from './qmp-error.js';
+import { isNotFound, QmpError } from './qmp-error.js';
 import { signalOf } from './qmp-signal.js';
-import { UndoList } from './undo-list.js';
+import { type Undo, UndoList } from './undo-list.js';
 
 const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 0x7fff_ffff;
@@ -53,7 +53,7 @@ class Steps {
   readonly #signal: AbortSignal;
   readonly #undoTimeoutMs: number;
   readonly #undoList = new UndoList();
-  /** Aborted some time after the caller's signal: what was sent takes effect, and only its answer tells what to undo. */
+  /** Aborted some time after the caller's signal: what was sent takes effect, and its answer tells what to undo. */
   readonly #patience = new AbortController();
   /** Ends the waiting for what undoes. */
   readonly #undoLimit = new AbortController();
@@ -97,11 +97,18 @@ class Steps {
     const { netdevId } = this.#current();
     const names = descriptorsOf(this.#current()).map((_fd, i) => `${netdevId}-fd${i}`);
     for (const [i, fdname] of names.entries()) {
-      // The backend takes it, and closes it if it cannot be made: it may be gone already.
-      this.#undoList.add(`descriptor "${fdname}"`, () =>
-        this.#undo('closefd', { fdname }).catch(unlessRefused),
+      await this.#do(
+        'getfd',
+        { fdname },
+        {
+          fds: descriptorsOf(this.#current()).slice(i, i + 1),
+          undo: {
+            what: `descriptor "${fdname}"`,
+            // The backend takes it, and closes it if it cannot be made: it may be gone already.
+            run: () => this.#undo('closefd', { fdname }).catch(unlessRefused),
+          },
+        },
       );
-      await this.#do('getfd', { fdname }, descriptorsOf(this.#current()).slice(i, i + 1));
     }
     return names;
   }
@@ -118,16 +125,19 @@ class Steps {
     }
     const count = descriptorsOf(this.#current()).length;
     const entries: FdsetEntry[] = [];
-    this.#undoList.add('descriptor sets', async () => {
-      // A backend closes these numbers with itself, and while QEMU would be asked for them they could become other
-      // files'. Only where an answer was missed must it be asked, and then no backend was made yet.
-      const sets =
-        entries.length === count ? entries : fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
-      await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
+    this.#undoList.add({
+      what: 'descriptor sets',
+      run: async () => {
+        // A backend closes these numbers with itself, and while QEMU would be asked for them they could become other
+        // files'. Only where an answer was missed must it be asked, and then no backend was made yet.
+        const sets =
+          entries.length === count ? entries : fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
+        await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
+      },
     });
     for (let i = 0; i < count; i += 1) {
       const fds = descriptorsOf(this.#current()).slice(i, i + 1);
-      entries.push(fdsetEntry(await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, fds)));
+      entries.push(fdsetEntry(await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, { fds })));
     }
     return entries.map(({ fd }) => String(fd));
   }
@@ -135,23 +145,39 @@ class Steps {
   async #plug(names: readonly string[]): Promise<CheckedNic> {
     const { netdevId, queues } = this.#current();
     const backend = netdevOptions(this.#current(), names.slice(0, queues.length), names.slice(queues.length));
-    await this.#do('netdev_add', { type: 'tap', ...Object.fromEntries(backend) });
-    this.#undoList.add(`netdev "${netdevId}"`, () => this.#undo('netdev_del', { id: netdevId }));
+    const netdev = { type: 'tap', ...Object.fromEntries(backend) };
+    const undoNetdev = () => this.#undo('netdev_del', { id: netdevId });
+    await this.#do('netdev_add', netdev, { undo: { what: `netdev "${netdevId}"`, run: undoNetdev } });
     const card = this.#current();
-    await this.#do('device_add', { driver: card.model, ...Object.fromEntries(deviceOptions(card)) });
+    const device = { driver: card.model, ...Object.fromEntries(deviceOptions(card)) };
+    // The last step: it is undone only where its answer was missed.
+    const undoCard = async (): Promise<void> => {
+      await this.#undo('device_del', { id: card.deviceId });
+      throw new Error('the guest was asked to let go of it');
+    };
+    await this.#do('device_add', device, { undo: { what: `card "${card.deviceId}"`, run: undoCard } });
     return card;
   }
 
-  #do(command: string, args: object, fds: readonly number[] = []): Promise<unknown> {
+  /** Sends a command; `undo` takes back what it does. */
+  async #do(
+    command: string,
+    args: object,
+    { fds = [], undo }: { fds?: readonly number[]; undo?: Undo } = {},
+  ): Promise<unknown> {
     this.#signal.throwIfAborted();
-    return this.#qmp
-      .execute(command, args, { fds, signal: this.#patience.signal })
-      .catch((error: unknown) => {
-        if (this.#patience.signal.aborted) {
-          this.#undoList.add(`what ${command} does`, () => Promise.reject(new Error('QEMU does not answer')));
-        }
-        throw error;
-      });
+    const isSent = !this.#qmp.destroyed;
+    try {
+      const answer = await this.#qmp.execute(command, args, { fds, signal: this.#patience.signal });
+      if (undo !== undefined) this.#undoList.add(undo);
+      return answer;
+    } catch (error) {
+      // Without an answer it may have been done, or yet be: QEMU executes in order, and undoes what it finds.
+      if (undo !== undefined && isSent && !(error instanceof QmpError)) {
+        this.#undoList.add({ what: undo.what, run: () => undo.run().catch(unlessNotFound) });
+      }
+      throw error;
+    }
   }
 
   #undo(command: string, args: object): Promise<unknown> {
@@ -161,4 +187,8 @@ class Steps {
 
 function unlessRefused(error: unknown): void {
   if (!(error instanceof QmpError)) throw error;
+}
+
+function unlessNotFound(error: unknown): void {
+  if (!isNotFound(error)) throw error;
 }

@@ -183,10 +183,12 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * @returns What the card is called.
    * @throws TapfdError Everything that `spawnQemu` throws of its devices.
    * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses a step: the id is taken, the bus is unknown or full, …
-   * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection is over, or ended in between.
+   * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection was over before, or QEMU has ended in between.
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: `add-fd` while the guest does not run.
-   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and so did its undoing; the message says
-   *   what is left in QEMU.
+   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and QEMU could not be told to undo it and
+   *   those before: it does not answer, or the connection is over though QEMU is not (`destroy()`,
+   *   `ERR_TAPFD_QMP_PROTOCOL`). The message says what may be left. A backend that is left takes frames from the devices,
+   *   which are read here again as well: have another client remove it, or destroy the devices.
    * @throws The reason of `options.signal`.
    */
   addNic(nic: QemuHotPlugNic, options: QemuHotPlugOptions = {}): Promise<QemuHotPluggedNic> {

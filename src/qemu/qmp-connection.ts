@@ -146,12 +146,17 @@ function reasonOf(error: unknown): Error {
 }
 
 /** QEMU's side of the connection is gone; after other ends its guest may run on. */
-export function isEndOfQemu(error: Error | undefined): boolean {
+export function isEndOfQemu(error: unknown): boolean {
   return (
-    error !== undefined &&
+    error instanceof Error &&
     'code' in error &&
     ['ERR_TAPFD_QMP_CLOSED', 'EPIPE', 'ECONNRESET'].includes(String(error.code))
   );
+}
+
+/** A command failed because QEMU is gone. */
+export function isFailureByEndOfQemu(error: unknown): boolean {
+  return error instanceof TapfdError && error.code === 'ERR_TAPFD_QMP_CLOSED' && isEndOfQemu(error.cause);
 }
 
 /** `error`: why the connection ended; undefined when this side wanted it. */

@@ -17,3 +17,8 @@ export class QmpError extends TapfdError {
     this.command = command;
   }
 }
+
+/** QEMU knows no card or backend of that id. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof QmpError && error.qmpClass === 'DeviceNotFound';
+}

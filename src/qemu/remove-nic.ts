@@ -5,7 +5,7 @@ import type { HotPluggedDevices } from './hot-plugged-devices.js';
 import { deviceIdOf } from './nic.js';
 import { checkId } from './option-syntax.js';
 import type { QmpClient } from './qmp-client.js';
-import { QmpError } from './qmp-error.js';
+import { isNotFound, QmpError } from './qmp-error.js';
 import { type QmpSignalOptions, signalOf } from './qmp-signal.js';
 
 export async function removeNic(
@@ -54,7 +54,7 @@ async function unplug(
     await requestUnplug(qmp, devices, deviceId, signal === undefined ? {} : { signal });
     await outcome;
   } catch (error) {
-    if (!(error instanceof QmpError && error.qmpClass === 'DeviceNotFound')) throw error;
+    if (!isNotFound(error)) throw error;
   } finally {
     settled.abort();
   }

@@ -1,7 +1,9 @@
 /** What has been done in QEMU so far, and how each of it is taken back. */
 import { TapfdError } from '../errors.js';
+import { isFailureByEndOfQemu } from './qmp-connection.js';
 
-interface Undo {
+/** How one step is taken back. */
+export interface Undo {
   /** For the message, when it fails: `netdev "lan"`. */
   readonly what: string;
   readonly run: () => Promise<unknown>;
@@ -11,8 +13,8 @@ export class UndoList {
   readonly #undos: Undo[] = [];
 
   /** What must be undone if anything fails from here on. */
-  add(what: string, run: () => Promise<unknown>): void {
-    this.#undos.push({ what, run });
+  add(undo: Undo): void {
+    this.#undos.push(undo);
   }
 
   /**
@@ -26,23 +28,17 @@ export class UndoList {
       this.#undos.reverse().map(({ what, run }) =>
         run().then(
           () => undefined,
-          (error: unknown) => `${what} (${error})`,
+          // With QEMU went all that was done in it.
+          (error: unknown) => (isFailureByEndOfQemu(error) ? undefined : `${what} (${error})`),
         ),
       ),
     );
     const left = outcomes.filter((outcome) => outcome !== undefined);
-    if (left.length === 0 || isOver(failure)) return failure;
+    if (left.length === 0) return failure;
     return new TapfdError(
       'ERR_TAPFD_QMP_NOT_UNDONE',
       `${operation}: a step failed (${failure}), and QEMU may be left with ${left.join(', ')}`,
       { cause: failure },
     );
   }
-}
-
-/** The connection is over, and nobody is there to undo anything. */
-function isOver(failure: unknown): boolean {
-  return (
-    failure instanceof TapfdError && ['ERR_TAPFD_QMP_CLOSED', 'ERR_TAPFD_QMP_PROTOCOL'].includes(failure.code)
-  );
 }

@@ -7,22 +7,37 @@ import t, { type Test } from 'tap';
 import { FdSocket, openMacvtap, openTap, type Tap } from 'tapfd';
 import { type QemuHotPlugNic, QmpClient, type QmpSocket, spawnQemu } from 'tapfd/qemu';
 import { needs } from '../capabilities.js';
+import { flowFrame, send, textOf } from './frames.js';
 import { ownNamespace, type TestNamespace, vethPair } from './network.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MACHINE = ['-M', 'pc,accel=tcg', '-nodefaults', '-display', 'none', '-S'];
-const MONITOR = ['-chardev', 'socket,id=monitor,fd=3', '-mon', 'chardev=monitor,mode=control'];
 
-async function startQemu(t: Test, wrap: (socket: FdSocket) => QmpSocket = (socket) => socket) {
-  const [ours, theirs] = FdSocket.pair();
-  const child = await spawnQemu(QEMU, [...MACHINE, ...MONITOR], {
+/** QEMU with as many monitors as `sockets`, which are this side's ends. */
+async function launchQemu(t: Test, sockets: number) {
+  const pairs = Array.from({ length: sockets }, () => FdSocket.pair());
+  const monitors = pairs.flatMap((_pair, i) => [
+    ...['-chardev', `socket,id=monitor${i},fd=${3 + i}`],
+    ...['-mon', `chardev=monitor${i},mode=control`],
+  ]);
+  const child = await spawnQemu(QEMU, [...MACHINE, ...monitors], {
     nics: [],
-    stdio: ['ignore', 'inherit', 'inherit', theirs.fd],
+    stdio: ['ignore', 'inherit', 'inherit', ...pairs.map(([, theirs]) => theirs.fd)],
   });
   t.teardown(() => child.kill('SIGKILL'));
-  theirs.destroy();
-  const qmp = await QmpClient.connect(wrap(ours));
+  for (const [, theirs] of pairs) theirs.destroy();
+  return { child, sockets: pairs.map(([ours]) => ours) };
+}
+
+async function connected(t: Test, socket: QmpSocket): Promise<QmpClient> {
+  const qmp = await QmpClient.connect(socket);
   t.teardown(() => qmp[Symbol.asyncDispose]());
+  return qmp;
+}
+
+async function startQemu(t: Test, wrap: (socket: FdSocket) => QmpSocket = (socket) => socket) {
+  const { child, sockets } = await launchQemu(t, 1);
+  const qmp = await connected(t, wrap(sockets[0]));
   // Its firmware finds nothing to boot, and rests.
   await qmp.execute('cont');
   return { child, qmp };
@@ -58,31 +73,49 @@ function tapsOf(pid: number | 'self' | undefined): number {
   return descriptors(pid).filter((path) => path === '/dev/net/tun').length;
 }
 
-/** Fails the Nth command of a client in place of QEMU: with a refusal, or with the connection's end. */
+/** What is done with a client's Nth command. */
+type FaultKind =
+  /** QEMU does not get it, and is said to refuse it. */
+  | 'refused'
+  /** QEMU does not get it, and the connection ends here. */
+  | 'cut before'
+  /** QEMU does it, and the connection ends here in place of its answer. */
+  | 'cut after'
+  /** QEMU does it, and `onLost` is called in place of its answer. */
+  | 'lost';
+
 class Fault implements QmpSocket {
   readonly #socket: FdSocket;
+  readonly #kind: FaultKind;
   /** Commands left until the fault; none when negative. */
   remaining = -1;
-  ending = false;
-  readonly commands: string[] = [];
+  onLost: () => void = () => {};
   readonly #said: string[] = [];
+  /** The answer that is not to come. */
+  #unanswered: RegExp | undefined;
   #wake: () => void = () => {};
 
-  constructor(socket: FdSocket) {
+  constructor(socket: FdSocket, kind: FaultKind = 'refused') {
     this.#socket = socket;
+    this.#kind = kind;
   }
 
   async send(data: string, fds: readonly number[] = []): Promise<void> {
-    const { execute, id }: { execute: string; id: number } = JSON.parse(data);
-    this.commands.push(execute);
+    const { id }: { id: number } = JSON.parse(data);
     this.remaining -= 1;
     if (this.remaining !== 0) return this.#socket.send(data, fds);
-    if (this.ending) {
-      this.#socket.destroy();
-      return;
+    switch (this.#kind) {
+      case 'refused':
+        this.#said.push(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'injected' } })}\n`);
+        this.#wake();
+        return;
+      case 'cut before':
+        this.#socket.destroy();
+        return;
+      default:
+        this.#unanswered = new RegExp(`"id": ${id}\\b`);
+        return this.#socket.send(data, fds);
     }
-    this.#said.push(`${JSON.stringify({ id, error: { class: 'GenericError', desc: 'injected' } })}\n`);
-    this.#wake();
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<{ data: Uint8Array }, void, undefined> {
@@ -99,7 +132,13 @@ class Fault implements QmpSocket {
       }
       const message = await next;
       if (message === undefined) return;
-      yield message;
+      if (this.#unanswered?.test(message.data.toString())) {
+        this.#unanswered = undefined;
+        if (this.#kind === 'cut after') this.#socket.destroy();
+        else this.onLost();
+      } else {
+        yield message;
+      }
       next = this.#socket.receive();
     }
   }
@@ -112,6 +151,28 @@ class Fault implements QmpSocket {
 
   unref(): void {}
 }
+
+/** Frames of many flows to everyone in the bridge. Resolves when every queue was given one of them. */
+async function reachesEach(sender: Tap, queues: readonly Tap[]): Promise<void> {
+  wave += 1;
+  const text = `wave ${wave}`;
+  const heard = queues.map(
+    (queue) =>
+      new Promise<void>((resolve) => {
+        const hear = (frame: Buffer): void => {
+          if (textOf(frame, queue.vnetHeaderBytes) !== text) return;
+          queue.off('data', hear);
+          resolve();
+        };
+        queue.on('data', hear);
+      }),
+  );
+  for (let port = 1; port <= 64; port += 1) {
+    await send(sender, flowFrame({ to: 'ff:ff:ff:ff:ff:ff', from: '02:00:00:00:00:99', text }, port));
+  }
+  await Promise.all(heard);
+}
+let wave = 0;
 
 const skip = needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'macvtap', 'qemu');
 t.test('a real monitor', { skip }, async (t) => {
@@ -180,6 +241,8 @@ t.test('a real monitor', { skip }, async (t) => {
     t.test(`${via}: whichever step fails, QEMU and this process are as before`, async (t) => {
       const net = await ground(t);
       const device = await tapQueues(t, net);
+      const sender = await openTap({ netns: net.name, bridge: 'br0' });
+      t.teardown(() => sender[Symbol.asyncDispose]());
       const faults: Fault[] = [];
       const { child, qmp } = await startQemu(t, (socket) => {
         const fault = new Fault(socket);
@@ -188,6 +251,11 @@ t.test('a real monitor', { skip }, async (t) => {
       });
       const [fault] = faults;
       const before = [descriptors(child.pid).sort(), descriptors('self').sort()];
+      const asBefore = async (what: string): Promise<void> => {
+        t.strictSame([descriptors(child.pid).sort(), descriptors('self').sort()], before, what);
+        t.strictSame(await qmp.execute('query-fdsets'), []);
+        await reachesEach(sender, device);
+      };
       const passing = via === 'getfd' ? [via, via] : ['query-status', via, via];
       for (const [step, name] of [...passing, 'netdev_add', 'device_add'].entries()) {
         fault.remaining = step + 1;
@@ -196,51 +264,135 @@ t.test('a real monitor', { skip }, async (t) => {
           command: name,
           detail: 'injected',
         });
-        t.strictSame(
-          [descriptors(child.pid).sort(), descriptors('self').sort()],
-          before,
-          `${name}, step ${step}`,
-        );
-        t.strictSame(await qmp.execute('query-fdsets'), []);
+        await asBefore(`${name}, step ${step}`);
       }
       // QEMU's own refusals: of the card, then of the backend, whose id is taken.
       const bad = { device, id: 'x', via, romfile: '', bus: 'none' };
       await t.rejects(qmp.addNic(bad), { code: 'ERR_TAPFD_QMP', command: 'device_add', detail: /none/ });
-      t.strictSame([descriptors(child.pid).sort(), descriptors('self').sort()], before, 'an unknown bus');
+      await asBefore('an unknown bus');
       await qmp
         .execute('netdev_add', { type: 'user', id: 'taken' })
         .catch(() => qmp.execute('netdev_add', { type: 'hubport', id: 'taken', hubid: 0 }));
-      const withIt = descriptors(child.pid).sort();
+      before[0] = descriptors(child.pid).sort();
       await t.rejects(qmp.addNic({ device, id: 'taken', via }), {
         code: 'ERR_TAPFD_QMP',
         command: 'netdev_add',
       });
-      t.strictSame(descriptors(child.pid).sort(), withIt, 'an id that is taken');
+      await asBefore('an id that is taken');
       await qmp.execute('netdev_del', { id: 'taken' });
 
       // And it works all the same.
       await qmp.addNic({ device, id: 'x', via, romfile: '' });
       t.equal(device[0].handedOff, true);
     });
+
+    t.test(`${via}: the connection is lost at a step, and QEMU lives: what is left is told`, async (t) => {
+      const net = await ground(t);
+      const device = await openTap({ netns: net.name, bridge: 'br0' });
+      const sender = await openTap({ netns: net.name, bridge: 'br0' });
+      for (const tap of [device, sender]) t.teardown(() => tap[Symbol.asyncDispose]());
+      const passed = via === 'getfd' ? 'descriptor "x-fd0"' : 'descriptor sets';
+      const steps = [...(via === 'getfd' ? [] : [undefined]), passed, 'netdev "x"', 'card "x-nic"'];
+      const kinds = ['cut before', 'cut after'] as const;
+      const { sockets } = await launchQemu(t, steps.length * kinds.length + 1);
+      const witness = await connected(t, sockets[0]);
+      await witness.execute('cont');
+      /** What QEMU has, which is taken away. */
+      const takeWhatIsLeft = async (): Promise<string[]> => {
+        const found: string[] = [];
+        const cards = await witness.execute('qom-list', { path: '/machine/peripheral' });
+        if (JSON.stringify(cards).includes('x-nic')) {
+          found.push('card "x-nic"');
+          const deleted = witness.waitForEvent('DEVICE_DELETED', {
+            where: (data) => data.device === 'x-nic',
+          });
+          await witness.execute('device_del', { id: 'x-nic' });
+          await witness.execute('system_reset');
+          await deleted;
+        }
+        await witness.execute('netdev_del', { id: 'x' }).then(
+          () => found.push('netdev "x"'),
+          (error) => t.match(error, { qmpClass: 'DeviceNotFound' }),
+        );
+        const sets = await witness.execute('query-fdsets');
+        for (const { 'fdset-id': set } of Array.isArray(sets) ? sets : []) {
+          found.push('descriptor sets');
+          await witness.execute('remove-fd', { 'fdset-id': set });
+        }
+        return found;
+      };
+      for (const [i, step] of steps.entries()) {
+        for (const [j, kind] of kinds.entries()) {
+          const fault = new Fault(sockets[1 + i * kinds.length + j], kind);
+          const qmp = await connected(t, fault);
+          fault.remaining = i + 1;
+          const told = steps.slice(0, i + 1).filter((what) => what !== undefined);
+          const error: unknown = await qmp.addNic({ device, id: 'x', via, romfile: '' }).catch((e) => e);
+          if (step === undefined) {
+            t.match(error, { code: 'ERR_TAPFD_QMP_CLOSED' });
+          } else {
+            const left = told.toReversed().map((what) => `${what} \\(`);
+            t.match(error, {
+              code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+              message: new RegExp(`left with ${left.join('.*')}`),
+              cause: { code: 'ERR_TAPFD_QMP_CLOSED' },
+            });
+          }
+          // The names of `getfd` are those of a monitor that nobody can ask any more.
+          const done = (kind === 'cut before' ? told.slice(0, -1) : told).filter(
+            (what) => !/x-fd0/.test(what),
+          );
+          t.strictSame(await takeWhatIsLeft(), done.toReversed(), `${step}: ${kind}`);
+          t.notOk(device.handedOff);
+          await reachesEach(sender, [device]);
+        }
+      }
+      await witness.addNic({ device, romfile: '' });
+      t.equal(device.handedOff, true, 'and the next client can have it');
+    });
   }
 
-  t.test('the connection ends at a step: the device is ours, and the next client can have it', async (t) => {
+  t.test('QEMU does the last step, but does not say so in time: the guest is asked to let go', async (t) => {
+    const net = await ground(t);
+    const device = await openTap({ netns: net.name, bridge: 'br0' });
+    const sender = await openTap({ netns: net.name, bridge: 'br0' });
+    for (const tap of [device, sender]) t.teardown(() => tap[Symbol.asyncDispose]());
+    const aborter = new AbortController();
+    const faults: Fault[] = [];
+    const { child, qmp } = await startQemu(t, (socket) => {
+      faults.push(new Fault(socket, 'lost'));
+      return faults[0];
+    });
+    faults[0].remaining = 3;
+    faults[0].onLost = () => aborter.abort(new Error('no'));
+    await t.rejects(
+      qmp.addNic({ device, id: 'x', romfile: '' }, { signal: aborter.signal, undoTimeoutMs: 2000 }),
+      {
+        code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+        message: /left with card "x-nic" \([^)]*\)$/,
+        cause: { message: 'no' },
+      },
+    );
+    t.equal(tapsOf(child.pid), 0, 'the backend is gone at once');
+    await reachesEach(sender, [device]);
+    const deleted = qmp.waitForEvent('DEVICE_DELETED', { where: ({ device: id }) => id === 'x-nic' });
+    await qmp.execute('system_reset');
+    await deleted;
+  });
+
+  t.test('QEMU ends at a step: the device is ours, and the next QEMU can have it', async (t) => {
     const net = await ground(t);
     const device = await openTap({ netns: net.name, bridge: 'br0' });
     t.teardown(() => device[Symbol.asyncDispose]());
-    for (const step of [1, 2, 3]) {
-      const { child, qmp } = await startQemu(t, (socket) => {
-        const fault = new Fault(socket);
-        fault.ending = true;
-        // The negotiation and 'cont' come before.
-        fault.remaining = 2 + step;
-        return fault;
-      });
-      await t.rejects(qmp.addNic({ device, romfile: '' }), { code: 'ERR_TAPFD_QMP_CLOSED' });
-      t.notOk(device.handedOff);
-      child.kill('SIGKILL');
-      await once(child, 'exit');
-    }
+    const faults: Fault[] = [];
+    const dying = await startQemu(t, (socket) => {
+      faults.push(new Fault(socket, 'lost'));
+      return faults[0];
+    });
+    faults[0].remaining = 2;
+    faults[0].onLost = () => dying.child.kill('SIGKILL');
+    await t.rejects(dying.qmp.addNic({ device, romfile: '' }), { code: 'ERR_TAPFD_QMP_CLOSED' });
+    t.notOk(device.handedOff);
     const { child, qmp } = await startQemu(t);
     await qmp.addNic({ device, romfile: '' });
     t.equal(tapsOf(child.pid), 1);

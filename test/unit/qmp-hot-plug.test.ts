@@ -197,7 +197,8 @@ t.test('QEMU ends right after its last answer: the device goes all the same', as
   t.equal(device.destroyed, true);
 });
 
-const vias: NonNullable<QemuHotPlugNic['via']>[] = ['getfd', 'add-fd'];
+type Via = NonNullable<QemuHotPlugNic['via']>;
+const vias: Via[] = ['getfd', 'add-fd'];
 for (const via of vias) {
   const passing = via === 'getfd' ? [via, via] : ['query-status', via, via];
   t.test(`${via}: whichever step is refused, all is as before`, async (t) => {
@@ -293,11 +294,46 @@ t.test('aborted', async (t) => {
     };
     await t.rejects(client.addNic({ device, id: 'x' }, { signal: aborter.signal, undoTimeoutMs: 20 }), {
       code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-      message: /what netdev_add does .*descriptor "x-fd0"/,
+      message: /netdev "x" .*descriptor "x-fd0"/,
       cause: { message: 'no' },
     });
     t.equal(device.calls.at(-1), 'resumeReading');
   });
+});
+
+t.test('a step whose answer is missed is undone as well', async (t) => {
+  const late = async (t: Test, step: string, isDone: boolean) => {
+    const answer = qemu();
+    const { monitor, client } = await started(t, answer);
+    const aborter = new AbortController();
+    monitor.answer = (command) => {
+      if (command.execute !== step) return answer(command);
+      if (isDone) answer(command);
+      aborter.abort(new Error('no'));
+      return undefined;
+    };
+    const device = [deviceOn(t, 'a'), deviceOn(t, 'b')];
+    const limits = { signal: aborter.signal, undoTimeoutMs: 20 };
+    return { client, added: (via: Via) => client.addNic({ device, id: 'x', via }, limits) };
+  };
+  for (const via of vias) {
+    for (const step of [via, 'netdev_add']) {
+      for (const isDone of [true, false]) {
+        const { client, added } = await late(t, step, isDone);
+        await t.rejects(added(via), { message: 'no' }, step);
+        t.strictSame(await client.execute('what-is-left'), [], `${via}: ${step}`);
+      }
+    }
+    const { client, added } = await late(t, 'device_add', false);
+    await t.rejects(added(via), { message: 'no' });
+    t.strictSame(await client.execute('what-is-left'), []);
+    const plugged = await late(t, 'device_add', true);
+    await t.rejects(plugged.added(via), {
+      code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+      message: /left with card "x-nic" \(Error: the guest was asked to let go of it\)$/,
+    });
+    t.strictSame(await plugged.client.execute('what-is-left'), []);
+  }
 });
 
 t.test('what cannot be undone is told', async (t) => {
@@ -312,17 +348,75 @@ t.test('what cannot be undone is told', async (t) => {
   });
 });
 
-t.test('a connection that ends in between', async (t) => {
+t.test('what is not undone for another reason', async (t) => {
   const answer = qemu();
   const { monitor, client } = await started(t, answer);
-  const device = deviceOn(t, 'a');
+  const aborter = new AbortController();
   monitor.answer = (command) => {
-    if (command.execute !== 'netdev_add') return answer(command);
-    monitor.close();
+    if (command.execute === 'netdev_add') aborter.abort(new Error('no'));
+    else if (command.execute === 'netdev_del') return refusal("Device 'x' is not a netdev");
+    else return answer(command);
     return undefined;
   };
-  await t.rejects(client.addNic({ device }), { code: 'ERR_TAPFD_QMP_CLOSED' });
-  t.equal(device.calls.at(-1), 'resumeReading', 'the device is the caller’s');
+  const limits = { signal: aborter.signal, undoTimeoutMs: 20 };
+  await t.rejects(client.addNic({ device: deviceOn(t, 'a'), id: 'x' }, limits), {
+    code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+    message: /netdev "x" \(.*not a netdev/,
+  });
+});
+
+t.test('a connection that ends in between', async (t) => {
+  const endAt = async (t: Test, step: string, end: (monitor: FakeMonitor, client: QmpClient) => unknown) => {
+    const answer = qemu();
+    const { monitor, client } = await started(t, answer);
+    const device = deviceOn(t, 'a');
+    monitor.answer = (command) => {
+      if (command.execute !== step) return answer(command);
+      return void end(monitor, client);
+    };
+    const added = client.addNic({ device, id: 'x' });
+    await added.catch(() => {});
+    t.equal(device.calls.at(-1), 'resumeReading', 'the device is the caller’s');
+    return added;
+  };
+
+  t.test('with QEMU: nothing is left', async (t) => {
+    await t.rejects(
+      endAt(t, 'netdev_add', (monitor) => monitor.close()),
+      { code: 'ERR_TAPFD_QMP_CLOSED' },
+    );
+    const refuseAndEnd = (monitor: FakeMonitor): void => {
+      monitor.say({ id: monitor.commands.at(-1)?.id, ...refusal('injected') });
+      monitor.close();
+    };
+    await t.rejects(endAt(t, 'device_add', refuseAndEnd), { code: 'ERR_TAPFD_QMP', command: 'device_add' });
+  });
+
+  t.test('while QEMU lives: what is left is told', async (t) => {
+    const ends: [(monitor: FakeMonitor, client: QmpClient) => unknown, string][] = [
+      [(_monitor, client) => client.destroy(), 'ERR_TAPFD_QMP_CLOSED'],
+      [(monitor) => monitor.close(new Error('the proxy is gone')), 'ERR_TAPFD_QMP_CLOSED'],
+      [(monitor) => monitor.say('no QMP\n'), 'ERR_TAPFD_QMP_PROTOCOL'],
+    ];
+    for (const [end, code] of ends) {
+      await t.rejects(endAt(t, 'getfd', end), {
+        code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+        message: /left with descriptor "x-fd0"/,
+        cause: { code },
+      });
+      await t.rejects(endAt(t, 'netdev_add', end), {
+        code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+        message: /left with netdev "x" .*, descriptor "x-fd0"/,
+        cause: { code },
+      });
+    }
+  });
+
+  t.test('before: nothing was sent', async (t) => {
+    const { client } = await started(t);
+    client.destroy();
+    await t.rejects(client.addNic({ device: deviceOn(t, 'a') }), { code: 'ERR_TAPFD_QMP_CLOSED' });
+  });
 });
 
 t.test('a device is looked at anew before each step', async (t) => {
