@@ -112,6 +112,7 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&FrameQueue::SetCarrierOf>("setCarrier"),
                       InstanceMethod<&FrameQueue::SetOffloadOf>("setOffload"),
                       InstanceMethod<&FrameQueue::SetSendBufferOf>("setSendBuffer"),
+                      InstanceMethod<&FrameQueue::SetVnetHeaderBytesOf>("setVnetHeaderBytes"),
                       InstanceMethod<&FrameQueue::SetTxFilterOf>("setTxFilter"),
                       InstanceMethod<&FrameQueue::SetAttachedOf>("setAttached"),
                       InstanceMethod<&FrameQueue::SetSteeringProgramOf>("setSteeringProgram"),

@@ -82,6 +82,7 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   Napi::Value SetCarrierOf(const Napi::CallbackInfo& info);
   Napi::Value SetOffloadOf(const Napi::CallbackInfo& info);
   Napi::Value SetSendBufferOf(const Napi::CallbackInfo& info);
+  Napi::Value SetVnetHeaderBytesOf(const Napi::CallbackInfo& info);
   Napi::Value SetTxFilterOf(const Napi::CallbackInfo& info);
   Napi::Value SetAttachedOf(const Napi::CallbackInfo& info);
   Napi::Value SetSteeringProgramOf(const Napi::CallbackInfo& info);

@@ -109,6 +109,11 @@ Napi::Value FrameQueue::SetSendBufferOf(const Napi::CallbackInfo& info) {
       [bytes = info[0].As<Napi::Number>().Int32Value()](int fd) { return SetSendBuffer(fd, bytes); });
 }
 
+Napi::Value FrameQueue::SetVnetHeaderBytesOf(const Napi::CallbackInfo& info) {
+  return OnPool(
+      [bytes = info[0].As<Napi::Number>().Int32Value()](int fd) { return SetVnetHeaderBytes(fd, bytes); });
+}
+
 Napi::Value FrameQueue::SetTxFilterOf(const Napi::CallbackInfo& info) {
   bool all_multicast = info[0].As<Napi::Boolean>().Value();
   std::vector<MacAddress> addresses;

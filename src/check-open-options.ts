@@ -62,6 +62,8 @@ export interface StreamSettings {
   segment: boolean;
   macCheck: MacCheck;
   guestMac: string | undefined;
+  /** As set at opening; of an adopted descriptor, the default. */
+  sendBufferBytes: number;
 }
 
 function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
@@ -79,7 +81,9 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
   });
 }
 
-export function streamSettings(options: StreamOptions & GuestMacOptions & SegmentOption): StreamSettings {
+export function streamSettings(
+  options: StreamOptions & GuestMacOptions & SegmentOption & SendBufferOption,
+): StreamSettings {
   const mark = (name: 'readableHighWaterMark' | 'writableHighWaterMark') =>
     optional(options[name], (value) => checkInteger(name, value, 1, LARGEST_INT)) ?? DEFAULT_HIGH_WATER_MARK;
   return {
@@ -92,6 +96,7 @@ export function streamSettings(options: StreamOptions & GuestMacOptions & Segmen
         checkOneOf<MacCheck>('macCheck', value, ['error', 'drop', 'off']),
       ) ?? 'error',
     guestMac: optional(options.guestMac, (value) => formatMac(checkUnicastMac('guestMac', value))),
+    sendBufferBytes: sendBufferBytes(options),
   };
 }
 
@@ -101,6 +106,15 @@ function vnetHeaderOf({ segment, vnetHeader }: QueueOptions | AdoptOptions): boo
   if (segment !== true) return wanted;
   if (wanted === false) throw invalidArgument('segment', 'used with vnetHeader, not against it', segment);
   return true;
+}
+
+type SendBufferOption = Pick<QueueOptions, 'sendBufferBytes'>;
+
+function sendBufferBytes(options: SendBufferOption): number {
+  return (
+    optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
+    LARGEST_INT
+  );
 }
 
 function queueSettings(options: QueueOptions): NativeQueueSettings {
@@ -118,9 +132,7 @@ function queueSettings(options: QueueOptions): NativeQueueSettings {
   return {
     vnetHeaderBytes: vnetHeader ? VNET_HEADER_BYTES : 0,
     multiQueue: optional(options.multiQueue, (value) => checkBoolean('multiQueue', value)) ?? false,
-    sendBufferBytes:
-      optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
-      LARGEST_INT,
+    sendBufferBytes: sendBufferBytes(options),
     offloadMasks: offloadMasks(offload),
   };
 }

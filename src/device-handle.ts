@@ -1,4 +1,5 @@
 /** One open descriptor and what is known of its device: facts, calls on it, and the one way it is given up. */
+import { constants } from 'node:os';
 import type { StreamSettings } from './check-open-options.js';
 import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';
 import { invalidState, nativeCall, TapfdError } from './errors.js';
@@ -49,6 +50,9 @@ export class DeviceHandle {
   readonly #underWay = new Set<Promise<unknown>>();
   #flags: number;
   #offload: number;
+  /** As the kernel has it, also where the library splits and joins. */
+  readonly #kernelVnetHeaderBytes: number;
+  #sendBufferBytes: number;
   #handedOff = false;
   #closed = false;
   #kernelDrops: number;
@@ -63,6 +67,8 @@ export class DeviceHandle {
     this.#openFurther = openFurther;
     this.#flags = opened.flags;
     this.#offload = opened.offload;
+    this.#kernelVnetHeaderBytes = opened.vnetHeaderBytes;
+    this.#sendBufferBytes = settings.sendBufferBytes;
     this.#kernelDrops = kernelDrops(opened.kind, opened.link);
     this.follower = new LinkFollower(opened, watch, {
       ...events,
@@ -124,6 +130,21 @@ export class DeviceHandle {
     this.#offload = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
     this.#setRules();
     return this.offload;
+  }
+
+  async setSendBuffer(bytes: number): Promise<void> {
+    await this.control('setSendBuffer', (queue) => queue.setSendBuffer(bytes));
+    this.#sendBufferBytes = bytes;
+  }
+
+  /** Sets up the descriptor as it is known here, after another program had it. */
+  async restoreSettings(): Promise<void> {
+    await this.control('restoreSettings', async (queue) => {
+      await queue.setAttached(true).catch(unlessAttached);
+      if (this.#kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.#kernelVnetHeaderBytes);
+      await queue.setOffload([this.#offload]);
+      await queue.setSendBuffer(this.#sendBufferBytes);
+    });
   }
 
   /** Opens a further queue as the opening call did. */
@@ -234,6 +255,11 @@ export class DeviceHandle {
     const checked = this.kind === 'macvtap' && this.settings.macCheck !== 'off' && mac !== undefined;
     this.queue.setRules(checked ? { ...rules, sourceMac: parseMac(mac) } : rules);
   }
+}
+
+/** TUNSETQUEUE says so of a queue that is attached already. */
+function unlessAttached(error: unknown): void {
+  if (Object(error).errno !== -constants.errno.EINVAL) throw error;
 }
 
 /** Frames the kernel dropped on their way to the reader: tun counts them as sent, macvtap as received by the link. */

@@ -298,7 +298,7 @@ export abstract class FrameStream extends Duplex {
    */
   async setSendBuffer(bytes: number): Promise<void> {
     checkInteger('bytes', bytes, 1, 0x7fff_ffff);
-    await this.device.control('setSendBuffer', (queue) => queue.setSendBuffer(bytes));
+    await this.device.setSendBuffer(bytes);
   }
 
   /**
@@ -341,6 +341,12 @@ export abstract class FrameStream extends Duplex {
   /** @internal Takes back {@link suspendReading}. */
   resumeReading(): void {
     this.#receiver.resume();
+  }
+
+  /** @internal Sets up the descriptor as it was, after another program had it. */
+  async restoreSettings(): Promise<void> {
+    // The kernel has taken the same before: only a device that is gone refuses it.
+    await this.device.restoreSettings().catch(() => this.#end(this.device.goneError()));
   }
 
   /** @internal {@link handOff} as soon as no call on the device is under way. */

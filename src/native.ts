@@ -287,6 +287,7 @@ export interface NativeQueue {
   setCarrier(carrier: boolean): Promise<void>;
   setOffload(masks: number[]): Promise<number>;
   setSendBuffer(bytes: number): Promise<void>;
+  setVnetHeaderBytes(bytes: number): Promise<void>;
   setTxFilter(allMulticast: boolean, addresses: Uint8Array[]): Promise<void>;
   setAttached(attached: boolean): Promise<void>;
   setSteeringProgram(program: number | Uint8Array | null): Promise<void>;

@@ -7,6 +7,7 @@ import { askTheKernel, claimed, handedOver } from './hand-over.js';
 import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug-nic.js';
 import type { HotPluggedDevices } from './hot-plugged-devices.js';
 import { descriptorsOf, deviceOptions, netdevOptions } from './network-arguments.js';
+import type { QemuNetworkDevice } from './network-device.js';
 import { type CheckedNic, checkNic } from './nic.js';
 import type { QmpClient } from './qmp-client.js';
 import { isNotFound, QmpError } from './qmp-error.js';
@@ -55,6 +56,8 @@ class Steps {
   readonly #undoList = new UndoList();
   /** Aborted some time after the caller's signal: what was sent takes effect, and its answer tells what to undo. */
   readonly #patience = new AbortController();
+  /** What QEMU's backend may have set up for itself: it sets offloads, header size and send buffer; its card, queues. */
+  #touched: readonly QemuNetworkDevice[] = [];
   /** Ends the waiting for what undoes. */
   readonly #undoLimit = new AbortController();
 
@@ -84,7 +87,10 @@ class Steps {
     } catch (error) {
       this.#signal.removeEventListener('abort', onAbort);
       soon(this.#undoLimit, new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`));
-      throw await this.#undoList.undo('addNic', error);
+      const failure = await this.#undoList.undo('addNic', error);
+      // The first comes last, for offloads are those of the whole device, and it is the one that is asked for them.
+      for (const queue of this.#touched.toReversed()) await queue.restoreSettings();
+      throw failure;
       /* c8 ignore next -- V8 counts a way past try and catch that there is not */
     } finally {
       this.#signal.removeEventListener('abort', onAbort);
@@ -145,6 +151,7 @@ class Steps {
   async #plug(names: readonly string[]): Promise<CheckedNic> {
     const { netdevId, queues } = this.#current();
     const backend = netdevOptions(this.#current(), names.slice(0, queues.length), names.slice(queues.length));
+    this.#touched = queues;
     const netdev = { type: 'tap', ...Object.fromEntries(backend) };
     const undoNetdev = () => this.#undo('netdev_del', { id: netdevId });
     await this.#do('netdev_add', netdev, { undo: { what: `netdev "${netdevId}"`, run: undoNetdev } });

@@ -32,6 +32,8 @@ export interface QemuNetworkDevice {
   isAlive(): Promise<boolean>;
   /** Leaves frames to the child that is being started. */
   suspendReading(): void;
+  /** Sets up the descriptor as it was, after a QEMU had it. Never rejects. */
+  restoreSettings(): Promise<void>;
   /** Takes {@link suspendReading} back when the child could not be started. */
   resumeReading(): void;
   /** Stops reading for ever and gives the descriptor away, once no call on it is under way. */

@@ -170,7 +170,8 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * Plugs a network card on an open TAP or macvtap into the running guest: gives QEMU the descriptors (`getfd` or
    * `add-fd`), makes the backend (`netdev_add`) and the card (`device_add`), and hands the devices over as `spawnQemu`
    * does, with the same checks. When any step fails, or `signal` is aborted before the card is there, all that was
-   * done is undone in reverse, and the devices go on here as they were.
+   * done is undone in reverse, and the devices go on here as they were; frames that came while QEMU had them are lost.
+   * Of an adopted descriptor, offloads are off then unless `setOffload` asked for them.
    *
    * The devices are destroyed when the card is removed by {@link removeNic} of this client, and when QEMU ends the
    * connection, as it does when it ends itself; until then do not destroy them yourself, as that would take a macvtap

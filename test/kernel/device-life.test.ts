@@ -228,6 +228,15 @@ t.test('a macvtap link that the open made stays after hand-off until destroy', a
   closeSync(fd);
 });
 
+t.test('a device that is deleted while another program has it ends', async (t) => {
+  const ns = await ownNamespace(t);
+  const tap = await openTap({ netns: ns.name });
+  const ended = new Promise((resolve) => tap.on('error', resolve));
+  await ns.ip('link', 'delete', tap.name);
+  await tap.restoreSettings();
+  t.match(await ended, { code: 'ERR_TAPFD_DEVICE_GONE' });
+});
+
 t.test('suspended reading resumes', async (t) => {
   const { a, b } = await tapPair(t);
   const arriving = collect(b, 1);

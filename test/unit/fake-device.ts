@@ -33,6 +33,10 @@ export class FakeDevice implements QemuNetworkDevice {
     return this.whenAsked();
   }
 
+  async restoreSettings(): Promise<void> {
+    this.calls.push('restoreSettings');
+  }
+
   suspendReading(): void {
     this.calls.push('suspendReading');
   }
