@@ -25,7 +25,7 @@ export interface FollowGuestMacOptions extends QmpSignalOptions {
   multicast?: boolean;
   /** Which MACs the guest may take. Default: any that the lower device lets have. */
   accept?: (mac: string) => boolean;
-  /** Ends the following. */
+  /** Ends the following, and the waiting for QEMU at its beginning. */
   signal?: AbortSignal;
 }
 
@@ -128,7 +128,9 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   }
 
   async #look(report: (error: Error) => void): Promise<void> {
-    const filter = rxFilterFrom(await this.#qmp.execute('query-rx-filter', { name: this.#deviceId }));
+    const { signal } = this.#options;
+    const limit = signal === undefined ? {} : { signal };
+    const filter = rxFilterFrom(await this.#qmp.execute('query-rx-filter', { name: this.#deviceId }, limit));
     await this.#link.refresh();
     await this.#followMac(filter.mac).catch(report);
     await this.#followMulticast(filter.wantsMulticast).catch(report);

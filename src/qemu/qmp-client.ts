@@ -186,10 +186,10 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses a step: the id is taken, the bus is unknown or full, …
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection was over before, or QEMU has ended in between.
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: `add-fd` while the guest does not run.
-   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and QEMU could not be told to undo it and
-   *   those before: it does not answer, or the connection is over though QEMU is not (`destroy()`,
-   *   `ERR_TAPFD_QMP_PROTOCOL`). The message says what may be left. A backend that is left takes frames from the devices,
-   *   which are read here again as well: have another client remove it, or destroy the devices.
+   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and so did the undoing: QEMU refuses or does
+   *   not answer, or the connection is over though QEMU is not (`destroy()`, `ERR_TAPFD_QMP_PROTOCOL`). The message says
+   *   what may be left. A backend that is left takes frames from the devices, which are read here again as well: have
+   *   another client remove it, or destroy the devices.
    * @throws The reason of `options.signal`.
    */
   addNic(nic: QemuHotPlugNic, options: QemuHotPlugOptions = {}): Promise<QemuHotPluggedNic> {

@@ -250,6 +250,12 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     t.equal(await macOf(net), FIRST);
     t.equal(qmp.listenerCount('NIC_RX_FILTER_CHANGED') + qmp.listenerCount('close'), 0);
 
+    const hanging = new AbortController();
+    guest.monitor.answer = () => {
+      setImmediate(() => hanging.abort(new Error('it hangs')));
+      return undefined;
+    };
+    await t.rejects(follow({ signal: hanging.signal }), { message: 'it hangs' });
     guest.monitor.answer = () => ({ return: [] });
     await t.rejects(follow(), { code: 'ERR_TAPFD_QMP_PROTOCOL' });
     guest.monitor.answer = () => ({ return: {} });
