@@ -10,7 +10,7 @@ const heldForGuests = new Set<QemuNetworkDevice>();
 
 /** What is destroyed with the card, or with QEMU. */
 export class HotPluggedDevices {
-  /** Cards (`device_del` ids) that the guest was asked to let go of, and has not yet. */
+  /** Cards (`device_del` ids) that this client has asked the guest to let go of, and that it has not yet. */
   readonly unplugging = new Set<string>();
   readonly #byCard = new Map<string, readonly QemuNetworkDevice[]>();
   #isEnded = false;
@@ -23,6 +23,10 @@ export class HotPluggedDevices {
     for (const device of devices) heldForGuests.add(device);
     this.#byCard.set(netdevId, devices);
     if (this.#isEnded) this.destroy(netdevId);
+  }
+
+  has(netdevId: string): boolean {
+    return this.#byCard.has(netdevId);
   }
 
   destroy(netdevId: string): void {

@@ -201,6 +201,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * what is left of the descriptors. Also for cards that `spawnQemu` gave the guest, and for those of an earlier client.
    *
    * A guest that does not know hot-plug, or has not booted yet, never lets go: give a `signal`, and call it again later.
+   * A call goes on with what an earlier one has begun, that of another client too.
    *
    * @param id The card's {@link QemuHotPluggedNic.netdevId}: `tapfd0`.
    * @throws QmpError `ERR_TAPFD_QMP`: there is no such card (`qmpClass` `DeviceNotFound`), or QEMU refuses.

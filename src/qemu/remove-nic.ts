@@ -22,9 +22,23 @@ export async function removeNic(
   // In one go: QEMU closes these numbers with the backend already, and must not have used them for other files when the
   // sets go.
   await Promise.all([
-    qmp.execute('netdev_del', { id: netdevId }, limit),
+    deleteBackend(qmp, devices, netdevId, limit),
     ...sets.map((entry) => qmp.execute('remove-fd', entry, limit)),
   ]);
+}
+
+async function deleteBackend(
+  qmp: QmpClient,
+  devices: HotPluggedDevices,
+  netdevId: string,
+  limit: QmpSignalOptions,
+): Promise<void> {
+  try {
+    await qmp.execute('netdev_del', { id: netdevId }, limit);
+  } catch (error) {
+    // Of a card that was plugged in here, it is what an earlier call did before it was aborted.
+    if (!(isNotFound(error) && devices.has(netdevId))) throw error;
+  }
   devices.destroy(netdevId);
 }
 
@@ -70,9 +84,12 @@ async function requestUnplug(
   try {
     await qmp.execute('device_del', { id: deviceId }, limit);
   } catch (error) {
-    // While an earlier request waits for the guest, QEMU refuses another.
+    // While an earlier request waits for the guest, some QEMU refuse another. Of one that came from elsewhere only their
+    // words tell, for there is no class for it.
     const isWaiting =
-      error instanceof QmpError && error.qmpClass === 'GenericError' && unplugging.has(deviceId);
+      error instanceof QmpError &&
+      error.qmpClass === 'GenericError' &&
+      (unplugging.has(deviceId) || error.detail?.includes('already in the process of unplug'));
     if (!isWaiting) throw error;
   }
   unplugging.add(deviceId);

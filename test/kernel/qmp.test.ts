@@ -239,7 +239,9 @@ t.test('a real monitor', { skip }, async (t) => {
   for (const via of vias) {
     t.test(`${via}: QEMU gets both queues, and gives them back with the card`, async (t) => {
       const net = await ground(t);
-      const { child, qmp } = await startQemu(t);
+      const { child, sockets } = await launchQemu(t, 2);
+      const [qmp, next] = [await connected(t, sockets[0]), await connected(t, sockets[1])];
+      await qmp.execute('cont');
       const here = tapsOf('self');
       const queues = await tapQueues(t, net);
       const added = await qmp.addNic({ device: queues, id: 'lan', via, romfile: '' });
@@ -254,11 +256,14 @@ t.test('a real monitor', { skip }, async (t) => {
       await qmp.execute('query-status');
       aborter.abort(new Error('no guest'));
       await t.rejects(removing, { message: 'no guest' });
-      const again = qmp.removeNic('lan');
+      const again = next.removeNic('lan');
+      await next.execute('query-status');
       await qmp.execute('system_reset');
       await again;
       t.equal(tapsOf(child.pid), 0);
       t.strictSame(await qmp.execute('query-fdsets'), []);
+      t.equal(queues[0].destroyed, false, 'they are those of the client that plugged them in');
+      await qmp.removeNic('lan');
       t.equal(queues[0].destroyed && queues[1].destroyed, true);
       t.equal(await net.link(queues[0].name), undefined);
     });

@@ -458,7 +458,7 @@ t.test('removing', async (t) => {
     monitor.answer = (command) => {
       if (command.execute !== 'device_del') return answer(command);
       asked += 1;
-      return asked === 1 ? { return: {} } : refusal('Device x-nic is already in the process of unplug');
+      return asked === 1 ? { return: {} } : refusal('guest is busy (power indicator blinking)');
     };
     const aborter = new AbortController();
     const first = client.removeNic('x', { signal: aborter.signal });
@@ -476,6 +476,51 @@ t.test('removing', async (t) => {
       { code: 'ERR_TAPFD_QMP', command: 'device_del' },
       'and none is under way',
     );
+  });
+
+  t.test('one that was asked by an earlier client', async (t) => {
+    const answer = qemu();
+    const { client } = await started(t, answer);
+    await client.addNic({ device: deviceOn(t, 'a'), id: 'x' });
+    const next = await started(t, (command) =>
+      command.execute === 'device_del'
+        ? refusal('Device x-nic is already in the process of unplug')
+        : answer(command),
+    );
+    const removing = next.client.removeNic('x');
+    await nextTurn();
+    next.monitor.happen('DEVICE_DELETED', { device: 'x-nic' });
+    await removing;
+  });
+
+  t.test('a call that was aborted when the backend was gone already', async (t) => {
+    const answer = qemu();
+    const { monitor, client } = await started(t, answer);
+    const device = deviceOn(t, 'a');
+    await client.addNic({ device, id: 'x' });
+    const aborter = new AbortController();
+    monitor.answer = (command) => {
+      const answered = answer(command);
+      if (command.execute === 'netdev_del') aborter.abort(new Error('later'));
+      return answered;
+    };
+    withGuest(monitor);
+    await t.rejects(client.removeNic('x', { signal: aborter.signal }), { message: 'later' });
+    t.equal(device.destroyed, false);
+    await client.removeNic('x');
+    t.equal(device.destroyed, true);
+    await t.rejects(client.removeNic('x'), { code: 'ERR_TAPFD_QMP', command: 'netdev_del' });
+  });
+
+  t.test('a set that QEMU does not remove', async (t) => {
+    const answer = qemu();
+    const { monitor, client } = await started(t, answer);
+    const device = deviceOn(t, 'a');
+    await client.addNic({ device, id: 'x', via: 'add-fd' });
+    monitor.answer = (command) => (command.execute === 'remove-fd' ? refusal('injected') : answer(command));
+    withGuest(monitor);
+    await t.rejects(client.removeNic('x'), { code: 'ERR_TAPFD_QMP', command: 'remove-fd' });
+    t.equal(device.destroyed, true, 'the card is gone all the same');
   });
 
   t.test('a guest that has let go after the call was aborted', async (t) => {
