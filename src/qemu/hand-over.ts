@@ -1,6 +1,6 @@
 /** Handing devices over to a QEMU, in the order that keeps every descriptor whose it is. */
-import { close, constants } from 'node:fs';
-import { access } from 'node:fs/promises';
+import { close } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { TapfdError } from '../errors.js';
 import type { QemuNetworkDevice } from './network-device.js';
 import { type CheckedNic, deadDevice } from './nic.js';
@@ -43,15 +43,19 @@ async function requireAlive(label: string, device: QemuNetworkDevice): Promise<v
 /** QEMU opens this path itself when it gets `vhost=on` alone. */
 const VHOST_DEVICE = '/dev/vhost-net';
 
-function requireVhostDevice(operation: string): Promise<void> {
-  return access(VHOST_DEVICE, constants.R_OK | constants.W_OK).catch((cause: unknown) => {
+async function requireVhostDevice(operation: string): Promise<void> {
+  try {
+    // Opened and not only looked at: the node may stand there without its driver.
+    const vhost = await open(VHOST_DEVICE, 'r+');
+    await vhost.close();
+  } catch (cause) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_VHOST',
       `${operation}: vhost needs ${VHOST_DEVICE}, which cannot be opened here, and QEMU would abort. ` +
         'Load it (modprobe vhost_net) and allow this user to open it, or leave vhost out',
       { path: VHOST_DEVICE, cause },
     );
-  });
+  }
 }
 
 /** Runs `take` while nothing here takes frames from `devices`; they are QEMU's afterwards, or as they were. */

@@ -24,7 +24,10 @@ export interface QemuNic {
   id?: string;
   /** QEMU's name of the card. Default `virtio-net-pci`. */
   model?: string;
-  /** Let the kernel's vhost move the frames (`vhost=on`); needs `/dev/vhost-net` and a virtio card. Default false. */
+  /**
+   * Let the kernel's vhost move the frames (`vhost=on`); needs a virtio card, and `/dev/vhost-net`, which this process
+   * and QEMU must be able to open. Default false.
+   */
   vhost?: boolean;
   /**
    * Open descriptors of `/dev/vhost-net`, one for each queue, or what holds one, for a QEMU that may not open it itself

@@ -35,7 +35,8 @@ export interface QemuNetworkOptions {
  *
  * That QEMU runs does not say that it likes its other arguments: watch `'exit'` and stderr.
  *
- * QEMU itself needs no privilege for descriptors that it is given, except `/dev/vhost-net` for `vhost`. A wrapper
+ * QEMU itself needs no privilege for descriptors that it is given, except `/dev/vhost-net` for `vhost`. Whether that can
+ * be opened is tried as this process: a QEMU that is another user (`uid`) wants `vhostFds`. A wrapper
  * (`ip netns exec …`, `systemd-run --scope`, `setpriv`) may stand in front of QEMU if it keeps descriptors; sudo does
  * not.
  *

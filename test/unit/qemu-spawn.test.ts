@@ -364,11 +364,11 @@ t.test('spawnQemu', async (t) => {
 
   t.test('vhost asks for /dev/vhost-net', async (t) => {
     const asked: string[] = [];
-    const withAccess = async (answer: () => Promise<void>): Promise<typeof spawnQemu> => {
+    const opening = async (answer: () => Promise<object>): Promise<typeof spawnQemu> => {
       const mocked = await t.mockImport<typeof import('tapfd/qemu')>('../../lib/qemu/index.js', {
         'node:fs/promises': {
-          access: (file: string) => {
-            asked.push(file);
+          open: (file: string, flags: string) => {
+            asked.push(file, flags);
             return answer();
           },
         },
@@ -377,16 +377,16 @@ t.test('spawnQemu', async (t) => {
     };
     const device = deviceOn(t, 'a');
     const nics = [{ device, vhost: true }];
-    const cause = Object.assign(new Error('missing'), { code: 'ENOENT' });
-    const without = await withAccess(() => Promise.reject(cause));
+    const cause = Object.assign(new Error('a node without its driver'), { code: 'ENODEV' });
+    const without = await opening(() => Promise.reject(cause));
     await t.rejects(without(program, [], { nics }), {
       code: 'ERR_TAPFD_QEMU_VHOST',
       path: '/dev/vhost-net',
       message: /modprobe vhost_net/,
       cause,
     });
-    const having = await withAccess(() => Promise.resolve());
+    const having = await opening(() => Promise.resolve({ close: async () => asked.push('close') }));
     t.match((await told(await having(program, tell(), { env, nics }))).args[1], /,fd=3,vhost=on$/);
-    t.strictSame(asked, ['/dev/vhost-net', '/dev/vhost-net']);
+    t.strictSame(asked, ['/dev/vhost-net', 'r+', '/dev/vhost-net', 'r+', 'close']);
   });
 });

@@ -1,5 +1,6 @@
 /** addNic and removeNic, step by step, against a monitor that refuses, hangs and dies where the test wants. */
 import { once } from 'node:events';
+import * as fs from 'node:fs';
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -433,6 +434,40 @@ t.test('a device is looked at anew before each step', async (t) => {
 
   const dead = deviceOn(t, 'b', { whenAsked: () => false });
   await t.rejects(client.addNic({ device: dead }), { code: 'ERR_TAPFD_QEMU_DEAD_DEVICE' });
+});
+
+t.test('vhost', async (t) => {
+  const mockedClient = async (mocks: Record<string, unknown>) => {
+    const mocked = await t.mockImport<typeof import('tapfd/qemu')>('../../lib/qemu/index.js', mocks);
+    const monitor = new FakeMonitor(qemu());
+    return { monitor, client: await mocked.QmpClient.connect(monitor) };
+  };
+
+  t.test('where its device cannot be opened', async (t) => {
+    const open = () => Promise.reject(new Error('missing'));
+    const { monitor, client } = await mockedClient({ 'node:fs/promises': { open } });
+    await t.rejects(client.addNic({ device: deviceOn(t, 'a'), vhost: true }), {
+      code: 'ERR_TAPFD_QEMU_VHOST',
+      message: /^addNic: /,
+    });
+    t.strictSame(monitor.names, []);
+  });
+
+  t.test('with descriptors of it, which have names like the others', async (t) => {
+    const fstatSync = () => ({ rdev: (10 << 8) | 238, isCharacterDevice: () => true });
+    const { monitor, client } = await mockedClient({ 'node:fs': t.createMock(fs, { fstatSync }) });
+    const device = [deviceOn(t, 'a'), deviceOn(t, 'b')];
+    const passed = [...device.map(({ fd }) => fd), 1, 2];
+    await client.addNic({ device, id: 'lan', vhostFds: [1, { fd: 2 }] });
+    t.strictSame(
+      monitor.commands.slice(1, 5).map(({ arguments: { fdname }, fds }) => [fdname, ...fds]),
+      passed.map((fd, i) => [`lan-fd${i}`, fd]),
+    );
+    t.match(monitor.commands[5], {
+      execute: 'netdev_add',
+      arguments: { fds: 'lan-fd0:lan-fd1', vhost: true, vhostfds: 'lan-fd2:lan-fd3' },
+    });
+  });
 });
 
 t.test('a device serves one guest', async (t) => {
