@@ -113,8 +113,9 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * @returns What QEMU returns; an empty object where there is nothing to tell.
    * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses it. `qmpClass` and `detail` have its words.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection is over, or ended before the answer.
-   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: what came in its place is no QMP. The connection is over then.
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EBADF`: one of `fds` is not open.
+   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: what came in its place is no QMP, or QEMU could not read a command, which
+   *   is in `detail`. The connection is over then.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`, also for half a surrogate pair in `args`; `EBADF`: one of `fds` is not open.
    * @throws The reason of `options.signal`.
    */
   async execute(command: string, args: object = {}, options: QmpExecuteOptions = {}): Promise<unknown> {

@@ -2,7 +2,14 @@
 import { invalidArgument, TapfdError } from '../errors.js';
 import { deferred } from './deferred.js';
 import { QmpError } from './qmp-error.js';
-import { LineSplitter, notQmp, parseQmpMessage, type QmpEvent, type QmpGreeting } from './qmp-messages.js';
+import {
+  LineSplitter,
+  notQmp,
+  parseQmpMessage,
+  type QmpEvent,
+  type QmpGreeting,
+  unreadCommand,
+} from './qmp-messages.js';
 import type { QmpSocket } from './qmp-socket.js';
 
 /** Who follows a connection. */
@@ -111,8 +118,11 @@ export class QmpConnection {
       return;
     }
     const pending = this.#pending.get(Number(message.id));
-    // QEMU leaves the id out when it could not read the command.
-    if (pending === undefined) throw notQmp(line);
+    if (pending === undefined) {
+      // QEMU leaves the id out when it could not read the command; which one it was, nobody can tell.
+      const isUnread = message.type === 'error' && message.id === undefined;
+      throw isUnread ? unreadCommand(message.text) : notQmp(line);
+    }
     this.#pending.delete(Number(message.id));
     if (message.type === 'return') pending.resolve(message.value);
     else pending.reject(new QmpError(pending.command, message.qmpClass, message.text));
@@ -131,10 +141,21 @@ export class QmpConnection {
 
 function commandLine(command: string, args: object, id: number): string {
   try {
-    return `${JSON.stringify({ execute: command, arguments: args, id })}\n`;
+    return `${JSON.stringify({ execute: command, arguments: args, id }, wellFormed)}\n`;
   } catch (cause) {
     throw invalidArgument('args', `what JSON can say (${cause})`, args);
   }
+}
+
+/** Half a surrogate pair; with `u`, a whole one is a character of another kind. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Refuses what JavaScript can write as JSON, and QEMU cannot read. */
+function wellFormed(key: string, value: unknown): unknown {
+  for (const text of [key, value]) {
+    if (typeof text === 'string' && LONE_SURROGATE.test(text)) throw new Error('half a surrogate pair');
+  }
+  return value;
 }
 
 /** Why the connection ended, of what reading it threw. */

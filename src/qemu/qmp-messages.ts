@@ -136,6 +136,11 @@ function eventFrom(message: JsonObject, line: string): QmpEvent {
   return { event, data, timestamp: { seconds: Number(seconds), microseconds: Number(microseconds) } };
 }
 
+/** QEMU could not read a command, for the reason `text`. */
+export function unreadCommand(text: string): TapfdError {
+  return new TapfdError('ERR_TAPFD_QMP_PROTOCOL', `QEMU could not read a command: ${text}`, { detail: text });
+}
+
 /** The other end says something that is no QMP. */
 export function notQmp(said: string, cause?: unknown): TapfdError {
   const shown = JSON.stringify(said.length > 80 ? `${said.slice(0, 80)}…` : said);

@@ -30,11 +30,11 @@ t.test('negotiates, and knows who is there', async (t) => {
 
 t.test('an answer is that of its command, in whatever order and pieces they come', async (t) => {
   const { monitor, qmp } = await connected(t, silent);
-  const first = qmp.execute('query-a', { x: 'é' });
+  const first = qmp.execute('query-a', { x: 'é😀' });
   const second = qmp.execute('query-b');
   const third = qmp.execute('query-c');
   const [a, b, c] = monitor.commands.slice(1);
-  t.match([a.execute, a.arguments, b.arguments], ['query-a', { x: 'é' }, {}]);
+  t.match([a.execute, a.arguments, b.arguments], ['query-a', { x: 'é😀' }, {}]);
   const bytes = Buffer.from(
     [
       { return: 'B', id: b.id },
@@ -210,8 +210,7 @@ t.test('what is no QMP ends the connection', async (t) => {
     '{"neither":1}\n',
     { error: { class: 'GenericError' }, id: 2 },
     { error: 'x', id: 2 },
-    // QEMU says so, without the id, of a command that it cannot read.
-    { error: { class: 'GenericError', desc: 'JSON parse error' } },
+    { error: { class: 'GenericError', desc: 'x' }, id: 'stranger' },
     { return: {}, id: 'stranger' },
     { event: 5, timestamp: {} },
     { event: 'STOP', data: [], timestamp: {} },
@@ -227,6 +226,16 @@ t.test('what is no QMP ends the connection', async (t) => {
     t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL' }], JSON.stringify(said));
     t.strictSame(monitor.calls, ['destroy']);
   }
+});
+
+t.test('a command that QEMU cannot read ends the connection: its refusal is nobody’s', async (t) => {
+  const { monitor, qmp } = await connected(t, silent);
+  const call = qmp.execute('query-status');
+  monitor.say({ error: { class: 'GenericError', desc: 'JSON parse error' } });
+  await t.rejects(call, {
+    code: 'ERR_TAPFD_QMP_PROTOCOL',
+    message: 'query-status: QEMU could not read a command: JSON parse error',
+  });
 });
 
 t.test('a line without end', async (t) => {
@@ -320,6 +329,8 @@ t.test('misuse', async (t) => {
     // @ts-expect-error
     [qmp.execute('x', 5), 'args'],
     [qmp.execute('x', cyclic), 'args'],
+    [qmp.execute('x', { a: ['half a pair: \ud83d'] }), 'args'],
+    [qmp.execute('x', { '\ude00': 1 }), 'args'],
     // @ts-expect-error
     [qmp.execute('x', {}, { fds: 5 }), 'fds'],
     // @ts-expect-error
