@@ -66,7 +66,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * Needs the right to write to the socket's file, and no other privilege.
    *
    * @param where The path of QEMU's socket (`-qmp unix:PATH,server=on,wait=off`), or a connection, which is the client's
-   *   from then on: it is closed when the negotiation fails.
+   *   from then on: it is closed when the negotiation fails or is aborted, also where `signal` was aborted before.
    * @throws TapfdError what `FdSocket.connect` throws: `ENOENT`, `ECONNREFUSED`, `EACCES`, …
    * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: no monitor in mode `control` is there, such as one for people.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection ended first.
@@ -75,7 +75,6 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    */
   static async connect(where: string | QmpSocket, options: QmpSignalOptions = {}): Promise<QmpClient> {
     const signal = signalOf(options);
-    signal?.throwIfAborted();
     const connection = new QmpConnection(await socketOf(where, signal));
     try {
       const greeting = await untilAborted(signal, connection.greeted);

@@ -291,6 +291,9 @@ t.test('connecting', async (t) => {
     await t.rejects(connecting, { message: 'busy' });
     t.strictSame(monitor.calls, ['destroy']);
     await t.rejects(QmpClient.connect('/nowhere', { signal: aborter.signal }), { message: 'busy' });
+    const given = new FakeMonitor();
+    await t.rejects(QmpClient.connect(given, { signal: aborter.signal }), { message: 'busy' });
+    t.strictSame([given.calls, given.commands], [['destroy'], []], 'a connection that was given is closed');
 
     const untouched = new AbortController();
     const client = await QmpClient.connect(new FakeMonitor(), { signal: untouched.signal });
