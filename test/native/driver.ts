@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
@@ -35,34 +35,46 @@ export async function buildDriver(
   name: string,
   { sanitize = true, defines = [] }: DriverOptions = {},
 ): Promise<string> {
-  const sources = [join(HERE, `${name}.cc`), ...PARTS.map((part) => join(NATIVE, part))];
   const flags = [
     ...FLAGS,
     ...(sanitize ? SANITIZERS : ['-O2']),
     ...defines.map((macro) => `-D${macro}`),
     `-I${NATIVE}`,
   ];
-  const program = join(CACHE, `${name}-${process.arch}-${fingerprint(flags)}`);
-  if (existsSync(program)) return program;
-  mkdirSync(CACHE, { recursive: true });
-  const unfinished = `${program}.${process.pid}`;
-  await execute(process.env.CXX ?? 'g++', [...flags, '-o', unfinished, ...sources]);
-  renameSync(unfinished, program);
-  return program;
+  // All at once, and each part for all drivers.
+  const sources = [join(HERE, `${name}.cc`), ...PARTS.map((part) => join(NATIVE, part))];
+  const objects = await Promise.all(sources.map((source) => made(source, '.o', [...flags, '-c', source])));
+  return made(objects.join('\n'), '', [...flags, ...objects], name);
 }
 
-/** Of everything a driver may include. */
-function fingerprint(flags: string[]): string {
-  const hash = createHash('sha256').update(JSON.stringify(flags.slice(0, -1)));
+/** What the compiler makes of these arguments, once for each version of `source` and of the headers. */
+async function made(
+  source: string,
+  extension: string,
+  args: string[],
+  name = basename(source),
+): Promise<string> {
+  const hash = createHash('sha256').update(JSON.stringify(args)).update(headers());
+  hash.update(existsSync(source) ? readFileSync(source) : source);
+  const output = join(CACHE, `${name}-${process.arch}-${hash.digest('hex').slice(0, 16)}${extension}`);
+  if (existsSync(output)) return output;
+  mkdirSync(CACHE, { recursive: true });
+  // Another test may be making the same.
+  const unfinished = `${output}.${process.pid}`;
+  await execute(process.env.CXX ?? 'g++', [...args, '-o', unfinished]);
+  renameSync(unfinished, output);
+  return output;
+}
+
+/** Of everything that a source may include. */
+function headers(): string {
+  const hash = createHash('sha256');
   for (const directory of [HERE, NATIVE]) {
     for (const file of readdirSync(directory).sort()) {
-      const isSource = directory === HERE ? file.endsWith('.cc') : PARTS.includes(file);
-      if (!isSource && !file.endsWith('.h')) continue;
-      hash.update(`${basename(dirname(join(directory, file)))}/${file}\n`);
-      hash.update(readFileSync(join(directory, file)));
+      if (file.endsWith('.h')) hash.update(`${file}\n`).update(readFileSync(join(directory, file)));
     }
   }
-  return hash.digest('hex').slice(0, 16);
+  return hash.digest('hex');
 }
 
 /** Runs a program that {@link buildDriver} made. Throws, with what it said, when it finds something wrong. */
