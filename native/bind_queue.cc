@@ -324,12 +324,16 @@ Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
   auto* pairs = static_cast<const uint32_t*>(spans);
   FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, bytes, slab_bytes, pairs, first, end)
                           : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end);
-  if (report_bytes >= 4 * sizeof(int32_t)) {
+  // src/batch-write.ts `report`
+  if (report_bytes >= (3 + 2 * Losses::kMostReasons) * sizeof(int32_t)) {
     auto* fields = static_cast<int32_t*>(report);
-    fields[0] = static_cast<int32_t>(run.next);
-    fields[1] = static_cast<int32_t>(run.bytes);
-    fields[2] = static_cast<int32_t>(run.lost);
-    fields[3] = run.loss;
+    *fields++ = static_cast<int32_t>(run.next);
+    *fields++ = static_cast<int32_t>(run.bytes);
+    *fields++ = static_cast<int32_t>(run.losses.count);
+    for (uint32_t i = 0; i < run.losses.count; ++i) {
+      *fields++ = run.losses.by_reason[i].reason;
+      *fields++ = static_cast<int32_t>(run.losses.by_reason[i].frames);
+    }
   }
   return Napi::Number::New(env, run.outcome);
 }

@@ -143,6 +143,19 @@ int CheckSpan(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, c
   return static_cast<int>(CheckFrame(rules, slab + offset, length));
 }
 
+void Losses::Add(int reason, uint32_t frames) {
+  uint32_t at = 0;
+  while (at < count && by_reason[at].reason != reason && at + 1 < kMostReasons) ++at;
+  if (at == count) by_reason[count++] = {reason, 0};
+  by_reason[at].frames += frames;
+}
+
+uint32_t Losses::frames() const {
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < count; ++i) sum += by_reason[i].frames;
+  return sum;
+}
+
 FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
                      const uint32_t* spans, uint32_t next, uint32_t end) {
   FrameRun run;

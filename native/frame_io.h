@@ -78,11 +78,25 @@ constexpr size_t kSpillBytes = kLargestFrame;
 // frame's rest is caught in `spill`.
 Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
 
+// Frames that the kernel did not take, by its reason.
+struct Losses {
+  struct Loss {
+    int reason;  // a negative errno
+    uint32_t frames;
+  };
+  // More than the drivers have reasons for; were there another, it would be counted with the last.
+  static constexpr uint32_t kMostReasons = 4;
+
+  void Add(int reason, uint32_t frames);
+  uint32_t frames() const;
+
+  Loss by_reason[kMostReasons];
+  uint32_t count = 0;
+};
+
 // What came of writing frames in a row.
 struct FrameRun {
-  uint32_t lost =
-      0;         // of those before `next`, where the library joins frames: not sent, for the reason `loss`
-  int loss = 0;  // a negative errno
+  Losses losses;       // of frames before `next`, where the library joins frames
   uint32_t next = 0;   // the first frame that was not taken; the end when all were
   uint64_t bytes = 0;  // of the frames taken
   int outcome = 0;     // of the frame `next`: 0 when all were taken, else a FrameFault or a negative errno

@@ -86,7 +86,8 @@ FrameRun SegmentIo::WriteBatch(Channel& channel, const FrameRules& rules, const 
       plan_slab_ = slab;
       plan_slab_bytes_ = slab_bytes;
       plan_next_ = run.next;
-      plan_unit_ = plan_single_ = plan_lost_ = 0;
+      plan_unit_ = plan_single_ = 0;
+      plan_losses_ = Losses{};
       plan_lost_bytes_ = 0;
     }
     run.outcome = WritePlan(channel, &run);
@@ -116,14 +117,16 @@ int SegmentIo::WritePlan(Channel& channel, FrameRun* run) {
   for (const struct iovec& frame : frames_) run->bytes += frame.iov_len;
   run->bytes -= plan_lost_bytes_;
   run->next += static_cast<uint32_t>(frames_.size());
-  run->lost += plan_lost_;
-  if (plan_lost_ != 0) run->loss = plan_loss_;
+  for (uint32_t i = 0; i < plan_losses_.count; ++i) {
+    const Losses::Loss& loss = plan_losses_.by_reason[i];
+    run->losses.Add(loss.reason, loss.frames);
+  }
   return 0;
 }
 
-// A joined unit in one write; frame by frame where the kernel does not take such: some answer EINVAL, and with
-// IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are noted in the plan; -EAGAIN leaves what is
-// to be done for the next call.
+// A joined unit in one write; frame by frame where the kernel does not take such: some answer EINVAL, and
+// with IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are noted in the plan; -EAGAIN leaves
+// what is to be done for the next call.
 int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
   if (plan_single_ == 0 && !(singly_ && unit.joined())) {
     int outcome = WriteParts(channel, unit.parts, unit.part_count);
@@ -147,9 +150,8 @@ int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
 }
 
 void SegmentIo::Lose(uint32_t frame, int reason) {
-  ++plan_lost_;
+  plan_losses_.Add(reason, 1);
   plan_lost_bytes_ += frames_[frame].iov_len;
-  plan_loss_ = reason;
 }
 
 }  // namespace tapfd

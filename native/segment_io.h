@@ -67,9 +67,8 @@ class SegmentIo {
   uint32_t plan_next_ = 0;    // the first frame
   uint32_t plan_unit_ = 0;    // the unit to write next
   uint32_t plan_single_ = 0;  // within it, when it is written frame by frame
-  uint32_t plan_lost_ = 0;    // frames
+  Losses plan_losses_;
   uint64_t plan_lost_bytes_ = 0;
-  int plan_loss_ = 0;
   bool singly_ = false;  // the kernel has refused a joined write once: never again
 };
 

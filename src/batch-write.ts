@@ -16,8 +16,13 @@ export interface BatchOutcome {
 /** How the stream counts frames: returns the error when they were refused, undefined when they were sent or lost. */
 export type Settle = (frames: number, bytes: number, outcome: number) => TapfdError | undefined;
 
-/** What native code says of a run of frames; used within one call only. */
-const report = new Int32Array(4);
+/** native/frame_io.h `Losses::kMostReasons`. */
+const MOST_REASONS = 4;
+/**
+ * What native code says of a run of frames: the first that was not taken, the bytes of those before it, how many reasons
+ * there were to lose some of these, and for each reason its errno and the number of frames. Used within one call only.
+ */
+const report = new Int32Array(3 + 2 * MOST_REASONS);
 
 export class BatchWrite implements WaitingWrite {
   readonly #queue: NativeQueue;
@@ -64,10 +69,12 @@ export class BatchWrite implements WaitingWrite {
   #writeRun(batch: FrameBatch): number {
     const first = this.#next;
     const outcome = this.#queue.writeFrames(batch.memory, batch.spans, first, batch.length, report);
-    const [next, bytes, lost, loss] = report;
+    const [next, bytes, reasons] = report;
     this.#next = next;
-    if (next - lost > first) this.#count(next - lost - first, bytes, 0);
-    if (lost > 0) this.#count(lost, 0, loss);
+    let taken = next - first;
+    for (let i = 0; i < reasons; i++) taken -= report[4 + 2 * i];
+    if (taken > 0) this.#count(taken, bytes, 0);
+    for (let i = 0; i < reasons; i++) this.#count(report[4 + 2 * i], 0, report[3 + 2 * i]);
     if (outcome !== 0 && outcome !== WOULD_WAIT) this.#count(1, batch.spans[2 * this.#next++ + 1], outcome);
     return outcome;
   }

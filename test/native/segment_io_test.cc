@@ -133,7 +133,8 @@ void CheckJoinedWrites() {
   std::vector<Bytes> frames = TwoFlows(20);
   Packed batch(frames);
   FrameRun run = Write(io, batch);
-  CHECK(run.outcome == 0 && run.next == 21 && run.lost == 0, "outcome %d, next %u", run.outcome, run.next);
+  CHECK(run.outcome == 0 && run.next == 21 && run.losses.count == 0, "outcome %d, next %u", run.outcome,
+        run.next);
   CHECK(run.bytes == BytesOf(frames), "%lu bytes", run.bytes);
   CHECK(writes == 3, "%u writes", writes);
   CheckAllTaken(frames, "joined");
@@ -153,7 +154,8 @@ void CheckRefusedJoin() {
   Packed batch(frames);
   for (int round = 0; round < 3; ++round) {
     FrameRun run = Write(io, batch);
-    CHECK(run.outcome == 0 && run.next == 21 && run.lost == 0, "outcome %d, next %u", run.outcome, run.next);
+    CHECK(run.outcome == 0 && run.next == 21 && run.losses.count == 0, "outcome %d, next %u", run.outcome,
+          run.next);
     CHECK(run.bytes == BytesOf(frames), "%lu bytes", run.bytes);
     CHECK(refused == 1, "%u joined writes were tried", refused);
     CheckAllTaken(frames, "pieces");
@@ -201,6 +203,11 @@ void CheckOtherMemory() {
   Forget();
 }
 
+// Whether frames were lost for this reason alone.
+bool IsLoss(const FrameRun& run, int reason, uint32_t frames) {
+  return run.losses.count == 1 && run.losses.by_reason[0].reason == reason && run.losses.frames() == frames;
+}
+
 // What the kernel loses is told, with its number and without its bytes; the rest goes out.
 void CheckLost() {
   SegmentIo io(true, false);
@@ -208,7 +215,7 @@ void CheckLost() {
   std::vector<Bytes> frames = TwoFlows(20);
   Packed batch(frames);
   FrameRun run = Write(io, batch);
-  CHECK(run.outcome == 0 && run.next == 21 && run.lost == 10 && run.loss == -ENOBUFS, "%u lost", run.lost);
+  CHECK(run.outcome == 0 && run.next == 21 && IsLoss(run, -ENOBUFS, 10), "%u lost", run.losses.frames());
   CHECK(run.bytes == BytesOf(frames) - 10 * frames[0].size(), "%lu bytes", run.bytes);
   CHECK(TakenFrames().size() == 11, "%zu taken", TakenFrames().size());
   Forget();
@@ -216,8 +223,18 @@ void CheckLost() {
   SegmentIo pieces(true, false);
   answer = [](const Bytes& written) { return IsJoined(written) ? EINVAL : writes == 5 ? ENOMEM : 0; };
   run = Write(pieces, batch);
-  CHECK(run.outcome == 0 && run.next == 21 && run.lost == 1 && run.loss == -ENOMEM, "%u lost", run.lost);
+  CHECK(run.outcome == 0 && run.next == 21 && IsLoss(run, -ENOMEM, 1), "%u lost", run.losses.frames());
   CHECK(run.bytes == BytesOf(frames) - frames[0].size(), "%lu bytes", run.bytes);
+  Forget();
+
+  // Each for its own reason.
+  SegmentIo both(true, false);
+  answer = [](const Bytes&) { return writes == 1 ? ENOBUFS : writes == 3 ? EINVAL : 0; };
+  run = Write(both, batch);
+  CHECK(run.outcome == 0 && run.losses.count == 2 && run.losses.frames() == 11, "%u lost",
+        run.losses.frames());
+  CHECK(run.losses.by_reason[1].reason == -EINVAL && run.losses.by_reason[1].frames == 1,
+        "the second reason");
   Forget();
 
   SegmentIo gone(true, false);
@@ -319,6 +336,88 @@ void CheckPending() {
   CHECK(last.Read().count == 2 && !io.pending(), "the rest");
 }
 
+// Super-frames with bytes changed and cut, through slabs of any size: nothing past their end, no end without
+// all.
+void CheckRandomReads(Random& random) {
+  SegmentIo io(true, false);
+  uint64_t faults = 0, frames = 0;
+  for (int round = 0; round < 20000; ++round) {
+    for (uint32_t i = random.Between(1, 4); i > 0; --i) {
+      Bytes frame = SuperFrame(random.Below(4000), static_cast<uint16_t>(random.Between(1, 3000)));
+      for (uint32_t changes = random.Below(3); changes > 0; --changes) {
+        frame[random.Below(64)] = static_cast<uint8_t>(random.Next());
+      }
+      if (random.OneIn(8)) frame.resize(random.Below(static_cast<uint32_t>(frame.size())));
+      to_read.push_back(frame);
+    }
+    for (int turn = 0; !to_read.empty() || io.pending(); ++turn) {
+      CHECK(turn < 100000, "no end");
+      size_t room = Rules().room();
+      size_t size = std::max(room, io.pending_room()) + random.Below(5000);
+      Reader reader(io, size, random.Between(1, 64));
+      Burst burst = reader.Read();
+      CHECK(burst.count <= reader.limit && burst.error == 0, "%u frames", burst.count);
+      for (uint32_t i = 0; i < burst.count; ++i) {
+        CHECK(size_t{reader.spans[2 * i]} + reader.spans[2 * i + 1] <= reader.slab.used, "past the slab");
+      }
+      CHECK(reader.slab.used <= size, "past the slab");
+      uint32_t new_faults = io.TakeFaults();
+      // One whose frames are longer than the slab waits for another.
+      CHECK(burst.count + new_faults > 0 || io.pending(), "nothing came of it");
+      faults += new_faults;
+      frames += burst.count;
+    }
+  }
+  CHECK(faults > 1000 && frames > 10000, "%lu faults, %lu frames", faults, frames);
+}
+
+// Batches with spans that JavaScript has changed, to a kernel in any mood: every frame is taken, lost or
+// refused, once.
+void CheckRandomWrites(Random& random) {
+  uint64_t waits = 0, faults = 0, joined = 0;
+  for (int round = 0; round < 3000; ++round) {
+    SegmentIo io(true, random.OneIn(2));
+    std::vector<Bytes> frames = TwoFlows(random.Between(1, 300));
+    Packed batch(frames);
+    for (uint32_t i = random.Below(4); i > 0; --i) {
+      uint32_t& field = batch.spans[random.Below(static_cast<uint32_t>(batch.spans.size()))];
+      field = random.OneIn(2) ? random.Below(static_cast<uint32_t>(batch.bytes))
+                              : static_cast<uint32_t>(random.Next());
+    }
+    answer = [&](const Bytes& written) {
+      if (IsJoined(written)) {
+        ++joined;
+        if (random.OneIn(200)) return random.OneIn(2) ? EINVAL : EMSGSIZE;
+      }
+      return !random.OneIn(10) ? 0 : random.OneIn(2) ? EAGAIN : random.OneIn(2) ? ENOBUFS : EIO;
+    };
+    uint32_t refused = 0, lost = 0;
+    uint64_t bytes = 0;
+    FrameRun run;
+    for (int turn = 0; run.next < batch.count(); ++turn) {
+      CHECK(turn < 10000, "no end");
+      run = Write(io, batch, run.next);
+      lost += run.losses.frames();
+      bytes += run.bytes;
+      if (run.outcome > 0) {
+        ++refused;
+        ++run.next;
+      } else {
+        CHECK(run.outcome == 0 || run.outcome == -EAGAIN, "outcome %d", run.outcome);
+        waits += run.outcome == -EAGAIN;
+      }
+    }
+    std::vector<Bytes> got = TakenFrames();
+    CHECK(got.size() + refused + lost == batch.count(), "%zu taken, %u refused, %u lost of %u", got.size(),
+          refused, lost, batch.count());
+    CHECK(BytesOf(got) == bytes, "%lu bytes told, %lu taken", bytes, BytesOf(got));
+    faults += refused;
+    Forget();
+  }
+  CHECK(waits > 1000 && faults > 1000 && joined > 1000, "%lu waits, %lu faults, %lu joined", waits, faults,
+        joined);
+}
+
 }  // namespace
 
 extern "C" ssize_t read(int fd, void* to, size_t room) {
@@ -357,5 +456,8 @@ int main() {
   CheckRefusedFrame();
   CheckMalformed();
   CheckPending();
+  Random random(7);
+  CheckRandomReads(random);
+  CheckRandomWrites(random);
   std::printf("reads and writes\n");
 }
