@@ -451,6 +451,9 @@ t.test('a real monitor', { skip }, async (t) => {
     const { child, qmp } = await startQemu(t);
     const device = await openMacvtap({ netns: net.name, name: 'guest', lower: 'lower0' });
     t.teardown(() => device[Symbol.asyncDispose]());
+    const refused = { code: 'ERR_TAPFD_QMP', command: 'device_add' };
+    await t.rejects(qmp.addNic({ device, romfile: '', bus: 'none' }), refused);
+    t.equal(device.destroyed, false, 'a step that fails costs a macvtap nothing either');
     await qmp.addNic({ device, romfile: '' });
     const closed = once(device, 'close');
     child.kill('SIGKILL');
