@@ -58,10 +58,15 @@ class Closing {
   std::optional<MadeLink> made_link_;
 };
 
-void OnPollClosed(uv_handle_t* handle) {
+void OnRestClosed(uv_handle_t* handle) {
   auto* poll = static_cast<QueuePoll*>(handle->data);
   napi_remove_async_cleanup_hook(poll->cleanup);
   delete poll;
+}
+
+void OnPollClosed(uv_handle_t* handle) {
+  auto* poll = static_cast<QueuePoll*>(handle->data);
+  uv_close(reinterpret_cast<uv_handle_t*>(&poll->rest), OnRestClosed);
 }
 
 // From the event loop there is no JavaScript below that could catch: an exception is the process's to report.
@@ -173,6 +178,9 @@ FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQ
   poll_ = poll.release();
   poll_->queue = this;
   poll_->handle.data = poll_;
+  uv_idle_init(loop, &poll_->rest);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_->rest));
+  poll_->rest.data = poll_;
   napi_add_async_cleanup_hook(Env(), OnEnvironmentEnd, poll_, &poll_->cleanup);
 }
 
@@ -207,6 +215,7 @@ void FrameQueue::StopPolling() {
   reading_ = false;
   awaiting_writable_ = false;
   Hold(false);
+  uv_idle_stop(&poll->rest);
   uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), OnPollClosed);
 }
 
@@ -228,13 +237,22 @@ int FrameQueue::UpdatePolling() {
   // In a callback JavaScript often stops and starts again: only how it leaves things matters, and each change
   // costs the loop an epoll_ctl(2).
   if (poll_ == nullptr || in_callback_) return 0;
+  UpdateRest();
   int events = (reading_ ? UV_READABLE : 0) | (awaiting_writable_ ? UV_WRITABLE : 0);
-  // The rest of a super-frame is here already: UV_WRITABLE, which comes at once, stands for it.
-  if (HasPending()) events |= UV_WRITABLE;
   if (events == polled_events_) return 0;
   polled_events_ = events;
   Hold(events != 0);
   return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
+}
+
+// While it is active it reads in place of OnPoll, so that a turn of the loop brings one burst and not two: it
+// stops by itself, in the turn after the last rest.
+void FrameQueue::UpdateRest() {
+  if (HasPending()) {
+    uv_idle_start(&poll_->rest, OnRest);
+  } else if (!reading_) {
+    uv_idle_stop(&poll_->rest);
+  }
 }
 
 Napi::Value FrameQueue::GetJoins(const Napi::CallbackInfo& info) {
@@ -419,9 +437,25 @@ void FrameQueue::OnPoll(uv_poll_t* handle, int status, int events) {
     queue->Deliver(0, env.Undefined(), status == UV_EBADF ? EBADFD : -status);
     return;
   }
+  bool readable =
+      (events & UV_READABLE) != 0 && uv_is_active(reinterpret_cast<uv_handle_t*>(&poll->rest)) == 0;
   queue->in_callback_ = true;
   if ((events & UV_WRITABLE) != 0 && queue->awaiting_writable_) queue->DeliverWritable();
-  if (queue->reading_ && ((events & UV_READABLE) != 0 || queue->HasPending())) queue->DeliverBurst();
+  if (readable && queue->reading_) queue->DeliverBurst();
+  queue->in_callback_ = false;
+  queue->UpdatePolling();
+}
+
+void FrameQueue::OnRest(uv_idle_t* handle) {
+  FrameQueue* queue = static_cast<QueuePoll*>(handle->data)->queue;
+  if (!queue->HasPending()) {
+    uv_idle_stop(handle);
+    return;
+  }
+  Napi::HandleScope scope(queue->Env());
+  [[maybe_unused]] Napi::Object self = queue->Value();
+  queue->in_callback_ = true;
+  queue->DeliverBurst();
   queue->in_callback_ = false;
   queue->UpdatePolling();
 }

@@ -27,9 +27,13 @@ struct MadeLink {
   int lower;
 };
 
-// The libuv handle. It outlives the FrameQueue by one turn of the loop, until its close callback has run.
+// The libuv handles. They outlive the FrameQueue by two turns of the loop, until their close callbacks have
+// run.
 struct QueuePoll {
   uv_poll_t handle;
+  // Stands in for readability while frames of a super-frame wait, of which epoll knows nothing. It never
+  // keeps the loop alive: `handle` does, or does not, as the user wants.
+  uv_idle_t rest;
   class FrameQueue* queue;
   napi_async_cleanup_hook_handle cleanup;
 };
@@ -95,6 +99,7 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   Napi::Value OnPool(Call call);
 
   static void OnPoll(uv_poll_t* handle, int status, int events);
+  static void OnRest(uv_idle_t* handle);
   static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* argument);
   void DeliverBurst();
   void DeliverBatch(uint8_t* spill);
@@ -108,6 +113,7 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for. 0 or a libuv
   // error.
   int UpdatePolling();
+  void UpdateRest();
   void StopPolling();
   void Hold(bool hold);
   void HoldForLink(bool hold);

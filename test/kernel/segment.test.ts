@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
 import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import {
   adoptFd,
@@ -16,7 +17,7 @@ import {
 } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { tcpFrame } from './frames.js';
-import { ownNamespace, quietNamespace, vethPair } from './network.js';
+import { ownNamespace, quietNamespace, type TestNamespace, vethPair } from './network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -51,7 +52,7 @@ function superFrame(payload: Buffer, segmentBytes: number, totalLength = 40 + pa
 }
 
 /** A TAP that splits, and another on the same bridge that takes super-frames from us. */
-async function bridged(t: Test): Promise<{ writer: Tap; reader: Tap }> {
+async function bridged(t: Test): Promise<{ ns: TestNamespace; writer: Tap; reader: Tap }> {
   const ns = await quietNamespace(t);
   await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
   await ns.ip('link', 'set', 'br0', 'up');
@@ -59,7 +60,7 @@ async function bridged(t: Test): Promise<{ writer: Tap; reader: Tap }> {
   const writer = await openTap({ netns, bridge: 'br0', vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] });
   const reader = await openTap({ netns, bridge: 'br0', segment: true });
   t.teardown(() => Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]));
-  return { writer, reader };
+  return { ns, writer, reader };
 }
 
 /** The TCP payloads that come, by both ways of reading. */
@@ -108,6 +109,63 @@ for (const [way, read] of Object.entries(READERS)) {
     t.ok(Buffer.concat(got).equals(Buffer.concat(payloads.map(({ payload }) => payload))));
   });
 }
+
+t.test('the rest of a super-frame comes although the device goes down in the middle', async (t) => {
+  const { ns, writer, reader } = await bridged(t);
+  const payload = randomBytes(50_000);
+  const reading = READERS.duplex(reader, 500);
+  // Synchronous on purpose: it is down before the next burst.
+  reader.once('data', () => execFileSync('ip', ['-netns', ns.name, 'link', 'set', reader.name, 'down']));
+  writer.write(superFrame(payload, 100));
+  t.ok(Buffer.concat(await reading).equals(payload));
+});
+
+t.test('the rest of a super-frame comes although the writing is held up', async (t) => {
+  const ns = await ownNamespace(t);
+  await vethPair(ns, 'lower', ns, 'other');
+  const common = { netns: ns.name, lower: 'lower' };
+  const [sibling, reader, writer] = [
+    await openMacvtap({ ...common, guestMac: '02:00:00:00:00:0b' }),
+    await openMacvtap({
+      ...common,
+      guestMac: '02:00:00:00:00:0a',
+      segment: true,
+      sendBufferBytes: 64 * 1024,
+    }),
+    await openMacvtap({ ...common, guestMac: '02:00:00:00:00:01', vnetHeader: true }),
+  ];
+  t.teardown(() => Promise.all([sibling, reader, writer].map((device) => device[Symbol.asyncDispose]())));
+  // Nobody reads the sibling.
+  while (reader.writableLength === 0) reader.write(numbered(0));
+  const sent = superFrame(randomBytes(50_000), 100);
+  sent.write('02000000000a020000000001', 10, 'hex');
+  writer.write(sent);
+  let got = 0;
+  for await (const frame of reader) {
+    if (frame.readUInt16BE(12) === 0x0800) got += 1;
+    if (got === 500) break;
+  }
+  t.equal(got, 500);
+});
+
+t.test('super-frames that are cut to many do not hold up the event loop', async (t) => {
+  const { writer, reader } = await bridged(t);
+  const all = 4 * 500;
+  let inTurn = 0;
+  let most = 0;
+  let got = 0;
+  reader.on('data', () => {
+    got += 1;
+    inTurn += 1;
+    most = Math.max(most, inTurn);
+  });
+  for (let i = 0; i < 4; i++) writer.write(superFrame(randomBytes(50_000), 100));
+  while (got < all) {
+    await nextTurn();
+    inTurn = 0;
+  }
+  t.equal(most, 64, 'one burst a turn');
+});
 
 t.test('a hand-off in the middle of a super-frame gives out the rest of it', async (t) => {
   const { writer, reader } = await bridged(t);

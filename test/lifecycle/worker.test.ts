@@ -7,10 +7,13 @@ import { runChild } from './child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-/** What the workers run: a bridge's two TAPs flood each other, and a macvtap link is made. */
+/**
+ * What the workers run: a bridge's two TAPs flood each other, macvtap links are made, and there is always the rest of a
+ * super-frame to give out.
+ */
 const WORKER = `
   import { parentPort, workerData } from 'node:worker_threads';
-  import { openTap, openMacvtap, links } from 'tapfd';
+  import { encodeVnetHeader, links, openTap, openMacvtap } from 'tapfd';
   const { netns, bridge, lower } = workerData;
   const a = await openTap({ netns, bridge });
   const b = await openTap({ netns, bridge });
@@ -20,8 +23,22 @@ const WORKER = `
   frame.writeUInt16BE(0x88b5, 12);
   frame[6] = 2;
   let received = 0;
-  b.on('data', () => { received += 1; if (received === 1000) parentPort.postMessage('flooding'); });
-  const flood = () => { for (let i = 0; i < 64; i++) a.write(frame); setImmediate(flood); };
+  b.on('data', () => { received += 1; });
+  const cutter = await openMacvtap({ netns, lower, segment: true });
+  cutter.resume();
+  const joiner = await openMacvtap({ netns, lower, vnetHeader: true });
+  const superFrame = Buffer.alloc(64 + 50_000);
+  encodeVnetHeader({ needsChecksum: true, segmentation: 'tcp4', headerBytes: 54, segmentBytes: 100, checksumStart: 34,
+    checksumOffset: 16 }).copy(superFrame);
+  const macs = (cutter.mac + joiner.mac).replaceAll(':', '');
+  const headers = macs + '08004500c37800014000400600000a0900010a09000203e807d000000001000000075010020000000000';
+  superFrame.write(headers, 10, 'hex');
+  const flood = () => {
+    for (let i = 0; i < 64; i++) a.write(frame);
+    joiner.write(superFrame);
+    if (received > 1000 && cutter.stats.received.frames > 500) parentPort.postMessage('flooding');
+    setImmediate(flood);
+  };
   flood();
   // Opens that are under way when the end comes.
   const churn = async (open, options) => { for (;;) await (await open(options))[Symbol.asyncDispose](); };
