@@ -1,4 +1,5 @@
 /** Reading batches: one wake-up of the loop, one call, one batch. */
+import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import { checkInteger, checkObject } from './checks.js';
 import { invalidState } from './errors.js';
@@ -34,16 +35,26 @@ export interface BatchTaker {
 
 /** Reads into the same memory again and again, in place of the stream. */
 export class BatchReader implements BurstTaker {
+  readonly #stream: Duplex;
   readonly #queue: NativeQueue;
   readonly #receiver: FrameReceiver;
   readonly #memory: Buffer;
   readonly #spans: Uint32Array;
   #taker: BatchTaker | undefined;
+  #asked = false;
+  #handedOff = false;
 
-  constructor(queue: NativeQueue, receiver: FrameReceiver, frameBytes: number, options: BatchOptions) {
+  constructor(
+    stream: Duplex,
+    queue: NativeQueue,
+    receiver: FrameReceiver,
+    frameBytes: number,
+    options: BatchOptions,
+  ) {
     const frames =
       options.maxFrames ?? (frameBytes > LARGEST_FRAME_BYTES / 2 ? DEFAULT_SUPER_FRAMES : DEFAULT_FRAMES);
     const bytes = Math.min(frames * (frameBytes + 8), MOST_BYTES) + LARGEST_FRAME_BYTES;
+    this.#stream = stream;
     this.#queue = queue;
     this.#receiver = receiver;
     this.#memory = Buffer.allocUnsafeSlow(bytes);
@@ -60,7 +71,9 @@ export class BatchReader implements BurstTaker {
 
   /** Asks for the next batch: from here on the memory of the one before is used again. */
   ask(): void {
-    this.#receiver.ask();
+    this.#asked = true;
+    if (this.#handedOff) this.#giveRest();
+    else this.#receiver.ask();
   }
 
   /** Gives the reading back to the stream. */
@@ -71,6 +84,7 @@ export class BatchReader implements BurstTaker {
 
   /** The receiver has read a batch. */
   take(count: number, last: Buffer | undefined): number {
+    this.#asked = false;
     const batch = new FrameBatch(this.#memory, this.#spans, last ? count - 1 : count);
     if (last) batch.append(last);
     const { bytes } = batch; // before the taker changes it
@@ -78,10 +92,21 @@ export class BatchReader implements BurstTaker {
     return bytes;
   }
 
-  /** The receiver reads no more. */
+  /** The receiver reads no more. After a hand-off the taker gets what is left, and then the end, as it asks. */
   end(error: Error | undefined): void {
     this.#queue.useOwnMemory();
-    this.#taker?.end(error);
+    this.#handedOff = error === undefined;
+    if (error) this.#taker?.end(error);
+    else if (this.#asked) this.#giveRest();
+  }
+
+  #giveRest(): void {
+    const batch = new FrameBatch(this.#memory, this.#spans, 0);
+    while (2 * batch.length < this.#spans.length && this.#stream.readableLength > 0) {
+      batch.append(this.#stream.read() as Buffer);
+    }
+    if (batch.length > 0) this.#taker?.take(batch);
+    else this.#taker?.end(undefined);
   }
 }
 

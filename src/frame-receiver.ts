@@ -24,7 +24,10 @@ export interface ReceivingStream {
 export interface BurstTaker {
   /** A burst was read: returns how many bytes it has. `last` stands in place of a last frame that did not fit. */
   take(count: number, last: Buffer | undefined): number;
-  /** Nothing more will be read: an error, or undefined after a hand-off. */
+  /**
+   * Nothing more will be read: an error, or undefined after a hand-off. Then the stream has what is left, the rest of a
+   * super-frame that was begun.
+   */
   end(error: Error | undefined): void;
 }
 
@@ -124,8 +127,8 @@ export class FrameReceiver {
   finish(): void {
     this.#state = 'ending';
     this.#stop();
-    this.#endTaker(undefined);
     if (this.#unpushed === 0) this.#pushEnd();
+    this.#endTaker(undefined);
   }
 
   /** The stream was destroyed: nothing more is read or passed on. */

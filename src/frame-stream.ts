@@ -197,7 +197,7 @@ export abstract class FrameStream extends Duplex {
         interface: this.name,
       });
     }
-    return new BatchReader(this.device.queue, this.#receiver, this.device.frameBytes, options);
+    return new BatchReader(this, this.device.queue, this.#receiver, this.device.frameBytes, options);
   }
 
   /**
@@ -228,8 +228,8 @@ export abstract class FrameStream extends Duplex {
 
   /**
    * Stops reading for ever and gives the descriptor away: it is the caller's to use, to pass on and to close. Frames
-   * already read can still be read from the stream, which then ends; frames that wait to be written fail with
-   * `ERR_TAPFD_HANDED_OFF`.
+   * already read can still be read from the stream, which then ends, by `for await`, {@link batches} and {@link forward}
+   * too; frames that wait to be written fail with `ERR_TAPFD_HANDED_OFF`.
    *
    * A macvtap link that the opening call made still is removed at `destroy()` or when the process ends.
    *
