@@ -503,8 +503,8 @@ void FrameQueue::DeliverBurst() {
   Deliver(burst.count, SpilledFrame(burst, bursts.slab, bursts.spans, bursts.spill.get()), burst.error);
 }
 
-// A batch is read into the memory of whoever reads batches, from its beginning, and once for each
-// startReading(): the batch before is in use until then.
+// A batch is read into the memory of whoever reads batches, from its beginning. JavaScript, which alone knows
+// what it got, stops the reading while that is in use.
 void FrameQueue::DeliverBatch(uint8_t* spill) {
   void* slab = nullptr;
   void* spans = nullptr;
@@ -515,15 +515,11 @@ void FrameQueue::DeliverBatch(uint8_t* spill) {
   auto limit = static_cast<uint32_t>(spans_bytes / (2 * sizeof(uint32_t)));
   auto* pairs = static_cast<uint32_t*>(spans);
   if (slab_bytes == 0 || limit == 0) {  // detached by JavaScript
-    reading_ = false;
     Deliver(0, Env().Undefined(), EFAULT);
     return;
   }
   Burst burst = ReadFrames(memory, std::min<size_t>(rules_.room(), slab_bytes), limit, pairs, spill);
-  bool nothing = burst.count == 0 && burst.error == 0;
-  if (nothing && !(segment_ && segment_->has_faults())) return;
-  // Malformed super-frames alone are news to be counted and no batch: it is still waited for.
-  if (!nothing) reading_ = false;
+  if (burst.count == 0 && burst.error == 0 && !(segment_ && segment_->has_faults())) return;
   Deliver(burst.count, SpilledFrame(burst, memory, pairs, spill), burst.error);
 }
 

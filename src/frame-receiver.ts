@@ -193,6 +193,7 @@ export class FrameReceiver {
   }
 
   #lendBurst(taker: BurstTaker, count: number, last: Buffer | undefined): void {
+    // The next burst may be read over this one. An error or a fault without frames is no burst: it is still waited for.
     this.#stop();
     this.#counters.receivedFrames += count;
     this.#counters.receivedBytes += taker.take(count, last);

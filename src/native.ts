@@ -255,8 +255,8 @@ export interface NativeQueue {
    */
   writeFrames(slab: Uint8Array, spans: Uint32Array, first: number, end: number, report: Int32Array): number;
   /**
-   * From now on a burst is read into this memory, from its beginning, once for each startReading(); without arguments,
-   * into the shared slab again.
+   * From now on each burst is read into this memory, from its beginning, so reading is to be stopped while it is in use;
+   * without arguments, into the shared slab again.
    */
   useOwnMemory(slab?: Uint8Array, spans?: Uint32Array): void;
   /** Calls onWritable once, when the kernel takes frames again. */

@@ -1,0 +1,31 @@
+/**
+ * Reads that fail and are not the end: no kernel here lets one fail so, so the file runs itself again under the library
+ * that lets system calls fail.
+ */
+import { constants } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import type { FrameBatch } from 'tapfd';
+import { fileNeeds, needs } from '../capabilities.js';
+import { numberedFrame, numberOf, tapPair } from '../kernel/tap-pair.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
+
+fileNeeds(t, 'root', 'tun-device', 'bridge');
+
+const failing = FailingSyscalls.attach();
+if (failing === undefined) {
+  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) => {
+    const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
+    return t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env });
+  });
+} else {
+  t.test('a read that finds the link down (EIO) holds batches up no longer than that lasts', async (t) => {
+    const { a, b } = await tapPair(t);
+    a.write(numberedFrame(1));
+    const next = b.batches().next();
+    failing.arm(1, constants.errno.EIO);
+    const { value } = await next;
+    t.equal(failing.disarm().failed, 'read');
+    t.same([...(value as FrameBatch)].map(numberOf), [1]);
+  });
+}
