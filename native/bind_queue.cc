@@ -277,6 +277,7 @@ void FrameQueue::SetRules(const Napi::CallbackInfo& info) {
   rules_.vnet_header = NumberIn<uint32_t>(object, "vnetHeaderBytes").value_or(0);
   rules_.mtu = NumberIn<uint32_t>(object, "mtu").value_or(0);
   rules_.super_frames = BooleanIn(object, "superFrames").value_or(false);
+  channel_.down = BooleanIn(object, "down").value_or(false);
   std::optional<MacAddress> source = MacFrom(ValueIn(object, "sourceMac"));
   bool segment = BooleanIn(object, "segment").value_or(false);
   bool joins_udp = BooleanIn(object, "joinsUdp").value_or(false);

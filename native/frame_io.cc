@@ -82,6 +82,11 @@ ssize_t Transfer(Channel& channel, Plain plain, NoWait no_wait) {
   }
 }
 
+int WriteOutcome(const Channel& channel, ssize_t written) {
+  if (written >= 0) return 0;
+  return written == -EAGAIN && channel.down ? -EIO : static_cast<int>(written);
+}
+
 ssize_t ReadSpilling(Channel& channel, uint8_t* to, size_t room, uint8_t* spill) {
   struct iovec parts[2] = {{to, room}, {spill, kSpillBytes}};
   return Transfer(
@@ -103,7 +108,7 @@ int WriteParts(Channel& channel, const struct iovec* parts, uint32_t count) {
   ssize_t written = Transfer(
       channel, [&] { return writev(channel.fd, parts, part_count); },
       [&] { return pwritev2(channel.fd, parts, part_count, -1, RWF_NOWAIT); });
-  return written < 0 ? static_cast<int>(written) : 0;
+  return WriteOutcome(channel, written);
 }
 
 int WriteFrame(Channel& channel, const uint8_t* frame, size_t length) {
@@ -111,7 +116,7 @@ int WriteFrame(Channel& channel, const uint8_t* frame, size_t length) {
   ssize_t written = Transfer(
       channel, [&] { return write(channel.fd, frame, length); },
       [&] { return pwritev2(channel.fd, &part, 1, -1, RWF_NOWAIT); });
-  return written < 0 ? static_cast<int>(written) : 0;
+  return WriteOutcome(channel, written);
 }
 
 Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill) {

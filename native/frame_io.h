@@ -39,10 +39,14 @@ FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t leng
 // is ours alone; once it is `shared` (adopted, or its number has been given out), each call says RWF_NOWAIT
 // itself. Kernels whose driver does not know that (before 6.4) answer EOPNOTSUPP; there `nowait` goes false
 // and O_NONBLOCK has to do.
+//
+// A TUN or TAP that is `down` loses what is written (EIO). While its send buffer is full it says EAGAIN all
+// the same, but not when there is room again (tun.c tun_sock_writeable): that is the same loss.
 struct Channel {
   int fd = -1;
   bool shared = false;
   bool nowait = true;
+  bool down = false;
 };
 
 // Writes one whole frame; EINTR is retried. 0, or a negative errno.

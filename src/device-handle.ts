@@ -251,6 +251,7 @@ export class DeviceHandle {
       superFrames: this.#offload !== 0 && !this.settings.segment,
       segment: this.settings.segment,
       joinsUdp: this.offload.includes('uso4'),
+      down: this.kind !== 'macvtap' && !this.follower.up,
     };
     const checked = this.kind === 'macvtap' && this.settings.macCheck !== 'off' && mac !== undefined;
     this.queue.setRules(checked ? { ...rules, sourceMac: parseMac(mac) } : rules);

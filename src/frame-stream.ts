@@ -66,7 +66,11 @@ export abstract class FrameStream extends Duplex {
     });
     const lost = (error: Error) => this.#end(error);
     this.device = new DeviceHandle(opened, {
-      changed: (change) => this.emit('link', change),
+      changed: (change) => {
+        // The kernel no longer says when a device that is down takes frames: those that wait are lost.
+        if (!change.up) process.nextTick(() => this.#sender.goOn());
+        this.emit('link', change);
+      },
       gone: () => lost(this.device.goneError()),
       failed: lost,
     });

@@ -204,6 +204,8 @@ export interface NativeFrameRules {
   segment: boolean;
   /** With `segment`: the kernel takes joined UDP datagrams. */
   joinsUdp: boolean;
+  /** A TUN or TAP that is down: what has to wait is lost (EIO), as all else is. */
+  down: boolean;
   /** The only source MAC allowed; absent: any. */
   sourceMac?: Uint8Array;
 }

@@ -4,7 +4,15 @@ import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type FrameBatch, type FrameStream, forward, openMacvtap, openTun } from 'tapfd';
+import {
+  type FrameBatch,
+  type FrameStream,
+  forward,
+  openMacvtap,
+  openTap,
+  openTun,
+  type TapOptions,
+} from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { ownNamespace, vethPair } from './network.js';
 import { collect, isNumbered, numberedFrame, numberOf, tapPair } from './tap-pair.js';
@@ -168,6 +176,46 @@ t.test('a batch waits for the kernel, and single frames wait behind it', async (
   t.same([...order].sort(), ['batch', 'finish', 'frame', 'second batch']);
   t.equal(order.at(-1), 'finish');
 });
+
+/** A TAP with a macvtap on it, which nobody reads: it takes no more than `sendBufferBytes` of frames for that. */
+async function heldUp(t: Test, options: TapOptions) {
+  const ns = await ownNamespace(t);
+  const tap = await openTap({ netns: ns.name, sendBufferBytes: 64 * 1024, ...options });
+  const upper = await openMacvtap({ netns: ns.name, lower: tap.name, guestMac: '02:00:00:00:00:0b' });
+  t.teardown(() => Promise.all([upper[Symbol.asyncDispose](), tap[Symbol.asyncDispose]()]));
+  const frames = upTo(300).map((number) => {
+    const frame = numberedFrame(number, 1400);
+    frame.write('02000000000b02000000000a', 0, 'hex');
+    return frame;
+  });
+  return { ns, tap, frames };
+}
+
+for (const options of [{}, { segment: true }]) {
+  t.test(`${JSON.stringify(options)}: what waits when a device goes down is lost and counted`, async (t) => {
+    const { ns, tap, frames } = await heldUp(t, options);
+    const batch = tap.writeBatch(frames);
+    const single = new Promise((resolve) => tap.write(frames[0], resolve));
+    t.equal(tap.writableLength, 1, 'both wait');
+    const heard = once(tap, 'link');
+    await ns.ip('link', 'set', tap.name, 'down');
+    t.match(await heard, [{ up: false }]);
+    const taken = await batch;
+    t.ok(taken > 0 && taken < 300, `${taken} were taken before`);
+    t.equal(await single, null);
+    t.equal(await tap.writeBatch(frames.slice(0, 10)), 0);
+    t.same(tap.stats.sent, { frames: taken, bytes: taken * 1400, drops: { 'link-down': 311 - taken } });
+    const up = once(tap, 'link');
+    await ns.ip('link', 'set', tap.name, 'up');
+    await up;
+    const waits = tap.writeBatch(frames.slice(0, 1));
+    await nextTurn();
+    t.equal(tap.stats.sent.drops['link-down'], 311 - taken, 'up again, it waits again');
+    const rejected = t.rejects(waits, { code: 'ERR_TAPFD_CLOSED' });
+    tap.destroy();
+    await rejected;
+  });
+}
 
 t.test('what waits fails when the device is destroyed', async (t) => {
   const { a, frameTo } = await siblings(t);
