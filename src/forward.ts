@@ -5,7 +5,7 @@ import type { BatchOutcome } from './batch-write.js';
 import { checkSignal } from './check-open-options.js';
 import { invalidArgument } from './errors.js';
 import type { FrameBatch } from './frame-batch.js';
-import { FrameStream } from './frame-stream.js';
+import { FrameStream, WRITING_ENDED } from './frame-stream.js';
 
 /**
  * Looks at a batch on its way: changes frames in place, removes or adds some, and returns nothing; or returns what is to
@@ -37,11 +37,13 @@ export interface ForwardResult {
  * ends. One direction: call it twice for both. Nothing is copied in JavaScript. A frame that the other device refuses is
  * counted and passed over.
  *
- * @returns How much was forwarded, when the signal is aborted.
+ * @returns How much was forwarded, when the signal is aborted, or `from` is handed off and all that it had read has been
+ *   written.
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: not two devices, or a wrong option.
  * - `ERR_TAPFD_INVALID_STATE`: `from` is being read otherwise.
- * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`: either device ended.
+ * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`: either device ended, or had ended.
+ * - `ERR_TAPFD_HANDED_OFF`: `to` was handed off, or `from` had been.
  */
 export async function forward(
   from: FrameStream,
@@ -56,6 +58,7 @@ export async function forward(
   if (transform !== undefined && typeof transform !== 'function') {
     throw invalidArgument('transform', 'a function', transform);
   }
+  if (to.destroyed || to.handedOff) throw to.closedError('forward');
   const reader = from.batchReader('forward', options);
   return new Promise((resolve, reject) => {
     new Forwarding(reader, to, { transform, signal, resolve, reject }).start();
@@ -75,7 +78,7 @@ class Forwarding implements BatchTaker {
   readonly #to: FrameStream;
   readonly #plan: ForwardingPlan;
   readonly #counted: ForwardResult = { frames: 0, lost: 0 };
-  readonly #sinkClosed = () => this.#fail(this.#to.closedError('forward'));
+  readonly #sinkEnded = () => this.#fail(this.#to.closedError('forward'));
   readonly #stop = () => this.stop();
   /** A batch is with the transform or waits for the kernel. */
   #busy = false;
@@ -91,7 +94,7 @@ class Forwarding implements BatchTaker {
   start(): void {
     const { signal } = this.#plan;
     this.#reader.start(this);
-    this.#to.once('close', this.#sinkClosed);
+    this.#to.once(WRITING_ENDED, this.#sinkEnded);
     signal?.addEventListener('abort', this.#stop);
     if (signal?.aborted) this.stop();
     else this.#reader.ask();
@@ -158,7 +161,7 @@ class Forwarding implements BatchTaker {
   #end(): boolean {
     if (this.#state === 'ended') return false;
     this.#state = 'ended';
-    this.#to.off('close', this.#sinkClosed);
+    this.#to.off(WRITING_ENDED, this.#sinkEnded);
     this.#plan.signal?.removeEventListener('abort', this.#stop);
     if (!this.#readerEnded) this.#reader.stop();
     return true;

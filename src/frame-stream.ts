@@ -30,6 +30,9 @@ export interface DeviceFeatures {
   joins: boolean;
 }
 
+/** @internal Emitted when nothing can be written any more, after a hand-off and at the end: for who waits to write. */
+export const WRITING_ENDED = Symbol('writing ended');
+
 type WriteCallback = (error?: Error | null) => void;
 
 /**
@@ -244,6 +247,7 @@ export abstract class FrameStream extends Duplex {
   handOff(): number {
     const fd = this.device.handOff();
     this.#sender.close(this.device.closedError('write'));
+    this.emit(WRITING_ENDED);
     this.#receiver.finish();
     return fd;
   }
@@ -398,6 +402,7 @@ export abstract class FrameStream extends Duplex {
   override _destroy(error: Error | null, callback: WriteCallback): void {
     this.#receiver.close(error ?? this.device.closedError('batches'));
     this.#sender.close(error ?? this.device.closedError('write'));
+    this.emit(WRITING_ENDED);
     const counted = this.handedOff ? Promise.resolve() : this.#receiver.countDropsQuietly();
     this.device.close(counted).then(
       () => callback(error),

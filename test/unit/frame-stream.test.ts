@@ -241,6 +241,37 @@ t.test('forward ends with the device it reads from, and with an idle one it writ
 });
 
 t.test(
+  'forward ends at once when the device it writes to is handed off, and refuses one that has ended',
+  async (t) => {
+    const from = tapOverNothing();
+    const idle = tapOverNothing();
+    const failed = t.rejects(forward(from.tap, idle.tap), {
+      code: 'ERR_TAPFD_HANDED_OFF',
+      message: /^forward/,
+    });
+    idle.tap.handOff();
+    await failed;
+    const busy = tapOverNothing();
+    busy.answer(-constants.errno.EAGAIN);
+    const failing = t.rejects(forward(from.tap, busy.tap), { code: 'ERR_TAPFD_HANDED_OFF' });
+    from.burst(1, Buffer.alloc(70), 0, 0);
+    busy.tap.handOff();
+    await failing;
+    await t.rejects(forward(from.tap, busy.tap), { code: 'ERR_TAPFD_HANDED_OFF' });
+    busy.tap.destroy();
+    idle.tap.destroy();
+    const closed = tapOverNothing();
+    closed.tap.destroy();
+    await t.rejects(forward(from.tap, closed.tap), { code: 'ERR_TAPFD_CLOSED' });
+    const failedBefore = tapOverNothing();
+    failedBefore.tap.on('error', () => undefined).destroy(new Error('enough'));
+    await t.rejects(forward(from.tap, failedBefore.tap), { message: 'enough' });
+    await from.tap.batches().return?.();
+    from.tap.destroy();
+  },
+);
+
+t.test(
   'forward: a batch under way when the reading ends is still written, and counted after a hand-off',
   async (t) => {
     const from = tapOverNothing();
