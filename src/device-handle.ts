@@ -17,6 +17,13 @@ export interface OpenedDevice {
   settings: StreamSettings;
   /** Opens a further queue of this device. */
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
+  /** Of a further queue: shared with the one that opened it. */
+  offload?: SharedOffload;
+}
+
+/** What a device is granted (TUN_F_*), which is the same for all its queues. */
+export interface SharedOffload {
+  mask: number;
 }
 
 /** What fits the length fields of IP. */
@@ -28,12 +35,18 @@ const openDevices = new Set<WeakRef<DeviceHandle>>();
 /** How many attached queues of this one's device are open in this thread, this one among them. */
 export function attachedQueues(device: DeviceHandle): number {
   let count = 0;
-  for (const reference of openDevices) {
-    const other = reference.deref();
-    if (other === undefined) openDevices.delete(reference);
-    else if (!other.flags.detached && other.follower.followsSameAs(device.follower)) count += 1;
+  for (const other of devicesOfThread()) {
+    if (!other.flags.detached && other.follower.followsSameAs(device.follower)) count += 1;
   }
   return count;
+}
+
+function* devicesOfThread(): Generator<DeviceHandle> {
+  for (const reference of openDevices) {
+    const device = reference.deref();
+    if (device === undefined) openDevices.delete(reference);
+    else yield device;
+  }
 }
 
 export class DeviceHandle {
@@ -46,10 +59,10 @@ export class DeviceHandle {
   /** The driver's features by name. */
   readonly supported: readonly string[];
   readonly #openFurther: OpenedDevice['openFurther'];
+  readonly #offload: SharedOffload;
   /** Native calls under way; closing waits for them, for their descriptor must not become another file's. */
   readonly #underWay = new Set<Promise<unknown>>();
   #flags: number;
-  #offload: number;
   /** As the kernel has it, also where the library splits and joins. */
   readonly #kernelVnetHeaderBytes: number;
   #sendBufferBytes: number;
@@ -58,7 +71,7 @@ export class DeviceHandle {
   #kernelDrops: number;
   readonly #self = new WeakRef<DeviceHandle>(this);
 
-  constructor({ opened, watch, settings, openFurther }: OpenedDevice, events: LinkFollowerEvents) {
+  constructor({ opened, watch, settings, openFurther, offload }: OpenedDevice, events: LinkFollowerEvents) {
     this.kind = opened.kind;
     this.queue = opened.queue;
     this.settings = settings;
@@ -66,9 +79,9 @@ export class DeviceHandle {
     this.supported = featureNames(opened.features);
     this.#openFurther = openFurther;
     this.#flags = opened.flags;
-    this.#offload = opened.offload;
     this.#kernelVnetHeaderBytes = opened.vnetHeaderBytes;
     this.#sendBufferBytes = settings.sendBufferBytes;
+    this.#offload = offload ?? { mask: opened.offload };
     this.#kernelDrops = kernelDrops(opened.kind, opened.link);
     this.follower = new LinkFollower(opened, watch, {
       ...events,
@@ -90,13 +103,13 @@ export class DeviceHandle {
   }
 
   get offload(): Offload[] {
-    return offloadNames(this.#offload);
+    return offloadNames(this.#offload.mask);
   }
 
   /** Bytes of the longest frame that may be read (native/frame_io.h FrameRules::room). */
   get frameBytes(): number {
     const { packetInfo } = this.flags;
-    const packet = this.#offload !== 0 && !this.settings.segment ? LARGEST_PACKET : this.link.mtu;
+    const packet = this.#offload.mask !== 0 && !this.settings.segment ? LARGEST_PACKET : this.link.mtu;
     return packet + this.vnetHeaderBytes + (packetInfo ? 4 : 0) + (this.kind === 'tun' ? 0 : 22);
   }
 
@@ -127,8 +140,8 @@ export class DeviceHandle {
   }
 
   async setOffload(list: readonly Offload[]): Promise<Offload[]> {
-    this.#offload = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
-    this.#setRules();
+    this.#offload.mask = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
+    for (const device of devicesOfThread()) if (device.#offload === this.#offload) device.#setRules();
     return this.offload;
   }
 
@@ -142,7 +155,7 @@ export class DeviceHandle {
     await this.control('restoreSettings', async (queue) => {
       await queue.setAttached(true).catch(unlessAttached);
       if (this.#kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.#kernelVnetHeaderBytes);
-      await queue.setOffload([this.#offload]);
+      await queue.setOffload([this.#offload.mask]);
       await queue.setSendBuffer(this.#sendBufferBytes);
     });
   }
@@ -159,9 +172,8 @@ export class DeviceHandle {
     const watch = this.follower.shareWatch();
     try {
       const opened = await this.control('openQueue', () => this.#openFurtherOrGone(watch, name, index));
-      // The offloads belong to the device.
-      const shared = { ...opened, offload: this.#offload };
-      return { opened: shared, watch, settings: this.settings, openFurther: this.#openFurther };
+      const { settings } = this;
+      return { opened, watch, settings, openFurther: this.#openFurther, offload: this.#offload };
     } catch (error) {
       watch.release();
       throw error;
@@ -248,7 +260,7 @@ export class DeviceHandle {
       packetInfo: this.flags.packetInfo,
       vnetHeaderBytes: this.vnetHeaderBytes,
       mtu,
-      superFrames: this.#offload !== 0 && !this.settings.segment,
+      superFrames: this.#offload.mask !== 0 && !this.settings.segment,
       segment: this.settings.segment,
       joinsUdp: this.offload.includes('uso4'),
       down: this.kind !== 'macvtap' && !this.follower.up,

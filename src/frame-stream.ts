@@ -288,7 +288,8 @@ export abstract class FrameStream extends Duplex {
   /**
    * Asks for these offloads in place of those there are, best combination first.
    *
-   * @returns What was granted. The mask belongs to the device: all its queues have it.
+   * @returns What was granted. The mask belongs to the device: all its queues have it, and those that `openQueue()` opened
+   *   in this thread know of it.
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a list no kernel takes, or without a vnet header.
    */
   async setOffload(offload: Offload[]): Promise<Offload[]> {

@@ -126,6 +126,29 @@ t.test('offload', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     for (const device of [further, near, far]) await device[Symbol.asyncDispose]();
   });
 
+  t.test('setOffload() on one queue is true for all of them', async (t) => {
+    const stranger = await openTap({ netns, vnetHeader: true, offload: ['csum'] });
+    for (const device of [
+      await openTap({ netns, vnetHeader: true, multiQueue: true }),
+      await openMacvtap({ netns, lower: 'wire', vnetHeader: true }),
+    ]) {
+      const further = await device.openQueue();
+      const last = await further.openQueue();
+      const closed = await device.openQueue();
+      await closed[Symbol.asyncDispose]();
+      for (const [queue, list] of [
+        [last, ['csum', 'tso4']],
+        [device, []],
+      ] as [FrameStream, Offload[]][]) {
+        await queue.setOffload(list);
+        for (const each of [device, further, last]) t.strictSame(each.features.offload, list);
+      }
+      for (const queue of [last, further, device]) await queue[Symbol.asyncDispose]();
+    }
+    t.strictSame(stranger.features.offload, ['csum']);
+    await stranger[Symbol.asyncDispose]();
+  });
+
   t.test('setOffload() without a vnet header is refused', async (t) => {
     const device = await openTap({ netns });
     await t.rejects(device.setOffload(['csum']), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'offload' });

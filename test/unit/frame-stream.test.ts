@@ -5,6 +5,7 @@ import t from 'tap';
 import { forward, Tap } from 'tapfd';
 import type { OpenedDevice } from '../../lib/device-handle.js';
 import type { LinkSubscriber } from '../../lib/link-watch.js';
+import type { NativeFrameRules } from '../../lib/native.js';
 import { spans } from '../../lib/slab.js';
 
 const LINK = {
@@ -20,11 +21,12 @@ const LINK = {
 type OnBurst = (count: number, last: Buffer | undefined, error: number, faults: number) => void;
 
 /** A Tap whose descriptor is not there; `burst` is what the addon would call. */
-function tapOverNothing(flags = 0x5002) {
+function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   let burst: OnBurst = () => undefined;
   let subscriber: LinkSubscriber | undefined;
   let outcome = 0;
   let writable: () => void = () => undefined;
+  const rules: NativeFrameRules[] = [];
   const watch = {
     ns: {},
     get: () => undefined,
@@ -44,7 +46,8 @@ function tapOverNothing(flags = 0x5002) {
       burst = onBurst;
       writable = onWritable;
     },
-    setRules: () => undefined,
+    setRules: (next: NativeFrameRules) => rules.push(next),
+    setOffload: ([mask]: number[]) => Promise.resolve(mask),
     startReading: () => undefined,
     stopReading: () => undefined,
     write: () => outcome,
@@ -62,6 +65,7 @@ function tapOverNothing(flags = 0x5002) {
   const device = {
     opened: { kind: 'tap', flags, features: 0, offload: 0, vnetHeaderBytes: 10, link: LINK, queue },
     watch,
+    offload,
     settings: {
       readableHighWaterMark: 4,
       writableHighWaterMark: 4,
@@ -74,6 +78,7 @@ function tapOverNothing(flags = 0x5002) {
   const tap = new Tap(device as unknown as OpenedDevice);
   return {
     tap,
+    rules,
     burst: (...args: Parameters<OnBurst>) => burst(...args),
     goOn: () => writable(),
     loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
@@ -309,4 +314,14 @@ t.test('a loop over a stream that ends without an error ends too', async (t) => 
   tap.resume();
   t.same(await next, { done: true, value: undefined });
   t.ok(tap.destroyed);
+});
+
+t.test('what one queue is granted changes what all queues of its device join', async (t) => {
+  const shared = { mask: 0 };
+  const [first, second] = [tapOverNothing(0x5002, shared), tapOverNothing(0x5002, shared)];
+  const stranger = tapOverNothing();
+  await first.tap.setOffload(['csum', 'uso4', 'uso6']);
+  for (const { rules } of [first, second]) t.equal(rules.at(-1)?.joinsUdp, true);
+  t.equal(stranger.rules.at(-1)?.joinsUdp, false);
+  for (const { tap } of [first, second, stranger]) tap.destroy();
 });
