@@ -4,14 +4,9 @@ import type { DeviceHandle } from './device-handle.js';
 import { invalidArgument, type TapfdError } from './errors.js';
 import type { FrameBatch } from './frame-batch.js';
 import type { FrameCounters } from './frame-counters.js';
+import { frameIn, type QueuedChunk, QueuedWrite } from './queued-write.js';
 import { WaitingWrites } from './waiting-writes.js';
-import { fatalError, lossOf, refusalError, refusalOf, WOULD_WAIT } from './write-outcome.js';
-
-/** A frame in Writable's queue, and what became of it. */
-export class QueuedFrame {
-  error: TapfdError | undefined;
-  constructor(readonly frame: Uint8Array) {}
-}
+import { fatalError, lossOf, refusalError, refusalOf } from './write-outcome.js';
 
 export class FrameSender {
   readonly #device: DeviceHandle;
@@ -19,6 +14,7 @@ export class FrameSender {
   readonly #lost: (error: Error) => void;
   /** Batches and queued frames that the kernel did not take yet. */
   readonly #waiting: WaitingWrites;
+  readonly #queuedWrite: QueuedWrite;
   /** Why nothing is sent any more. */
   #closed: Error | undefined;
 
@@ -28,6 +24,7 @@ export class FrameSender {
     this.#counters = counters;
     this.#lost = lost;
     this.#waiting = new WaitingWrites(device.queue);
+    this.#queuedWrite = new QueuedWrite(device.queue, this.settle);
   }
 
   /** True while frames wait for the kernel. */
@@ -36,24 +33,14 @@ export class FrameSender {
   }
 
   /** Sends one frame of Writable's queue, behind all that waits. */
-  sendQueued(chunk: QueuedFrame | Uint8Array, done: (error?: Error | null) => void): void {
-    const frame = chunk instanceof QueuedFrame ? chunk.frame : chunk;
+  sendQueued(chunk: QueuedChunk, done: (error?: Error | null) => void): void {
+    const frame = frameIn(chunk);
     if (!(frame instanceof Uint8Array)) {
       done(invalidArgument('frame', 'a Buffer or Uint8Array', frame));
       return;
     }
-    this.#waiting.add({
-      attempt: () => {
-        const outcome = this.#device.queue.write(frame);
-        if (outcome === WOULD_WAIT) return false;
-        const error = this.settle(1, frame.length, outcome);
-        // `done(error)` would end the stream; the frame's own callback gets it instead.
-        if (error && chunk instanceof QueuedFrame) chunk.error = error;
-        done();
-        return true;
-      },
-      fail: done,
-    });
+    this.#queuedWrite.begin(chunk, done);
+    this.#waiting.add(this.#queuedWrite);
   }
 
   /**

@@ -11,10 +11,11 @@ import type { FrameBatch } from './frame-batch.js';
 import { FrameCounters, type FrameDrop, type FrameStats } from './frame-counters.js';
 import { FrameIterator } from './frame-iterator.js';
 import { FrameReceiver } from './frame-receiver.js';
-import { FrameSender, QueuedFrame } from './frame-sender.js';
+import { FrameSender } from './frame-sender.js';
 import type { LinkChange } from './link-follower.js';
 import type { DeviceKind } from './native.js';
 import { checkOffload, type Offload } from './offload.js';
+import { type QueuedChunk, QueuedFrame } from './queued-write.js';
 import { WOULD_WAIT } from './write-outcome.js';
 
 /** What the kernel's driver knows and what it granted. */
@@ -389,7 +390,7 @@ export abstract class FrameStream extends Duplex {
   }
 
   /** @internal */
-  override _write(chunk: QueuedFrame | Uint8Array, _encoding: BufferEncoding, done: WriteCallback): void {
+  override _write(chunk: QueuedChunk, _encoding: BufferEncoding, done: WriteCallback): void {
     if (this.handedOff) done(this.device.closedError('write'));
     else this.#sender.sendQueued(chunk, done);
   }
@@ -418,8 +419,8 @@ export abstract class FrameStream extends Duplex {
 
   /** Queues a frame behind those that wait; Writable's own errors (write after end) come from here too. */
   #writeQueued(frame: Uint8Array, done: WriteCallback | undefined): boolean {
+    if (done === undefined) return super.write(frame);
     const queued = new QueuedFrame(frame);
-    if (done === undefined) return super.write(queued);
     return super.write(queued, (error) => done(error ?? queued.error ?? null));
   }
 }

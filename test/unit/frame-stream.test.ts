@@ -186,6 +186,40 @@ t.test('forward ends with what ends the other device', async (t) => {
   from.tap.destroy();
 });
 
+t.test('a callback ends the stream while the next frame is begun: each is called once', async (t) => {
+  const { tap, answer, goOn } = tapOverNothing();
+  tap.on('error', (error) => t.fail(error));
+  answer(-constants.errno.EAGAIN);
+  const told: unknown[] = [];
+  const closed = new Promise((resolve) => tap.once('close', resolve));
+  for (let i = 0; i < 3; i++) {
+    tap.write(Buffer.alloc(60), (error) => {
+      told.push(error);
+      if (i === 0) tap.destroy();
+    });
+  }
+  answer(0);
+  goOn();
+  await closed;
+  t.equal(told.length, 3);
+  t.match(told, [null, Error, Error]);
+  t.equal(tap.stats.sent.frames, 1);
+});
+
+t.test('a frame that waits and shows that the device is lost is told so, once', async (t) => {
+  const { tap, answer, goOn } = tapOverNothing();
+  answer(-constants.errno.EAGAIN);
+  const told: unknown[] = [];
+  tap.write(Buffer.alloc(60), (error) => told.push(error));
+  tap.write(Buffer.alloc(60));
+  answer(-constants.errno.EPERM);
+  const failed = new Promise((resolve) => tap.once('error', resolve));
+  goOn();
+  t.match(await failed, { code: 'EPERM', syscall: 'write' });
+  await nextTurn();
+  t.match(told, [{ code: 'EPERM', syscall: 'write' }]);
+});
+
 t.test('a lost watch ends the stream; a handed-off one reads no more', async (t) => {
   const { tap, loseWatch } = tapOverNothing();
   const failed = new Promise((resolve) => tap.once('error', resolve));
