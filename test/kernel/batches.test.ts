@@ -4,18 +4,18 @@ import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import {
-  type FrameBatch,
-  type FrameStream,
-  forward,
-  openMacvtap,
-  openTap,
-  openTun,
-  type TapOptions,
-} from 'tapfd';
+import { type FrameBatch, type FrameStream, forward, openMacvtap, openTun } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { ownNamespace, vethPair } from './network.js';
-import { collect, isNumbered, numberedFrame, numberOf, tapPair } from './tap-pair.js';
+import {
+  collect,
+  frameToUpper,
+  heldUpTap,
+  isNumbered,
+  numberedFrame,
+  numberOf,
+  tapPair,
+} from './tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -177,23 +177,11 @@ t.test('a batch waits for the kernel, and single frames wait behind it', async (
   t.equal(order.at(-1), 'finish');
 });
 
-/** A TAP with a macvtap on it, which nobody reads: it takes no more than `sendBufferBytes` of frames for that. */
-async function heldUp(t: Test, options: TapOptions) {
-  const ns = await ownNamespace(t);
-  const tap = await openTap({ netns: ns.name, sendBufferBytes: 64 * 1024, ...options });
-  const upper = await openMacvtap({ netns: ns.name, lower: tap.name, guestMac: '02:00:00:00:00:0b' });
-  t.teardown(() => Promise.all([upper[Symbol.asyncDispose](), tap[Symbol.asyncDispose]()]));
-  const frames = upTo(300).map((number) => {
-    const frame = numberedFrame(number, 1400);
-    frame.write('02000000000b02000000000a', 0, 'hex');
-    return frame;
-  });
-  return { ns, tap, frames };
-}
-
 for (const options of [{}, { segment: true }]) {
   t.test(`${JSON.stringify(options)}: what waits when a device goes down is lost and counted`, async (t) => {
-    const { ns, tap, frames } = await heldUp(t, options);
+    const ns = await ownNamespace(t);
+    const tap = await heldUpTap(t, { netns: ns.name, ...options });
+    const frames = upTo(300).map(frameToUpper);
     const batch = tap.writeBatch(frames);
     const single = new Promise((resolve) => tap.write(frames[0], resolve));
     t.equal(tap.writableLength, 1, 'both wait');

@@ -4,10 +4,18 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import t from 'tap';
-import { type FrameDrop, openMacvtap, openTun, type Tap, TapfdError } from 'tapfd';
+import { type FrameDrop, forward, openMacvtap, openTap, openTun, type Tap, TapfdError } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
 import { ownNamespace, vethPair } from './network.js';
-import { collect, isNumbered, numberedFrame, numberOf, tapPair } from './tap-pair.js';
+import {
+  collect,
+  frameToUpper,
+  heldUpTap,
+  isNumbered,
+  numberedFrame,
+  numberOf,
+  tapPair,
+} from './tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -117,9 +125,19 @@ t.test('with copyFrames a kept frame keeps only itself', async (t) => {
   t.ok(frame.buffer.byteLength <= Buffer.poolSize, 'its memory is not a slab');
 });
 
-t.test('a paused reader costs bounded memory, and what the kernel drops is counted', async (t) => {
-  const { a, b } = await tapPair(t);
-  const first = collect(b, 1);
+t.test('readers that rest cost bounded memory, and what the kernel drops is counted', async (t) => {
+  const { ns, a, b } = await tapPair(t);
+  const open = async () => {
+    const tap = await openTap({ netns: ns.name, bridge: 'br0' });
+    t.teardown(() => tap[Symbol.asyncDispose]());
+    return tap;
+  };
+  const batched = await open();
+  const batches = batched.batches();
+  const from = await open();
+  const sink = await heldUpTap(t, { netns: ns.name });
+  const forwarding = t.rejects(forward(from, sink), { code: 'ERR_TAPFD_CLOSED' });
+  const first = Promise.all([collect(b, 1), batches.next()]);
   a.write(numberedFrame(0));
   await first;
   b.pause();
@@ -127,9 +145,12 @@ t.test('a paused reader costs bounded memory, and what the kernel drops is count
   const before = process.memoryUsage().rss;
   const total = 200_000;
   for (let sent = 0; sent < total; sent += 1000) {
-    for (let i = 0; i < 1000; i++) a.write(numberedFrame(i, 1400));
+    for (let i = 0; i < 1000; i++) a.write(frameToUpper(i));
     await nextTurn();
   }
+  t.equal(batched.stats.received.frames, 1, 'no batch is read that was not asked for');
+  const held = from.stats.received.frames - sink.stats.sent.frames;
+  t.ok(held > 0 && held <= 256, `${held} frames that the sink does not take are held: one batch`);
   const waiting = b.readableLength;
   t.ok(waiting <= b.readableHighWaterMark + 64, `${waiting} frames wait: the mark and at most one burst`);
   const grown = process.memoryUsage().rss - before;
@@ -143,6 +164,8 @@ t.test('a paused reader costs bounded memory, and what the kernel drops is count
     await b.refreshStats();
   }
   t.equal(b.stats.received.frames + (b.stats.received.drops.kernel ?? 0), total + 1);
+  sink.destroy();
+  await forwarding;
 });
 
 t.test('EAGAIN is awaited: a full sibling holds the writer up and loses nothing', async (t) => {

@@ -1,7 +1,7 @@
 /** Two TAPs in one bridge: what is written to one is read from the other. */
 import { once } from 'node:events';
 import type { Test } from 'tap';
-import { openTap, type Tap, type TapOptions } from 'tapfd';
+import { openMacvtap, openTap, type Tap, type TapOptions } from 'tapfd';
 import { ownNamespace, type TestNamespace } from './network.js';
 
 export interface TapPair {
@@ -58,4 +58,21 @@ export async function collect(tap: Tap, count: number): Promise<Buffer[]> {
   await once(tap, 'collected');
   tap.off('data', take);
   return frames;
+}
+
+const UPPER_MAC = '02:00:00:00:00:0b';
+
+/** A TAP with a macvtap on it, which nobody reads: of {@link frameToUpper} it takes no more than `sendBufferBytes`. */
+export async function heldUpTap(t: Test, options: TapOptions): Promise<Tap> {
+  const tap = await openTap({ sendBufferBytes: 64 * 1024, ...options });
+  const upper = await openMacvtap({ netns: options.netns, lower: tap.name, guestMac: UPPER_MAC });
+  t.teardown(() => Promise.all([upper[Symbol.asyncDispose](), tap[Symbol.asyncDispose]()]));
+  return tap;
+}
+
+/** {@link numberedFrame} of 1400 bytes, to the macvtap on {@link heldUpTap} alone. */
+export function frameToUpper(number: number): Buffer {
+  const frame = numberedFrame(number, 1400);
+  frame.write(UPPER_MAC.replaceAll(':', ''), 0, 'hex');
+  return frame;
 }
