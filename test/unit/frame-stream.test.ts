@@ -261,6 +261,28 @@ t.test(
   },
 );
 
+t.test(
+  'forward ends with what its transform throws, at once or later, and gives the reading back',
+  async (t) => {
+    const from = tapOverNothing();
+    const to = tapOverNothing();
+    const failure = new Error('from a transform');
+    const transforms = [
+      () => {
+        throw failure;
+      },
+      () => Promise.reject(failure),
+    ];
+    for (const transform of transforms) {
+      const failed = t.rejects(forward(from.tap, to.tap, { transform }), failure);
+      from.burst(1, Buffer.alloc(70), 0, 0);
+      await failed;
+    }
+    await from.tap.batches().return?.();
+    for (const { tap } of [from, to]) tap.destroy();
+  },
+);
+
 t.test('forward ends with the device it reads from, and with an idle one it writes to', async (t) => {
   const given = tapOverNothing();
   const to = tapOverNothing();
