@@ -61,9 +61,15 @@ const LOSSES: Partial<Record<number, SendDropReason>> = {
   [-EBUSY]: 'detached',
 };
 
-/** Why a frame was lost without an error, if it was. A macvtap that is down takes frames and drops them in silence. */
+/**
+ * Why a frame was lost without an error, if it was. A macvtap that is down takes frames and drops them in silence; of one in
+ * another namespace it is not known.
+ */
 export function lossOf(device: DeviceHandle, outcome: number): SendDropReason | undefined {
-  if (outcome === 0) return device.kind === 'macvtap' && !device.follower.up ? 'link-down' : undefined;
+  if (outcome === 0) {
+    const { kind, follower } = device;
+    return kind === 'macvtap' && !follower.up && !follower.movedAway ? 'link-down' : undefined;
+  }
   if (outcome === FrameFault.sourceMac && device.settings.macCheck === 'drop') return 'source-mac';
   return LOSSES[outcome];
 }

@@ -6,12 +6,12 @@ import { fatalError, isDown, lossOf, refusalError, refusalOf } from '../../lib/w
 
 const { EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC, EPERM } = constants.errno;
 
-function fakeDevice(kind: string, macCheck = 'error', up = true): DeviceHandle {
+function fakeDevice(kind: string, macCheck = 'error', up = true, movedAway = false): DeviceHandle {
   const link = { name: 'tap9', mtu: 1500, mac: '02:00:00:00:00:09' };
   const fake = {
     kind,
     link,
-    follower: { up },
+    follower: { up, movedAway },
     settings: { macCheck },
     goneError: () => Object.assign(new Error('gone'), { code: 'ERR_TAPFD_DEVICE_GONE' }),
   };
@@ -27,6 +27,11 @@ t.test('frames lost as a network card loses them', async (t) => {
   t.equal(lossOf(tap, -EPERM), undefined);
   t.equal(lossOf(fakeDevice('macvtap', 'error', false), 0), 'link-down');
   t.equal(lossOf(fakeDevice('macvtap'), 0), undefined);
+  t.equal(
+    lossOf(fakeDevice('macvtap', 'error', false, true), 0),
+    undefined,
+    'in its new namespace it may be up',
+  );
   t.equal(lossOf(fakeDevice('macvtap', 'drop'), 4), 'source-mac');
   t.equal(lossOf(fakeDevice('macvtap'), 4), undefined);
 });
