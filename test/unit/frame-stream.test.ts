@@ -58,7 +58,7 @@ function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     awaitWritable: () => undefined,
     // Takes all but one frame, which is lost, or none at all.
     writeFrames: (_slab: Buffer, _spans: Uint32Array, first: number, end: number, report: Int32Array) => {
-      report.set(outcome === 0 ? [end, 60, 1, -constants.errno.EIO] : [first, 0, 0, 0]);
+      report.set(outcome === 0 ? [end, 60, 1, -constants.errno.EIO, 1] : [first, 0, 0]);
       return outcome;
     },
   };
