@@ -417,7 +417,10 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   t.test('a link that has moved to another namespace', async (t) => {
     const elsewhere = await DeviceNetwork.create(t);
     const device = own(t, await openMacvtap({ ...common, name: 'moving', guestMac: MAC_A }));
-    const moved = once(device, 'link');
+    const moved = new Promise<void>((resolve) =>
+      // The kernel takes it down first, which may be news of its own.
+      device.on('link', ({ changed }) => changed.includes('namespace') && resolve()),
+    );
     await network.ip('link', 'set', 'moving', 'netns', elsewhere.name);
     await moved;
     t.same(await codes(device), ['moved-away']);
