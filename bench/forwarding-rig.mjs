@@ -6,7 +6,7 @@ import { Trouble } from '../scripts/run-command.mjs';
 import { floor } from './compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from './namespaces.mjs';
 import { subjectScript } from './rig.mjs';
-import { SubjectProcess } from './subject-process.mjs';
+import { onCore, SubjectProcess } from './subject-process.mjs';
 
 const run = promisify(execFile);
 const LEFT = { name: 'left', address: '10.83.0.1' };
@@ -18,10 +18,15 @@ export class ForwardingRig {
   #namespaces = [];
   #forwarder;
   #server;
+  #core;
 
-  /** @param {{way: string, kind: string}} what `way`: `floor`, `floor-2-threads`, or one of subjects/forward.mjs */
-  static async start({ way, kind }) {
+  /**
+   * @param {{way: string, kind: string, core?: number}} what `way`: `floor`, `floor-2-threads`, or one of
+   *   subjects/forward.mjs; `core`: the processor that the forwarder, and whoever asks for echoes, stays on
+   */
+  static async start({ way, kind, core }) {
     const rig = new ForwardingRig();
+    rig.#core = core;
     try {
       const left = rig.#addNamespace();
       const right = rig.#addNamespace();
@@ -31,7 +36,7 @@ export class ForwardingRig {
         threads === undefined
           ? [process.execPath, subjectScript('forward'), way, ...devices]
           : [floor('forward'), threads, ...devices];
-      rig.#forwarder = new SubjectProcess(command, { name: `forward ${way}` });
+      rig.#forwarder = new SubjectProcess(command, { name: `forward ${way}`, core });
       await rig.#forwarder.answer();
       for (const [namespace, { name, address }] of [
         [left, LEFT],
@@ -45,6 +50,16 @@ export class ForwardingRig {
       throw error;
     }
     return rig;
+  }
+
+  /** Lets only this forwarder run while `work` does: some of them ask all the time whether there is something to do. */
+  async alone(work) {
+    this.#forwarder.resume();
+    try {
+      return await work();
+    } finally {
+      this.#forwarder.pause();
+    }
   }
 
   #addNamespace() {
@@ -81,13 +96,8 @@ export class ForwardingRig {
 
   /** Echo requests one after the other, in frames of `size` bytes. @returns {Promise<Record<string, number>>} nanoseconds */
   async roundTrips(count, size) {
-    const args = [
-      ...entering(this.#namespaces[0]),
-      floor('round_trip'),
-      RIGHT.address,
-      String(count),
-      String(size),
-    ];
+    const command = [floor('round_trip'), RIGHT.address, String(count), String(size)];
+    const args = [...entering(this.#namespaces[0]), ...onCore(this.#core, command)];
     const { stdout } = await run('nsenter', args);
     const { avg, p50, p99, p999 } = JSON.parse(stdout);
     return { average: avg, p50, p99, 'p99.9': p999 };

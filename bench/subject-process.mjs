@@ -14,6 +14,12 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** A command that stays on this processor, where there are several. @param {number | undefined} core @param {readonly string[]} command */
+export function onCore(core, command) {
+  const pinned = core !== undefined && availableParallelism() > 1;
+  return pinned ? ['taskset', '-c', String(core), ...command] : [...command];
+}
+
 export class SubjectProcess {
   #child;
   #lines;
@@ -26,8 +32,7 @@ export class SubjectProcess {
    */
   constructor(command, { namespace, core, name = command[0] } = {}) {
     this.#name = name;
-    let whole = [...command];
-    if (core !== undefined && availableParallelism() > 1) whole = ['taskset', '-c', String(core), ...whole];
+    let whole = onCore(core, command);
     if (namespace !== undefined) whole = ['nsenter', ...entering(namespace), ...whole];
     this.#child = spawn(whole[0], whole.slice(1), { stdio: 'pipe' });
     running.add(this.#child);
@@ -60,6 +65,15 @@ export class SubjectProcess {
   ask(line) {
     this.#child.stdin.write(`${line}\n`);
     return this.answer();
+  }
+
+  /** Takes no time until {@link resume}, whatever it does meanwhile. */
+  pause() {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume() {
+    this.#child.kill('SIGCONT');
   }
 
   async stop() {

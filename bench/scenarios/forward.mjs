@@ -49,18 +49,23 @@ export const roundTrip = {
     const rows = [];
     for (const size of effort.sizes) {
       const trips = (rig) => rig.roundTrips(effort.roundTrips, size);
-      const measured = await byTurns('tap', ways, effort.repeats, trips);
+      // On one processor: between two, most of the time would be the waking of one that sleeps.
+      const measured = await byTurns('tap', ways, effort.repeats, trips, 1);
       rows.push(...measured.map(({ figure, ...row }) => ({ ...row, size, variant: figure })));
     }
     return rows;
   },
 };
 
-async function byTurns(kind, ways, repeats, measureRig) {
+/** @param {number} [core] see {@link ForwardingRig.start} */
+async function byTurns(kind, ways, repeats, measureRig, core) {
   const rigs = new Map();
   try {
-    for (const way of ['floor', ...ways]) rigs.set(way, await ForwardingRig.start({ way, kind }));
-    const measure = (way) => measureRig(rigs.get(way));
+    for (const way of ['floor', ...ways]) {
+      const rig = await ForwardingRig.start({ way, kind, core });
+      await rig.alone(() => rigs.set(way, rig));
+    }
+    const measure = (way) => rigs.get(way).alone(() => measureRig(rigs.get(way)));
     for (const way of rigs.keys()) await measure(way);
     return await alternating({ measure, subjects: ways, repeats });
   } finally {
