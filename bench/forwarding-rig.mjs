@@ -6,9 +6,9 @@ import { Trouble } from '../scripts/run-command.mjs';
 import { floor } from './compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from './namespaces.mjs';
 import { subjectScript } from './rig.mjs';
-import { onCore, SubjectProcess } from './subject-process.mjs';
+import { endingWithBench, onCore, SubjectProcess } from './subject-process.mjs';
 
-const run = promisify(execFile);
+const execute = promisify(execFile);
 const LEFT = { name: 'left', address: '10.83.0.1' };
 /** Runs of iperf3 that may fail in a row. */
 const ATTEMPTS = 5;
@@ -89,8 +89,7 @@ export class ForwardingRig {
   /** What the client reports of the whole run, or its error. */
   async #iperf(amount) {
     const args = [...entering(this.#namespaces[0]), 'iperf3', '-c', RIGHT.address, '-J', ...amount];
-    const { stdout } = await run('nsenter', args, { maxBuffer: 1 << 24 }).catch((failure) => failure);
-    const { end, error } = JSON.parse(stdout);
+    const { end, error } = JSON.parse(await run(args));
     return { error, ...end };
   }
 
@@ -98,15 +97,14 @@ export class ForwardingRig {
   async roundTrips(count, size) {
     const command = [floor('round_trip'), RIGHT.address, String(count), String(size)];
     const args = [...entering(this.#namespaces[0]), ...onCore(this.#core, command)];
-    const { stdout } = await run('nsenter', args);
-    const { avg, p50, p99, p999 } = JSON.parse(stdout);
+    const { avg, p50, p99, p999 } = JSON.parse(await run(args));
     return { average: avg, p50, p99, 'p99.9': p999 };
   }
 
   async #startServer() {
     if (this.#server !== undefined) return;
     const args = [...entering(this.#namespaces[1]), 'iperf3', '-s', '--forceflush'];
-    this.#server = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    this.#server = endingWithBench(spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] }));
     this.#server.stdout.setEncoding('utf8');
     for await (const text of this.#server.stdout.iterator({ destroyOnReturn: false })) {
       if (text.includes('listening')) break;
@@ -123,4 +121,13 @@ export class ForwardingRig {
     await this.#forwarder?.stop();
     for (const name of this.#namespaces) removeNamespace(name);
   }
+}
+
+/** Runs a program to its end; what it has printed. @param {string[]} args of nsenter */
+async function run(args) {
+  const running = execute('nsenter', args, { maxBuffer: 1 << 24 });
+  endingWithBench(running.child);
+  // iperf3 says on standard output what has gone wrong.
+  const { stdout } = await running.catch((failure) => failure);
+  return stdout;
 }

@@ -8,11 +8,23 @@ import { entering } from './namespaces.mjs';
 
 const PATIENCE_MS = 60_000;
 
-/** They end with the bench, also where they wait for somebody who has ended before them. @type {Set<import('node:child_process').ChildProcess>} */
+/** @type {Set<import('node:child_process').ChildProcess>} */
 const running = new Set();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
+
+/**
+ * Ends a child with the bench, also where the bench is stopped, or the child waits for somebody who has ended before it.
+ *
+ * @template {import('node:child_process').ChildProcess} Child
+ * @param {Child} child
+ */
+export function endingWithBench(child) {
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
 
 /** A command that stays on this processor, where there are several. @param {number | undefined} core @param {readonly string[]} command */
 export function onCore(core, command) {
@@ -34,9 +46,7 @@ export class SubjectProcess {
     this.#name = name;
     let whole = onCore(core, command);
     if (namespace !== undefined) whole = ['nsenter', ...entering(namespace), ...whole];
-    this.#child = spawn(whole[0], whole.slice(1), { stdio: 'pipe' });
-    running.add(this.#child);
-    this.#child.once('exit', () => running.delete(this.#child));
+    this.#child = endingWithBench(spawn(whole[0], whole.slice(1), { stdio: 'pipe' }));
     this.#child.stderr.setEncoding('utf8').on('data', (text) => {
       this.#errors += text;
     });

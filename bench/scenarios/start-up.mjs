@@ -8,7 +8,7 @@ import { floor } from '../compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from '../namespaces.mjs';
 import { subjectScript } from '../rig.mjs';
 import { summary } from '../statistics.mjs';
-import { SubjectProcess } from '../subject-process.mjs';
+import { endingWithBench, SubjectProcess } from '../subject-process.mjs';
 
 const DEVICE = 'bench0';
 const EVERY_US = 500;
@@ -53,7 +53,8 @@ export const startUp = {
 /** How long Node takes with these arguments, until it has ended. */
 async function milliseconds(namespace, args) {
   const start = performance.now();
-  const child = spawn('nsenter', [...entering(namespace), process.execPath, ...args], { stdio: 'inherit' });
+  const command = [...entering(namespace), process.execPath, ...args];
+  const child = endingWithBench(spawn('nsenter', command, { stdio: 'inherit' }));
   const [status] = await once(child, 'exit');
   if (status !== 0) throw new Error(`node ${args.join(' ')} ended with ${status}`);
   return performance.now() - start;

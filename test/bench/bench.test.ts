@@ -103,6 +103,28 @@ t.test(
   },
 );
 
+t.test('it takes the programs that it has started along', { skip: needs('root', 'iperf3') }, async (t) => {
+  const child = spawn(process.execPath, [MAIN, '--quick', '--only', 'forward', '--results', t.testdir()]);
+  const programs = () =>
+    readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  const nameOf = (pid: string) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    } catch {
+      return '';
+    }
+  };
+  const isIperf = (pid: string) => nameOf(pid) === 'iperf3';
+  // A server and a client.
+  while (programs().filter(isIperf).length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  const theirs = programs();
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  // Killed, but the kernel takes its time to end them; one that stays makes this a time-out.
+  while (theirs.some((pid) => nameOf(pid) !== '')) await new Promise((resolve) => setTimeout(resolve, 10));
+  t.ok(theirs.length >= 5);
+});
+
 t.test('an unknown scenario is refused with the list', { skip: needs('root') }, async (t) => {
   const { status, output } = await run(t, '--only', 'flying');
   t.equal(status, 1);
