@@ -17,6 +17,7 @@
             "native/bind_queue_ioctl.cc",
             "native/bind_queue_holders.cc",
             "native/frame_io.cc",
+            "native/freed_memory.cc",
             "native/macvtap_node.cc",
             "native/namespace_file.cc",
             "native/net_namespace.cc",

@@ -9,6 +9,7 @@
 #include "bind_async.h"
 #include "bind_links.h"
 #include "bind_namespace.h"
+#include "freed_memory.h"
 #include "open_macvtap.h"
 #include "tun_ioctl.h"
 
@@ -74,6 +75,9 @@ void ReportException(Napi::Env env) {
   if (!env.IsExceptionPending()) return;
   napi_fatal_exception(env, env.GetAndClearPendingException().Value());
 }
+
+// src/slab.ts LARGEST_SLAB_BYTES: slabs come and go by the thousand in a second.
+constexpr size_t kBusySlabBytes = 256 * 1024;
 
 void UseBurstMemory(const Napi::CallbackInfo& info) {
   BurstMemory& bursts = StateOf(info.Env()).bursts;
@@ -485,6 +489,7 @@ bool FrameQueue::RefreshSlab() {
   if (fresh.IsEmpty() || napi_get_buffer_info(Env(), fresh, &data, &size) != napi_ok) return false;
   bursts.slab_buffer = Napi::Persistent(fresh);
   bursts.slab = Slab{static_cast<uint8_t*>(data), size, 0};
+  if (size >= kBusySlabBytes) KeepFreedMemory();
   return size >= room;
 }
 
