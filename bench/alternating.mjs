@@ -9,11 +9,15 @@ import { summary } from './statistics.mjs';
 /**
  * Measures the floor before and after each subject, and compares the subject with the mean of both.
  *
- * @param {{measure: (subject: string) => Promise<Figures>, subjects: string[], repeats: number}} plan
- *   `measure` measures once, `floor` or one of the subjects; all must have the same figures
+ * @param {object} plan
+ * @param {(subject: string) => Promise<Figures>} plan.measure once, `floor` or one of the subjects; all must have the
+ *   same figures
+ * @param {string[]} plan.subjects
+ * @param {number} plan.repeats
+ * @param {() => Promise<void>} [plan.begin] before each round
  * @returns {Promise<{subject: string, figure: string, value: Summary, ratio: Summary | undefined}[]>} the floor first
  */
-export async function alternating({ measure, subjects, repeats }) {
+export async function alternating({ measure, subjects, repeats, begin = async () => {} }) {
   /** @type {Figures[]} */
   const floors = [];
   const runs = subjects.map((subject) => ({
@@ -27,6 +31,7 @@ export async function alternating({ measure, subjects, repeats }) {
     return figures;
   };
   for (let round = 0; round < repeats; round += 1) {
+    await begin();
     let before = await measureFloor();
     // Another order each time: no subject always comes right behind the same other one.
     const shift = round % Math.max(1, runs.length);

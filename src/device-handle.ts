@@ -1,5 +1,4 @@
 /** One open descriptor and what is known of its device: facts, calls on it, and the one way it is given up. */
-import { constants } from 'node:os';
 import type { StreamSettings } from './check-open-options.js';
 import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';
 import { invalidState, nativeCall, TapfdError } from './errors.js';
@@ -153,7 +152,8 @@ export class DeviceHandle {
   /** Sets up the descriptor as it is known here, after another program had it. */
   async restoreSettings(): Promise<void> {
     await this.control('restoreSettings', async (queue) => {
-      await queue.setAttached(true).catch(unlessAttached);
+      // Refused of a queue that is attached; what else may be wrong, the calls below meet as well.
+      await queue.setAttached(true).catch(() => {});
       if (this.#kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.#kernelVnetHeaderBytes);
       await queue.setOffload([this.#offload.mask]);
       await queue.setSendBuffer(this.#sendBufferBytes);
@@ -268,11 +268,6 @@ export class DeviceHandle {
     const checked = this.kind === 'macvtap' && this.settings.macCheck !== 'off' && mac !== undefined;
     this.queue.setRules(checked ? { ...rules, sourceMac: parseMac(mac) } : rules);
   }
-}
-
-/** TUNSETQUEUE says so of a queue that is attached already. */
-function unlessAttached(error: unknown): void {
-  if (Object(error).errno !== -constants.errno.EINVAL) throw error;
 }
 
 /** Frames the kernel dropped on their way to the reader: tun counts them as sent, macvtap as received by the link. */

@@ -5,6 +5,7 @@ import type { BatchOutcome } from './batch-write.js';
 import { checkInteger } from './checks.js';
 import { type DeviceFlags, IFF_DETACH_QUEUE } from './device-flags.js';
 import { DeviceHandle, type OpenedDevice } from './device-handle.js';
+import { diagnose } from './diagnose.js';
 import { invalidArgument, invalidState, TapfdError } from './errors.js';
 import type { Finding } from './finding.js';
 import type { FrameBatch } from './frame-batch.js';
@@ -337,8 +338,6 @@ export abstract class FrameStream extends Duplex {
    *   `ERR_TAPFD_HANDED_OFF` after `handOff()`.
    */
   async diagnose(): Promise<Finding[]> {
-    // For when something is wrong; a program that starts well does not wait until it is loaded.
-    const { diagnose } = await import('./diagnose.js');
     return diagnose(this.device);
   }
 

@@ -57,18 +57,30 @@ export const roundTrip = {
   },
 };
 
-/** @param {number} [core] see {@link ForwardingRig.start} */
+/**
+ * Each round with forwarders of its own: two processes of one program differ, by where their memory lies, as much as two
+ * programs do.
+ *
+ * @param {number} [core] see {@link ForwardingRig.start}
+ */
 async function byTurns(kind, ways, repeats, measureRig, core) {
   const rigs = new Map();
-  try {
+  const stop = async () => {
+    for (const rig of rigs.values()) await rig.stop();
+    rigs.clear();
+  };
+  const measure = (way) => rigs.get(way).alone(() => measureRig(rigs.get(way)));
+  const begin = async () => {
+    await stop();
     for (const way of ['floor', ...ways]) {
       const rig = await ForwardingRig.start({ way, kind, core });
       await rig.alone(() => rigs.set(way, rig));
     }
-    const measure = (way) => rigs.get(way).alone(() => measureRig(rigs.get(way)));
     for (const way of rigs.keys()) await measure(way);
-    return await alternating({ measure, subjects: ways, repeats });
+  };
+  try {
+    return await alternating({ measure, subjects: ways, repeats, begin });
   } finally {
-    for (const rig of rigs.values()) await rig.stop();
+    await stop();
   }
 }

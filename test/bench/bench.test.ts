@@ -172,8 +172,13 @@ t.test('floor and subjects run by turns, and each is compared with the floors be
     if (subject === 'floor') floor *= 2;
     return { cost: subject === 'floor' ? floor : floor * 3, speed: 1 };
   };
-  const rows = await alternating({ measure, subjects: ['a', 'b'], repeats: 2 });
-  t.same(order, ['floor', 'a', 'floor', 'b', 'floor', 'floor', 'b', 'floor', 'a', 'floor']);
+  const begin = async () => void order.push('begin');
+  const rows = await alternating({ measure, subjects: ['a', 'b'], repeats: 2, begin });
+  const [first, second] = [
+    ['floor', 'a', 'floor', 'b', 'floor'],
+    ['floor', 'b', 'floor', 'a', 'floor'],
+  ];
+  t.same(order, ['begin', ...first, 'begin', ...second]);
   const cost = rows.find(({ subject, figure }) => subject === 'a' && figure === 'cost');
   t.equal(cost?.ratio?.median, 2, '3 to the mean of 1 and 2');
   t.equal(cost?.ratio?.least, 2);
