@@ -1,4 +1,7 @@
 /** What docs/macvtap.md warns of: each shown to be as it says. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { links, openMacvtap, openTap } from 'tapfd';
 import { needs } from '../capabilities.js';
@@ -9,6 +12,23 @@ const GUEST_MAC = '02:00:00:00:00:0a';
 const OUTSIDE_MAC = '02:00:00:00:00:0b';
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const ETHERTYPE_ARP = 0x0806;
+
+/** Two raw sockets that read two frames each, and the attempt of an ordinary user to have one. */
+const RAW_SOCKETS = `
+import errno, os, socket
+def raw(): return socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(0x88b5))
+both = [raw(), raw()]
+for one in both:
+    one.bind(('container', 0x88b5))
+    one.settimeout(10)
+print('ready', flush=True)
+for one in both: print(*[one.recv(2048)[14:17].decode() for _ in range(2)])
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+try: raw()
+except OSError as error: print('nobody:', errno.errorcode[error.errno])
+`;
 
 /** An ARP request for `address` from the guest. */
 function whoHas(address: number[]): Buffer {
@@ -71,6 +91,31 @@ t.test('traps of macvtap', { skip: needs('root', 'macvtap', 'veth', 'bridge', 'i
     await network.ip('link', 'add', 'link', 'wire', 'name', 'plain', 'type', 'macvtap');
     t.match(await network.info('plain'), { mode: 'vepa' });
     await network.ip('link', 'delete', 'plain');
+  });
+
+  const raw = needs('macvlan', 'python3');
+  t.test('raw sockets on a macvlan: each gets every frame, and they need root', { skip: raw }, async (t) => {
+    await links.create({
+      kind: 'macvlan',
+      name: 'container',
+      lower: 'wire',
+      mac: GUEST_MAC,
+      up: true,
+      netns,
+    });
+    const outside = await openMacvtap({ netns, lower: 'far', name: 'outside', guestMac: OUTSIDE_MAC });
+    const sockets = spawn('ip', ['netns', 'exec', netns, 'python3', '-c', RAW_SOCKETS], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    t.teardown(() => sockets.kill('SIGKILL'));
+    const said = text(sockets.stdout);
+    await once(sockets.stdout, 'data');
+    for (const what of ['one', 'two']) {
+      await send(outside, testFrame({ to: GUEST_MAC, from: OUTSIDE_MAC, text: what }));
+    }
+    t.same((await said).trim().split('\n'), ['ready', 'one two', 'one two', 'nobody: EPERM']);
+    await outside[Symbol.asyncDispose]();
+    await links.remove('container', { netns });
   });
 
   t.test('what is written while it is down is lost, and counted', async (t) => {
