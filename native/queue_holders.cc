@@ -10,10 +10,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
 
 #include "fd.h"
+#include "tun_ioctl.h"
 
 namespace tapfd {
 
@@ -80,11 +82,28 @@ bool IsSameQueue(const Descriptor& a, const Descriptor& b) {
   return syscall(SYS_kcmp, a.pid, b.pid, KCMP_FILE, a.fd, b.fd) == 0;
 }
 
+// A descriptor of a deleted macvtap keeps its number, which a later one gets: what it leads to must be asked
+// of itself. Where that is not allowed (pidfd_getfd(2)) the number has to do.
+bool LeadsTo(const Descriptor& found, const std::string& name) {
+  Fd process(static_cast<int>(syscall(SYS_pidfd_open, found.pid, 0)));
+  if (!process.valid()) return false;  // it has ended
+  Fd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), found.fd, 0)));
+  if (!copy.valid()) return errno != EBADF;  // or has closed it
+  Result<AttachedInterface> attached = GetInterface(copy.get());
+  return attached.ok() && attached.value().name == name;
+}
+
 }  // namespace
 
 Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const std::vector<int>& own) {
   struct stat st;
   if (fstat(fd, &st) != 0) return Failure::FromErrno("fstat");
+  std::string macvtap_name;
+  if (tun_name.empty()) {
+    Result<AttachedInterface> attached = GetInterface(fd);
+    if (!attached.ok()) return attached.failure();
+    macvtap_name = attached.value().name;
+  }
   OtherQueues others{st.st_rdev, {}};
   pid_t self = getpid();
   std::vector<Descriptor> known{{self, fd}};
@@ -97,6 +116,7 @@ Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const s
       Descriptor found{pid, number};
       auto is_found = [&](const Descriptor& other) { return IsSameQueue(found, other); };
       if (std::any_of(known.begin(), known.end(), is_found)) continue;
+      if (tun_name.empty() && !LeadsTo(found, macvtap_name)) continue;
       known.push_back(found);
       others.holders.push_back({pid, number, CommandOf(pid)});
     }
