@@ -14,6 +14,7 @@
             "native/bind_namespace.cc",
             "native/bind_open.cc",
             "native/bind_queue.cc",
+            "native/bind_queue_frames.cc",
             "native/bind_queue_ioctl.cc",
             "native/bind_queue_holders.cc",
             "native/frame_io.cc",

@@ -64,17 +64,21 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   void SetRules(const Napi::CallbackInfo& info);
   void StartReading(const Napi::CallbackInfo& info);
   void StopReading(const Napi::CallbackInfo& info);
-  static napi_value WriteOne(napi_env env, napi_callback_info info);
-  Napi::Value WriteBatch(const Napi::CallbackInfo& info);
-  void UseOwnMemory(const Napi::CallbackInfo& info);
   void AwaitWritable(const Napi::CallbackInfo& info);
   void RefLoop(const Napi::CallbackInfo& info);
   void UnrefLoop(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
-  Napi::Value TakePending(const Napi::CallbackInfo& info);
   void KeepLink(const Napi::CallbackInfo& info);
   Napi::Value CloseAsync(const Napi::CallbackInfo& info);
 
+  // bind_queue_frames.cc
+  static void UseBurstMemory(const Napi::CallbackInfo& info);
+  void UseOwnMemory(const Napi::CallbackInfo& info);
+  Napi::Value TakePending(const Napi::CallbackInfo& info);
+  static napi_value WriteOne(napi_env env, napi_callback_info info);
+  Napi::Value WriteBatch(const Napi::CallbackInfo& info);
+
+  // bind_queue_ioctl.cc
   Napi::Value GetInterfaceOf(const Napi::CallbackInfo& info);
   Napi::Value GetMacOf(const Napi::CallbackInfo& info);
   Napi::Value GetNamespaceOf(const Napi::CallbackInfo& info);
@@ -101,15 +105,6 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   static void OnPoll(uv_poll_t* handle, int status, int events);
   static void OnRest(uv_idle_t* handle);
   static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* argument);
-  void DeliverBurst();
-  void DeliverBatch(uint8_t* spill);
-  Napi::Value SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans, const uint8_t* spill);
-  int Send(const uint8_t* frame, size_t length);
-  // Reads as the queue is set up to. Frames or a malformed super-frame may be what it brings.
-  Burst ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
-  void Deliver(uint32_t count, napi_value last, int error);
-  void DeliverWritable();
-  bool RefreshSlab();
   // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for. 0 or a libuv
   // error.
   int UpdatePolling();
@@ -118,6 +113,17 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   void Hold(bool hold);
   void HoldForLink(bool hold);
   bool HasPending() const { return reading_ && segment_ && segment_->pending(); }
+
+  // bind_queue_frames.cc
+  void DeliverWritable();
+  void DeliverBurst();
+  void DeliverBatch(uint8_t* spill);
+  void Deliver(uint32_t count, napi_value last, int error);
+  bool RefreshSlab();
+  // Reads as the queue is set up to. Frames or a malformed super-frame may be what it brings.
+  Burst ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
+  Napi::Value SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans, const uint8_t* spill);
+  int Send(const uint8_t* frame, size_t length);
 
   std::shared_ptr<Fd> fd_;
   Channel channel_;
