@@ -1,19 +1,11 @@
 /** The calls on an open device, each with its effect as the kernel shows it, on a closed device, and with bad input. */
 import { closeSync } from 'node:fs';
 import t, { type Test } from 'tap';
-import {
-  type FrameStream,
-  type LinkChange,
-  type Macvtap,
-  openMacvtap,
-  openTap,
-  openTun,
-  type Tap,
-  type Tun,
-} from 'tapfd';
+import { type FrameStream, type Macvtap, openMacvtap, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../capabilities.js';
 import { DeviceNetwork } from './device-network.js';
 import { send, takenAtOnce, testFrame, textsUntil } from './frames.js';
+import { linkEvent } from './link-event.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -23,17 +15,6 @@ const MAC_C = '02:00:00:00:00:0c';
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const GROUP_1 = '01:00:5e:00:00:01';
 const GROUP_2 = '33:33:00:00:00:02';
-
-function linkEvent(device: FrameStream, fact: LinkChange['changed'][number]): Promise<LinkChange> {
-  return new Promise((resolve) => {
-    const hear = (change: LinkChange) => {
-      if (!change.changed.includes(fact)) return;
-      device.off('link', hear);
-      resolve(change);
-    };
-    device.on('link', hear);
-  });
-}
 
 /** The methods of a device that its class does not promise to a caller who ignores types. */
 function call(device: FrameStream, method: string, ...args: unknown[]): Promise<unknown> {

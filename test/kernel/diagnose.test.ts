@@ -64,6 +64,12 @@ async function holder(t: Test, program: string): Promise<number> {
   return child.pid;
 }
 
+/** Puts the macvtap `guest` on `wire`, with an index that tells its device node. */
+async function addGuestLink(network: DeviceNetwork, index: number): Promise<void> {
+  const link = `link add link wire name guest index ${index} type macvtap mode bridge`;
+  await network.ip(...link.split(' '));
+}
+
 t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, async (t) => {
   const network = await DeviceNetwork.create(t);
   const netns = network.name;
@@ -330,20 +336,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   t.test('the node is opened once more: a stray queue, which an inherited descriptor is not', async (t) => {
     const index = ownIndex(1);
     const node = `/dev/tap${index}`;
-    await network.ip(
-      'link',
-      'add',
-      'link',
-      'wire',
-      'name',
-      'guest',
-      'index',
-      `${index}`,
-      'type',
-      'macvtap',
-      'mode',
-      'bridge',
-    );
+    await addGuestLink(network, index);
     const device = own(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
     const further = own(t, await device.openQueue());
     const heir = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', device.fd] });
@@ -382,22 +375,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     const index = ownIndex(2);
     const neighbour = await DeviceNetwork.create(t);
     await neighbour.wire('wire', 'far');
-    const link = [
-      'link',
-      'add',
-      'link',
-      'wire',
-      'name',
-      'guest',
-      'index',
-      `${index}`,
-      'type',
-      'macvtap',
-      'mode',
-      'bridge',
-    ];
-    await neighbour.ip(...link);
-    await network.ip(...link);
+    await addGuestLink(neighbour, index);
+    await addGuestLink(network, index);
     const theirs = own(t, await openMacvtap({ netns: neighbour.name, name: 'guest', allMulticast: true }));
     const ours = own(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
     t.same(await allCodes(theirs), []);

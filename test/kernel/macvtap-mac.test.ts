@@ -1,36 +1,16 @@
 /** The MAC rule: at opening, on each written frame, and after the link's MAC changes while the descriptor is open. */
 import t, { type Test } from 'tap';
-import {
-  adoptFd,
-  type FrameDrop,
-  type FrameStream,
-  type LinkChange,
-  type Macvtap,
-  type MacvtapOptions,
-  openMacvtap,
-  openTap,
-} from 'tapfd';
+import { adoptFd, type FrameDrop, type Macvtap, type MacvtapOptions, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../capabilities.js';
 import { DeviceNetwork, openDescriptors } from './device-network.js';
 import { send, testFrame, textsUntil } from './frames.js';
+import { linkEvent } from './link-event.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 const LINK_MAC = '02:00:00:00:00:0a';
 const GUEST_MAC = '02:00:00:00:00:0b';
 const PEER_MAC = '02:00:00:00:00:0f';
-
-/** The next `'link'` event that tells of `fact`. */
-function linkEvent(device: FrameStream, fact: LinkChange['changed'][number]): Promise<LinkChange> {
-  return new Promise((resolve) => {
-    const hear = (change: LinkChange) => {
-      if (!change.changed.includes(fact)) return;
-      device.off('link', hear);
-      resolve(change);
-    };
-    device.on('link', hear);
-  });
-}
 
 t.test('the MAC rule', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
   const network = await DeviceNetwork.create(t);
