@@ -40,7 +40,7 @@ export const SMOKE = {
   repeats: 1,
   sizes: [64],
   drainRounds: 1,
-  floodMs: 10,
+  floodMs: 50,
   sendFrames: 256,
   tcp: ['-n', '1M'],
   roundTrips: 10,

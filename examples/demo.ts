@@ -146,7 +146,7 @@ async function guestPings(guest: Guest, address: string): Promise<void> {
 }
 
 async function kernelPings(netns: Netns, address: string): Promise<void> {
-  sayReplies('the kernel', await run(netns, 'ping', ['-n', '-c', '2', '-i', '0.2', '-w', '20', address]));
+  sayReplies('the kernel', await run(netns, 'ping', ['-n', '-c', '2', '-i', '0.2', '-W', '20', address]));
 }
 
 /** Of what a ping program prints, the replies and the sum. */

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdir, readlink } from 'node:fs/promises';
 import type { Test } from 'tap';
+import { links } from 'tapfd';
 import { type IpLink, ownNamespace, type TestNamespace } from './network.js';
 
 interface IpAddresses {
@@ -108,6 +109,11 @@ export class DeviceNetwork {
     await this.ip('link', 'add', name, 'type', 'bridge', 'mcast_snooping', '0');
     await this.ip('link', 'set', name, 'up');
   }
+}
+
+/** Waits until the kernel has told a link what became of the cable, which it does after the call that moved it. */
+export async function untilCarrier(netns: string, name: string, wanted: boolean): Promise<void> {
+  while (((await links.get(name, { netns })).operState === 'up') !== wanted);
 }
 
 /** An ifindex for `/dev/tapN` that no other test run uses: `n` is under 100. */

@@ -15,7 +15,7 @@ import {
 } from 'tapfd';
 import { needs } from '../capabilities.js';
 import { startChild } from '../lifecycle/child.js';
-import { DeviceNetwork, ownIndex } from './device-network.js';
+import { DeviceNetwork, ownIndex, untilCarrier } from './device-network.js';
 import { send, testFrame, textsUntil } from './frames.js';
 import { run } from './network.js';
 
@@ -236,10 +236,12 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     await sendNow('while it is down');
     await links.set('wire', { up: true }, { netns });
     await links.set('far', { up: false }, { netns });
+    await untilCarrier(netns, device.name, false);
     t.same(await codes(device), ['lower-no-carrier']);
     await finding(t, device, { code: 'lower-no-carrier', severity: 'error', interface: 'wire' });
     await sendNow('without carrier');
     await links.set('far', { up: true }, { netns });
+    await untilCarrier(netns, device.name, true);
     t.same(await codes(device), []);
     await sendNow('up');
     t.same(await textsUntil(sibling, 'up'), ['up']);
@@ -260,9 +262,11 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     const device = own(t, await openMacvtap({ netns: inner.name, name: 'inner', allMulticast: true }));
     t.same(await codes(device), []);
     await links.set('far', { up: false }, { netns });
+    await untilCarrier(inner.name, 'inner', false);
     const { message } = await finding(t, device, { code: 'lower-no-carrier', interface: 'inner' });
     t.match(message, /in another namespace/);
     await links.set('far', { up: true }, { netns });
+    await untilCarrier(inner.name, 'inner', true);
     t.same(await codes(device), []);
   });
 

@@ -34,7 +34,7 @@ import { TapfdError } from '../../lib/errors.js';
 import { native } from '../../lib/native.js';
 import { tunSetIffRemedy } from '../../lib/tunsetiff-remedy.js';
 import { needs } from '../capabilities.js';
-import { DeviceNetwork } from './device-network.js';
+import { DeviceNetwork, ownIndex } from './device-network.js';
 import { callsInChild } from './open-in-child.js';
 
 const run = promisify(execFile);
@@ -273,7 +273,8 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       await openTap({ ...lasting, name: 'others', group: 4343 }),
     ];
     for (const device of devices) await device[Symbol.asyncDispose]();
-    await network.ip('link', 'add', 'link', 'wire', 'name', 'node', 'type', 'macvtap');
+    const node = `link add link wire name node index ${ownIndex(1)} type macvtap`;
+    await network.ip(...node.split(' '));
     await network.ip('link', 'set', 'node', 'up');
 
     const device = JSON.stringify({ devicePath: everyones }).slice(1, -1);

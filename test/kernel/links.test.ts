@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { createNetns, type Link, links, type NewLink, openTap, openTun, randomMac } from 'tapfd';
 import { fileNeeds } from '../capabilities.js';
+import { untilCarrier } from './device-network.js';
 import { type IpLink, ownNamespace, run, type TestNamespace } from './network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -105,6 +106,7 @@ t.test('list and get tell what ip tells', async (t) => {
   for (const name of ['br0', 'v0', 'v1', 'mt', 'br1']) await ns.ip('link', 'set', name, 'up');
   await ns.ip('link', 'set', 'br1', 'allmulticast', 'on', 'promisc', 'on');
 
+  for (const name of ['br0', 'v0', 'v1', 'mt']) await untilCarrier(ns.name, name, true);
   const all = await ipLinks(ns);
   const found = await links.list({ netns: ns.name });
   t.equal(found.length, all.length);

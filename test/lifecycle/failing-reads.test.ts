@@ -3,10 +3,12 @@
  * that lets system calls fail.
  */
 import { constants } from 'node:os';
+import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { FrameBatch } from 'tapfd';
 import { fileNeeds, needs } from '../capabilities.js';
+import { untilCarrier } from '../kernel/device-network.js';
 import { numberedFrame, numberOf, tapPair } from '../kernel/tap-pair.js';
 import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
 
@@ -20,7 +22,10 @@ if (failing === undefined) {
   });
 } else {
   t.test('a read that finds the link down (EIO) holds batches up no longer than that lasts', async (t) => {
-    const { a, b } = await tapPair(t);
+    const { ns, a, b } = await tapPair(t);
+    // Nothing may come from the links any more: the first call of the addon is to be the read.
+    await untilCarrier(ns.name, 'br0', true);
+    await setImmediate();
     a.write(numberedFrame(1));
     const next = b.batches().next();
     failing.arm(1, constants.errno.EIO);

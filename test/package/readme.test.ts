@@ -83,15 +83,23 @@ function qemuWithRom(t: Test): string {
 function onlyChildOf(pid: number) {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
   const child = Number(children[0]);
-  const fds = readdirSync(`/proc/${child}/fd`);
-  const infos = fds.map((fd) => readFileSync(`/proc/${child}/fdinfo/${fd}`, 'utf8'));
+  // QEMU may close one while this looks.
+  const fds = readdirSync(`/proc/${child}/fd`).flatMap((fd) => {
+    try {
+      return {
+        info: readFileSync(`/proc/${child}/fdinfo/${fd}`, 'utf8'),
+        file: readlinkSync(`/proc/${child}/fd/${fd}`),
+      };
+    } catch {
+      return [];
+    }
+  });
   return {
     count: children.length,
     pid: child,
     args: readFileSync(`/proc/${child}/cmdline`, 'utf8').split('\0'),
-    taps: infos.flatMap((info) => /^iff:\s*(\S+)/m.exec(info)?.[1] ?? []),
-    macvtaps: fds.filter((fd) => /\/tap\d*( \(deleted\))?$/.test(readlinkSync(`/proc/${child}/fd/${fd}`)))
-      .length,
+    taps: fds.flatMap(({ info }) => /^iff:\s*(\S+)/m.exec(info)?.[1] ?? []),
+    macvtaps: fds.filter(({ file }) => /\/tap\d*( \(deleted\))?$/.test(file)).length,
   };
 }
 
