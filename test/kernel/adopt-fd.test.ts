@@ -1,12 +1,11 @@
 /** adoptFd: what it finds out, what it makes of the descriptor, what it refuses. */
-import { execFile, execFileSync } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { execFile } from 'node:child_process';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { adoptFd, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
+import { adoptFd, FdSocket, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../capabilities.js';
 import { DeviceNetwork } from './device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from './frames.js';
@@ -295,15 +294,12 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
 
   t.test('what is no device of ours', async (t) => {
     const path = join(t.testdir({ file: 'text' }), 'file');
-    const server = createServer().listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    t.teardown(() => server.close());
+    const sockets = FdSocket.pair();
+    t.teardown(() => sockets.forEach((socket) => void socket.destroy()));
     const files = [path, '/dev/null', '/dev/zero', '/proc/self/ns/net', '/'].map((name) =>
       openSync(name, 'r'),
     );
-    const socket = fdOf(/socket:/);
-    const fifo = fdOf(/pipe:|eventfd/);
-    for (const fd of [...files, socket, fifo]) {
+    for (const fd of [...files, sockets[0].fd, eventFd()]) {
       await t.rejects(adoptFd(fd, { netns }), {
         code: 'ERR_TAPFD_NOT_A_DEVICE',
         message: new RegExp(`descriptor ${fd} is not`),
@@ -319,13 +315,16 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     });
   });
 
-  /** One of this process's own descriptors, by what it is. */
-  function fdOf(what: RegExp): number {
-    const listed = execFileSync('ls', ['-l', `/proc/${process.pid}/fd`])
-      .toString()
-      .split('\n');
-    const line = listed.find((entry) => what.test(entry));
-    return Number(/ (\d+) -> /.exec(line ?? '')?.[1]);
+  /** By which other threads wake this one: it is open as long as the process runs. */
+  function eventFd(): number {
+    const found = readdirSync('/proc/self/fd').find((fd) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${fd}`).includes('eventfd');
+      } catch {
+        return false; // closed while this looks
+      }
+    });
+    return Number(found);
   }
 
   t.test('a clone device without interface, and devices that were deleted', async (t) => {
