@@ -89,7 +89,9 @@ export class ForwardingRig {
   /** What the client reports of the whole run, or its error. */
   async #iperf(amount) {
     const args = [...entering(this.#namespaces[0]), 'iperf3', '-c', RIGHT.address, '-J', ...amount];
-    const { end, error } = JSON.parse(await run(args));
+    // It says on standard output what has gone wrong, too.
+    const { stdout } = await run(args).catch((failure) => failure);
+    const { end, error } = JSON.parse(stdout);
     return { error, ...end };
   }
 
@@ -97,7 +99,8 @@ export class ForwardingRig {
   async roundTrips(count, size) {
     const command = [floor('round_trip'), RIGHT.address, String(count), String(size)];
     const args = [...entering(this.#namespaces[0]), ...onCore(this.#core, command)];
-    const { avg, p50, p99, p999 } = JSON.parse(await run(args));
+    const { stdout } = await run(args);
+    const { avg, p50, p99, p999 } = JSON.parse(stdout);
     return { average: avg, p50, p99, 'p99.9': p999 };
   }
 
@@ -123,11 +126,9 @@ export class ForwardingRig {
   }
 }
 
-/** Runs a program to its end; what it has printed. @param {string[]} args of nsenter */
-async function run(args) {
+/** Runs a program to its end. @param {string[]} args of nsenter */
+function run(args) {
   const running = execute('nsenter', args, { maxBuffer: 1 << 24 });
   endingWithBench(running.child);
-  // iperf3 says on standard output what has gone wrong.
-  const { stdout } = await running.catch((failure) => failure);
-  return stdout;
+  return running;
 }

@@ -83,12 +83,12 @@ bool IsSameQueue(const Descriptor& a, const Descriptor& b) {
 }
 
 // A descriptor of a deleted macvtap keeps its number, which a later one gets: what it leads to must be asked
-// of itself. Where that is not allowed (pidfd_getfd(2)) the number has to do.
+// of itself. Where that is not allowed, or the kernel is older than pidfd_getfd(2), the number has to do.
 bool LeadsTo(const Descriptor& found, const std::string& name) {
   Fd process(static_cast<int>(syscall(SYS_pidfd_open, found.pid, 0)));
-  if (!process.valid()) return false;  // it has ended
+  if (!process.valid()) return errno != ESRCH;  // it has ended
   Fd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), found.fd, 0)));
-  if (!copy.valid()) return errno != EBADF;  // or has closed it
+  if (!copy.valid()) return errno != ESRCH && errno != EBADF;  // or has closed it
   Result<AttachedInterface> attached = GetInterface(copy.get());
   return attached.ok() && attached.value().name == name;
 }
