@@ -4,7 +4,7 @@
  * Ethernet. Everybody pings everybody, and the frames that JavaScript sees are printed. All of it is in a network
  * namespace of its own that goes at the end.
  *
- *     node demo.js KERNEL INITRAMFS     with guests (the files that scripts/guest-image.mjs makes)
+ *     node demo.js KERNEL INITRAMFS     with guests (the files that scripts/guest/image.mjs makes)
  *     node demo.js                      without: JavaScript stands behind both devices, and the kernel pings it
  */
 import { once } from 'node:events';

@@ -1,5 +1,5 @@
 /**
- * The serial console of a guest that runs `scripts/guest-init.sh`, as a channel for commands. It knows nothing of who runs
+ * The serial console of a guest that runs `scripts/guest/init.sh`, as a channel for commands. It knows nothing of who runs
  * the guest: QEMU, User-mode Linux or an emulator in this process.
  */
 import { randomBytes } from 'node:crypto';
@@ -11,7 +11,7 @@ export interface GuestCommandResult {
   output: string;
 }
 
-/** `scripts/guest-init.sh` prints it when it takes commands. */
+/** `scripts/guest/init.sh` prints it when it takes commands. */
 const READY = /^tapfd guest is ready/m;
 const TAIL_LINES = 40;
 

@@ -1,5 +1,5 @@
 /**
- * A QEMU guest that runs commands for us: boots the small Linux that `node scripts/guest-image.mjs` builds, with network
+ * A QEMU guest that runs commands for us: boots the small Linux that `node scripts/guest/image.mjs` builds, with network
  * cards on open TAP and macvtap devices, and talks to it over its serial console. The tests and the demo use it; it is
  * also the shortest way to see what `spawnQemu` is for.
  */
@@ -11,7 +11,7 @@ import { type GuestCommandResult, GuestConsole } from './guest-console.ts';
 
 export type { GuestCommandResult };
 
-/** What `scripts/guest-image.mjs` makes. */
+/** What `scripts/guest/image.mjs` makes. */
 export interface GuestImage {
   kernel: string;
   initramfs: string;

@@ -1,7 +1,7 @@
 /**
  * A guest gets a network card while it runs, and loses it again. Everything is in a namespace of its own.
  *
- *     sudo node hot-plug.ts DIRECTORY     DIRECTORY: what `node scripts/guest-image.mjs` has printed last
+ *     sudo node hot-plug.ts DIRECTORY     DIRECTORY: what `node scripts/guest/image.mjs` has printed last
  */
 import { join } from 'node:path';
 import { createNetns, links, openTap } from 'tapfd';

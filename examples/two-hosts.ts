@@ -8,7 +8,7 @@
  *
  * Each guest has a card of either kind. Where tcpdump is there, it shows what the wire carried.
  *
- *     node two-hosts.js KERNEL INITRAMFS     guests under QEMU (the files that scripts/guest-image.mjs makes)
+ *     node two-hosts.js KERNEL INITRAMFS     guests under QEMU (the files that scripts/guest/image.mjs makes)
  *     node two-hosts.js --without-qemu       JavaScript stands for the guests
  */
 import { existsSync } from 'node:fs';

@@ -3,7 +3,7 @@
  * `vec0:transport=fd`. Kernel and guest ping each other. All of it is in a network namespace of its own that goes at the
  * end.
  *
- *     node user-mode-linux.js INITRAMFS     the file that scripts/guest-image.mjs makes
+ *     node user-mode-linux.js INITRAMFS     the file that scripts/guest/image.mjs makes
  *
  * Needs linux.uml, of Debian's package user-mode-linux.
  */
@@ -68,7 +68,7 @@ function packets(output: string): string {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [initramfs] = process.argv.slice(2);
-  if (initramfs === undefined) throw new Error('which initramfs? node scripts/guest-image.mjs makes it');
+  if (initramfs === undefined) throw new Error('which initramfs? node scripts/guest/image.mjs makes it');
   await using netns = await createNetns();
   await pingUserModeLinux(netns, initramfs, console.log);
 }

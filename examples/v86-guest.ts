@@ -19,7 +19,7 @@ declare module 'v86' {
   }
 }
 
-/** What `scripts/v86-image.mjs` gathers. */
+/** What `scripts/guest/v86-image.mjs` gathers. */
 export interface V86Image {
   bios: string;
   vgaBios: string;

@@ -3,7 +3,7 @@
  * Kernel and guest ping each other. No other process has a part in it: every frame passes through JavaScript. All of it
  * is in a network namespace of its own that goes at the end.
  *
- *     node v86.js DIRECTORY     the one that scripts/v86-image.mjs prints
+ *     node v86.js DIRECTORY     the one that scripts/guest/v86-image.mjs prints
  */
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -76,7 +76,7 @@ function summary(output: string): string {
     .join(', ');
 }
 
-/** @param directory What `scripts/v86-image.mjs` prints. */
+/** @param directory What `scripts/guest/v86-image.mjs` prints. */
 export function v86Image(directory: string): V86Image {
   const path = (name: string): string => join(directory, name);
   return {
@@ -90,7 +90,7 @@ export function v86Image(directory: string): V86Image {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [directory] = process.argv.slice(2);
-  if (directory === undefined) throw new Error('which directory? node scripts/v86-image.mjs says it');
+  if (directory === undefined) throw new Error('which directory? node scripts/guest/v86-image.mjs says it');
   await using netns = await createNetns();
   await onTap(netns, v86Image(directory), console.log);
   await onMacvtap(netns, v86Image(directory), console.log);

@@ -2,7 +2,7 @@
  * A web page with a PC in it that is on a real Ethernet: the page runs v86, and this server joins the PC's network card to
  * a TAP by a WebSocket. All TAPs are in one bridge, on which the kernel has an address. Bridge and TAPs go at the end.
  *
- *     node websocket-relay.js DIRECTORY [PORT]     the directory that scripts/v86-image.mjs prints; port 8086
+ *     node websocket-relay.js DIRECTORY [PORT]     the directory that scripts/guest/v86-image.mjs prints; port 8086
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';
@@ -17,7 +17,7 @@ const NETWORK = '10.90.0';
 const LISTEN = '127.0.0.1';
 
 const [directory, port = '8086'] = process.argv.slice(2);
-if (directory === undefined) throw new Error('which directory? node scripts/v86-image.mjs says it');
+if (directory === undefined) throw new Error('which directory? node scripts/guest/v86-image.mjs says it');
 
 // Compiled, this file lies elsewhere than the page.
 const page = [new URL('./', import.meta.url), new URL('../../examples/', import.meta.url)]

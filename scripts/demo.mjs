@@ -9,9 +9,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { lackOf } from './capabilities.mjs';
+import { lackOf } from './test/capabilities.mjs';
 import { ensureCommands } from './debian-packages.mjs';
-import { buildGuestImage } from './guest-image.mjs';
+import { buildGuestImage } from './guest/image.mjs';
 import { build, checkSystem, installDependencies, ROOT } from './prepare.mjs';
 import { runScript, say, step, Trouble } from './run-command.mjs';
 
@@ -32,7 +32,7 @@ await runScript(async () => {
   else await run(join(ROOT, '.cache/examples/two-hosts.js'), image ? files : ['--without-qemu']);
 });
 
-/** @param {readonly import('./capabilities.mjs').Capability[]} capabilities */
+/** @param {readonly import('./test/capabilities.mjs').Capability[]} capabilities */
 function demand(...capabilities) {
   for (const capability of capabilities) {
     const lack = lackOf(capability);

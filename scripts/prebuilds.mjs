@@ -1,6 +1,6 @@
 /**
  * `npm run prebuilds`: compiles the addon for this system as it goes into the tarball, to
- * `prebuilds/linux-ARCH/tapfd.LIBC.node`, where src/native.ts looks for it. Builds in a directory of its own, so that
+ * `prebuilds/linux-ARCH/tapfd.LIBC.node`, where src/base/native.ts looks for it. Builds in a directory of its own, so that
  * `build/` stays as it is.
  *
  *     node scripts/prebuilds.mjs            this system's prebuild

@@ -5,28 +5,28 @@
  *
  * @module tapfd
  */
-export { adoptFd } from './adopt-fd.js';
-export type { BatchOptions } from './batch-reader.js';
-export type { DeviceFlags } from './device-flags.js';
-export { TapfdError, type TapfdErrorDetails } from './errors.js';
-export { FdMessage } from './fd-message.js';
-export { type AcceptOptions, FdServer, type FdServerOptions } from './fd-server.js';
-export { type AbortOptions, FdSocket, type PeerCredentials, type SendableFd } from './fd-socket.js';
-export type { Finding, FindingCode } from './finding.js';
-export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './forward.js';
-export { FrameBatch } from './frame-batch.js';
+export { adoptFd } from './devices/adopt-fd.js';
+export type { BatchOptions } from './frames/batch-reader.js';
+export type { DeviceFlags } from './descriptor/device-flags.js';
+export { TapfdError, type TapfdErrorDetails } from './base/errors.js';
+export { FdMessage } from './fd-socket/message.js';
+export { type AcceptOptions, FdServer, type FdServerOptions } from './fd-socket/server.js';
+export { type AbortOptions, FdSocket, type PeerCredentials, type SendableFd } from './fd-socket/socket.js';
+export type { Finding, FindingCode } from './diagnose/finding.js';
+export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
+export { FrameBatch } from './frames/batch.js';
 export type {
   DirectionStats,
   FrameDrop,
   FrameStats,
   ReceiveDropReason,
   SendDropReason,
-} from './frame-counters.js';
-export { type DeviceFeatures, FrameStream } from './frame-stream.js';
-export type { IpPrefix, IpPrefixLike } from './ip-prefix.js';
-export type { Link, LinkStats, MacvlanMode, OperState, TunLink, VxlanLink } from './link.js';
-export type { LinkEvent, LinkEvents, WatchOptions } from './link-events.js';
-export type { LinkChange, LinkFact } from './link-follower.js';
+} from './frames/counters.js';
+export { type DeviceFeatures, FrameStream } from './frames/stream.js';
+export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
+export type { Link, LinkStats, MacvlanMode, OperState, TunLink, VxlanLink } from './links/link.js';
+export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
+export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
 export type {
   LinkChanges,
   LinkRef,
@@ -41,15 +41,15 @@ export type {
   NewVeth,
   NewVxlan,
   VethPeer,
-} from './link-options.js';
-export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links.js';
-export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './mac.js';
-export { Macvtap } from './macvtap.js';
-export type { NetnsLike } from './namespace.js';
-export type { DeviceKind } from './native.js';
-export { createNetns, type Netns } from './netns.js';
-export type { Offload } from './offload.js';
-export { openMacvtap } from './open-macvtap.js';
+} from './links/options.js';
+export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links/links.js';
+export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
+export { Macvtap } from './devices/macvtap.js';
+export type { NetnsLike } from './links/namespace.js';
+export type { DeviceKind } from './base/native.js';
+export { createNetns, type Netns } from './links/netns.js';
+export type { Offload } from './descriptor/offload.js';
+export { openMacvtap } from './devices/open-macvtap.js';
 export type {
   AdoptOptions,
   BridgeHelperOptions,
@@ -63,10 +63,10 @@ export type {
   TapOptions,
   TunOptions,
   TunTapOptions,
-} from './open-options.js';
-export { openTap, openTun } from './open-tap.js';
-export { openTapFromBridgeHelper } from './open-tap-from-bridge-helper.js';
-export { Tap, type TxFilter } from './tap.js';
-export { Tun } from './tun.js';
-export { type BpfProgram, TunTapDevice } from './tun-tap-device.js';
-export { decodeVnetHeader, encodeVnetHeader, type Segmentation, type VnetHeader } from './vnet-header.js';
+} from './devices/open-options.js';
+export { openTap, openTun } from './devices/open-tap.js';
+export { openTapFromBridgeHelper } from './devices/open-tap-from-bridge-helper.js';
+export { Tap, type TxFilter } from './devices/tap.js';
+export { Tun } from './devices/tun.js';
+export { type BpfProgram, TunTapDevice } from './devices/tun-tap-device.js';
+export { decodeVnetHeader, encodeVnetHeader, type Segmentation, type VnetHeader } from './frames/vnet-header.js';

@@ -1,6 +1,6 @@
 /** What receiving and sending have in common: CPU time a frame, of several programs at several sizes, by turns. */
-import { alternating } from '../alternating.mjs';
-import { Rig } from '../rig.mjs';
+import { alternating } from '../rig/alternating.mjs';
+import { Rig } from '../rig/rig.mjs';
 
 /**
  * @param {object} plan

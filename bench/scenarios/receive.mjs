@@ -1,5 +1,5 @@
 /** Receiving: out of a full queue, and while another processor fills it. */
-import { installOther } from '../other-packages.mjs';
+import { installOther } from '../rig/other-packages.mjs';
 import { frameCost } from './frame-cost.mjs';
 import { SUPER_FRAME } from './super-frame.mjs';
 

@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { floor } from '../compile-floor.mjs';
-import { entering, ip, makeNamespace, removeNamespace } from '../namespaces.mjs';
-import { subjectScript } from '../rig.mjs';
+import { floor } from '../rig/compile-floor.mjs';
+import { entering, ip, makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
+import { subjectScript } from '../rig/rig.mjs';
 import { summary } from '../statistics.mjs';
-import { endingWithBench, SubjectProcess } from '../subject-process.mjs';
+import { endingWithBench, SubjectProcess } from '../rig/subject-process.mjs';
 
 const DEVICE = 'bench0';
 const EVERY_US = 500;

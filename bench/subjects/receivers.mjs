@@ -97,7 +97,7 @@ export const receivers = {
   },
 };
 
-/** A package of bench/other-packages.mjs. */
+/** A package of bench/rig/other-packages.mjs. */
 export function load(name) {
   return createRequire(process.env.TAPFD_BENCH_PACKAGES)(name);
 }

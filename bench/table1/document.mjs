@@ -1,5 +1,5 @@
 /** The figures of a run in docs/paper.md. */
-import { withParts } from '../placeholders.mjs';
+import { withParts } from '../report/placeholders.mjs';
 import { factsOf } from './report.mjs';
 import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './table.mjs';
 

@@ -16,7 +16,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { lackOf } from '../../scripts/capabilities.mjs';
+import { lackOf } from '../../scripts/test/capabilities.mjs';
 import { ensureCommands, installCommand } from '../../scripts/debian-packages.mjs';
 import { build, checkSystem, installDependencies, ROOT } from '../../scripts/prepare.mjs';
 import { runScript, say, step, Trouble } from '../../scripts/run-command.mjs';

@@ -1,5 +1,5 @@
 /** The plots of a run. */
-import { barChart } from '../bar-chart.mjs';
+import { barChart } from '../report/bar-chart.mjs';
 import { verdict } from './comparison.mjs';
 import { intervalPlot } from './interval-plot.mjs';
 import { PAPER } from './paper-figures.mjs';

@@ -1,15 +1,15 @@
 import { EventEmitter } from 'node:events';
-import { checkBoolean } from '../checks.js';
-import { invalidArgument, TapfdError } from '../errors.js';
-import type { LinkRef } from '../link-options.js';
-import type { NetnsLike } from '../namespace.js';
-import { emitApart } from './emit-apart.js';
+import { checkBoolean } from '../base/checks.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+import type { LinkRef } from '../links/options.js';
+import type { NetnsLike } from '../links/namespace.js';
+import { emitApart } from './qmp/emit-apart.js';
 import { type FollowingDevice, GuestLink } from './guest-link.js';
-import { deviceIdOf } from './nic.js';
-import { checkId } from './option-syntax.js';
+import { deviceIdOf } from './nic/nic.js';
+import { checkId } from './nic/option-syntax.js';
 import type { QmpClient } from './qmp-client.js';
-import type { QmpEvent } from './qmp-messages.js';
-import { type QmpSignalOptions, signalOf } from './qmp-signal.js';
+import type { QmpEvent } from './qmp/messages.js';
+import { type QmpSignalOptions, signalOf } from './qmp/signal.js';
 import { rxFilterFrom } from './rx-filter.js';
 
 /** Options of {@link followGuestMac}. */

@@ -3,7 +3,7 @@
  *
  * @module tapfd/qemu
  */
-export type { FdSource } from './child-descriptors.js';
+export type { FdSource } from './nic/child-descriptors.js';
 export {
   type FollowGuestMacOptions,
   followGuestMac,
@@ -11,32 +11,32 @@ export {
   type GuestMacFollowerEvents,
 } from './follow-guest-mac.js';
 export type { FollowingDevice } from './guest-link.js';
-export { guestMacFor } from './guest-mac.js';
+export { guestMacFor } from './nic/guest-mac.js';
 export type {
   QemuFdPassing,
   QemuHotPluggedNic,
   QemuHotPlugNic,
   QemuHotPlugOptions,
-} from './hot-plug-nic.js';
+} from './hot-plug/nic-options.js';
 export {
   type QemuNetworkArguments,
   type QemuNetworkArgumentsOptions,
   type QemuNetworkStyle,
   type QemuNicFacts,
   qemuNetworkArguments,
-} from './network-arguments.js';
-export type { QemuNetworkDevice } from './network-device.js';
-export type { QemuNic } from './nic.js';
-export type { QemuOptionValue } from './option-syntax.js';
+} from './nic/network-arguments.js';
+export type { QemuNetworkDevice } from './nic/network-device.js';
+export type { QemuNic } from './nic/nic.js';
+export type { QemuOptionValue } from './nic/option-syntax.js';
 export {
   QmpClient,
   type QmpClientEvents,
   type QmpExecuteOptions,
   type QmpWaitOptions,
 } from './qmp-client.js';
-export { QmpError } from './qmp-error.js';
-export type { QmpEvent, QmpGreeting, QmpTimestamp, QmpVersion } from './qmp-messages.js';
-export type { QmpSignalOptions } from './qmp-signal.js';
-export type { QmpBytes, QmpSocket } from './qmp-socket.js';
+export { QmpError } from './qmp/error.js';
+export type { QmpEvent, QmpGreeting, QmpTimestamp, QmpVersion } from './qmp/messages.js';
+export type { QmpSignalOptions } from './qmp/signal.js';
+export type { QmpBytes, QmpSocket } from './qmp/socket.js';
 export { type QemuNetworkOptions, spawnQemu } from './spawn-qemu.js';
 export { spawnWithFds } from './spawn-with-fds.js';

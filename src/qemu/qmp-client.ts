@@ -1,18 +1,18 @@
 import { EventEmitter } from 'node:events';
-import { checkObject } from '../checks.js';
-import { invalidArgument } from '../errors.js';
-import { FdSocket } from '../fd-socket.js';
-import { addNic } from './add-nic.js';
-import { type FdSource, openFds } from './child-descriptors.js';
-import { deferred } from './deferred.js';
-import { emitApart } from './emit-apart.js';
-import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug-nic.js';
-import { HotPluggedDevices } from './hot-plugged-devices.js';
-import { isEndOfQemu, QmpConnection } from './qmp-connection.js';
-import type { QmpEvent, QmpGreeting } from './qmp-messages.js';
-import { type QmpSignalOptions, signalOf, untilAborted } from './qmp-signal.js';
-import type { QmpSocket } from './qmp-socket.js';
-import { removeNic } from './remove-nic.js';
+import { checkObject } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import { FdSocket } from '../fd-socket/socket.js';
+import { addNic } from './hot-plug/add-nic.js';
+import { type FdSource, openFds } from './nic/child-descriptors.js';
+import { deferred } from './qmp/deferred.js';
+import { emitApart } from './qmp/emit-apart.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/nic-options.js';
+import { HotPluggedDevices } from './hot-plug/devices.js';
+import { isEndOfQemu, QmpConnection } from './qmp/connection.js';
+import type { QmpEvent, QmpGreeting } from './qmp/messages.js';
+import { type QmpSignalOptions, signalOf, untilAborted } from './qmp/signal.js';
+import type { QmpSocket } from './qmp/socket.js';
+import { removeNic } from './hot-plug/remove-nic.js';
 
 /** Options of {@link QmpClient.execute}. */
 export interface QmpExecuteOptions extends QmpSignalOptions {

@@ -1,5 +1,5 @@
 /** What a guest's card lets in, as QEMU's `query-rx-filter` tells. */
-import { notQmp } from './qmp-messages.js';
+import { notQmp } from './qmp/messages.js';
 
 export interface RxFilter {
   /** The MAC that the guest has given its card. */

@@ -4,14 +4,14 @@ import type {
   SpawnOptions,
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
-import { checkObject, checkPath } from '../checks.js';
-import { invalidArgument } from '../errors.js';
-import { startProcess } from '../start-process.js';
-import { standardStreams } from './child-descriptors.js';
-import { askTheKernel, claimed, handedOver } from './hand-over.js';
-import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './network-arguments.js';
-import type { QemuNetworkDevice } from './network-device.js';
-import { type CheckedNic, checkNics, type QemuNic } from './nic.js';
+import { checkObject, checkPath } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import { startProcess } from '../base/start-process.js';
+import { standardStreams } from './nic/child-descriptors.js';
+import { askTheKernel, claimed, handedOver } from './nic/hand-over.js';
+import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/network-arguments.js';
+import type { QemuNetworkDevice } from './nic/network-device.js';
+import { type CheckedNic, checkNics, type QemuNic } from './nic/nic.js';
 
 /** What {@link spawnQemu} needs beside the options of `child_process.spawn`. */
 export interface QemuNetworkOptions {

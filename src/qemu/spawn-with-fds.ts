@@ -4,9 +4,9 @@ import type {
   SpawnOptions,
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
-import { checkObject, checkPath } from '../checks.js';
-import { startProcess } from '../start-process.js';
-import { type FdSource, fillPlaceholders, openFds, standardStreams } from './child-descriptors.js';
+import { checkObject, checkPath } from '../base/checks.js';
+import { startProcess } from '../base/start-process.js';
+import { type FdSource, fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
 
 /**
  * Starts any program with descriptors of this process, and tells it their numbers.

@@ -5,14 +5,14 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { alternating } from '../../bench/alternating.mjs';
-import { barChart } from '../../bench/bar-chart.mjs';
-import { withRun } from '../../bench/document.mjs';
-import { plotsOf } from '../../bench/plots.mjs';
-import { markdownOf, verdict } from '../../bench/report.mjs';
+import { alternating } from '../../bench/rig/alternating.mjs';
+import { barChart } from '../../bench/report/bar-chart.mjs';
+import { withRun } from '../../bench/report/document.mjs';
+import { plotsOf } from '../../bench/report/plots.mjs';
+import { markdownOf, verdict } from '../../bench/report/report.mjs';
 import { quantile, summary } from '../../bench/statistics.mjs';
 import { reaches, targetOf } from '../../bench/targets.mjs';
-import { needs } from '../capabilities.js';
+import { needs } from '../kit/capabilities.js';
 
 const MAIN = fileURLToPath(new URL('../../bench/main.mjs', import.meta.url));
 const SCENARIOS = [

@@ -6,10 +6,10 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import ts from 'typescript';
-import { needs } from '../capabilities.js';
-import { ownNamespace } from '../kernel/network.js';
-import { socketDirectory } from '../kernel/open-files.js';
-import { readableCopy } from '../kernel/readable-copy.js';
+import { needs } from '../kit/capabilities.js';
+import { ownNamespace } from '../kit/network.js';
+import { socketDirectory } from '../kit/open-files.js';
+import { readableCopy } from '../kit/readable-copy.js';
 
 const NOBODY = 65_534;
 const run = promisify(execFile);

@@ -1,7 +1,7 @@
 /** `npm run demo -- --two-hosts`: the script's way to the example that two-hosts.test.ts looks at closely. */
 import t from 'tap';
-import { needs } from '../capabilities.ts';
-import { runDemo } from './run-demo.ts';
+import { needs } from '../kit/capabilities.ts';
+import { runDemo } from '../kit/run-demo.ts';
 
 const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'vxlan', 'macvtap', 'tcpdump'] as const;
 

@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { links } from 'tapfd';
-import { needs } from '../capabilities.ts';
-import { runDemo } from './run-demo.ts';
+import { needs } from '../kit/capabilities.ts';
+import { runDemo } from '../kit/run-demo.ts';
 
 const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'macvtap', 'ping'] as const;
 

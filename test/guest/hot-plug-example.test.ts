@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import ts from 'typescript';
-import { needs } from '../capabilities.ts';
-import { guestImage } from './image.ts';
+import { needs } from '../kit/capabilities.ts';
+import { guestImage } from '../kit/guest-image.ts';
 
 const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url));
 

@@ -8,10 +8,10 @@ import t, { type Test } from 'tap';
 import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
 import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
 import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
-import { needs } from '../capabilities.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kernel/network.ts';
-import { fileKinds, settledFileKinds } from '../kernel/open-files.ts';
-import { guestImage } from './image.ts';
+import { needs } from '../kit/capabilities.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
+import { fileKinds, settledFileKinds } from '../kit/open-files.ts';
+import { guestImage } from '../kit/guest-image.ts';
 
 const BRIDGE = 'br0';
 const LOWER = 'wire';

@@ -5,9 +5,9 @@ import { links, type Macvtap, openMacvtap } from 'tapfd';
 import { spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, Guest, guestArguments } from '../../examples/guest.ts';
-import { needs } from '../capabilities.ts';
-import { ownNamespace, vethPair } from '../kernel/network.ts';
-import { guestImage } from './image.ts';
+import { needs } from '../kit/capabilities.ts';
+import { ownNamespace, vethPair } from '../kit/network.ts';
+import { guestImage } from '../kit/guest-image.ts';
 
 const LOWER = 'wire';
 const MAC_A = '52:54:00:78:00:0a';

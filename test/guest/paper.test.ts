@@ -15,9 +15,9 @@ import { type FrameStream, openMacvtap, openTap, parseMac } from 'tapfd';
 import { spawnWithFds } from 'tapfd/qemu';
 import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, Guest, guestArguments } from '../../examples/guest.ts';
-import { needs } from '../capabilities.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kernel/network.ts';
-import { guestImage } from './image.ts';
+import { needs } from '../kit/capabilities.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
+import { guestImage } from '../kit/guest-image.ts';
 
 const QEMU = 'qemu-system-x86_64';
 /** Not in the paper: a processor that every machine has, and no window. */

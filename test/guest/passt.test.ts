@@ -6,9 +6,9 @@ import t from 'tap';
 import { openTap } from 'tapfd';
 import { spawnWithFds } from 'tapfd/qemu';
 import { FrameCutter } from '../../examples/passt.ts';
-import { needs } from '../capabilities.ts';
-import { ownNamespace } from '../kernel/network.ts';
-import { runExample } from './run-example.ts';
+import { needs } from '../kit/capabilities.ts';
+import { ownNamespace } from '../kit/network.ts';
+import { runExample } from '../kit/run-example.ts';
 
 t.test(
   'a namespace with nothing but a TAP fetches a page through passt',

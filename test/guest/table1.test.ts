@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { needs } from '../capabilities.js';
+import { needs } from '../kit/capabilities.js';
 
 const MAIN = fileURLToPath(new URL('../../bench/table1/main.mjs', import.meta.url));
 const NEEDS = needs('root', 'tun-device', 'bridge', 'veth', 'macvlan', 'macvtap', 'iperf3', 'guest');

@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'n
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { links } from 'tapfd';
-import { needs } from '../capabilities.ts';
-import { compiledExample } from './compiled-example.ts';
-import { guestImage } from './image.ts';
+import { needs } from '../kit/capabilities.ts';
+import { compiledExample } from '../kit/compiled-example.ts';
+import { guestImage } from '../kit/guest-image.ts';
 
 const PICTURE = new URL('../../docs/pictures/two-hosts.svg', import.meta.url);
 const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'vxlan', 'macvtap', 'ip', 'tcpdump'] as const;

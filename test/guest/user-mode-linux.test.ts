@@ -1,8 +1,8 @@
 /** User-mode Linux with a card on a TAP that it gets as a descriptor. */
 import t from 'tap';
-import { needs } from '../capabilities.ts';
-import { guestImage } from './image.ts';
-import { runExample } from './run-example.ts';
+import { needs } from '../kit/capabilities.ts';
+import { guestImage } from '../kit/guest-image.ts';
+import { runExample } from '../kit/run-example.ts';
 
 t.setTimeout(180_000);
 

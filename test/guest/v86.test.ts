@@ -1,8 +1,8 @@
 /** A guest inside Node, the emulator v86, on the Duplex of a TAP and of a macvtap. */
 import t from 'tap';
-import { findV86Image } from '../../scripts/v86-image.mjs';
-import { needs } from '../capabilities.ts';
-import { runExample } from './run-example.ts';
+import { findV86Image } from '../../scripts/guest/v86-image.mjs';
+import { needs } from '../kit/capabilities.ts';
+import { runExample } from '../kit/run-example.ts';
 
 // The first run of all boots the machine and keeps it; that is work for one processor.
 t.setTimeout(280_000);

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import t from 'tap';
 import { findCommand } from '../../scripts/run-command.mjs';
-import { findV86Image } from '../../scripts/v86-image.mjs';
-import { needs } from '../capabilities.ts';
-import { ownNamespace } from '../kernel/network.ts';
-import { startExample } from './run-example.ts';
+import { findV86Image } from '../../scripts/guest/v86-image.mjs';
+import { needs } from '../kit/capabilities.ts';
+import { ownNamespace } from '../kit/network.ts';
+import { startExample } from '../kit/run-example.ts';
 
 /** No sandbox: Chromium has none as root. The rest keeps it from talking to anybody but the page. */
 const CHROMIUM_ARGUMENTS = [

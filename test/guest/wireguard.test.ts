@@ -1,7 +1,7 @@
 /** wireguard-go on TUNs that JavaScript has opened. */
 import t from 'tap';
 import { run, stopTunnel, withTunnels } from '../../examples/wireguard.ts';
-import { needs } from '../capabilities.ts';
+import { needs } from '../kit/capabilities.ts';
 
 t.setTimeout(120_000);
 

@@ -3,9 +3,9 @@
  * bring the process down, and none may act on arguments read halfway.
  */
 import t from 'tap';
-import { fileNeeds } from '../capabilities.js';
-import { ownNamespace } from '../kernel/network.js';
-import { runChild } from './child.js';
+import { fileNeeds } from '../kit/capabilities.js';
+import { ownNamespace } from '../kit/network.js';
+import { runChild } from '../kit/child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'ip');
 

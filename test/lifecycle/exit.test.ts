@@ -2,9 +2,9 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, FdSocket, links, openMacvtap, openTap, openTun } from 'tapfd';
-import { fileNeeds } from '../capabilities.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../kernel/network.js';
-import { runChild, startChild } from './child.js';
+import { fileNeeds } from '../kit/capabilities.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
+import { runChild, startChild } from '../kit/child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -20,10 +20,10 @@ import {
   openTun,
   TapfdError,
 } from 'tapfd';
-import { fileNeeds, needs } from '../capabilities.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../kernel/network.js';
-import { socketDirectory } from '../kernel/open-files.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
+import { fileNeeds, needs } from '../kit/capabilities.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
+import { socketDirectory } from '../kit/open-files.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -7,10 +7,10 @@ import { setImmediate } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { FrameBatch } from 'tapfd';
-import { fileNeeds, needs } from '../capabilities.js';
-import { untilCarrier } from '../kernel/device-network.js';
-import { numberedFrame, numberOf, tapPair } from '../kernel/tap-pair.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
+import { fileNeeds, needs } from '../kit/capabilities.js';
+import { untilCarrier } from '../kit/device-network.js';
+import { numberedFrame, numberOf, tapPair } from '../kit/tap-pair.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 

@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { fileNeeds } from '../capabilities.js';
+import { fileNeeds } from '../kit/capabilities.js';
 import {
   FailingSyscalls,
   failingSyscallsEnvironment,
   importedFunctions,
   interposedFunctions,
-} from './failing-syscalls.js';
+} from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

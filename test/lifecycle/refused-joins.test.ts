@@ -6,10 +6,10 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type FrameBatch, openTap, type Tap } from 'tapfd';
-import { fileNeeds, needs } from '../capabilities.js';
-import { tcpFrame } from '../kernel/frames.js';
-import { quietNamespace } from '../kernel/network.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from './failing-syscalls.js';
+import { fileNeeds, needs } from '../kit/capabilities.js';
+import { tcpFrame } from '../kit/frames.js';
+import { quietNamespace } from '../kit/network.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 

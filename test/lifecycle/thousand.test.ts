@@ -3,8 +3,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { adoptFd, createNetns, type FrameStream, openMacvtap, openTap, openTun, TapfdError } from 'tapfd';
-import { fileNeeds } from '../capabilities.js';
-import { ownNamespace, vethPair } from '../kernel/network.js';
+import { fileNeeds } from '../kit/capabilities.js';
+import { ownNamespace, vethPair } from '../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -1,9 +1,9 @@
 /** Devices in worker threads: two at once, and terminated in the middle of anything. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
-import { fileNeeds } from '../capabilities.js';
-import { ownNamespace, vethPair } from '../kernel/network.js';
-import { runChild } from './child.js';
+import { fileNeeds } from '../kit/capabilities.js';
+import { ownNamespace, vethPair } from '../kit/network.js';
+import { runChild } from '../kit/child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -4,8 +4,8 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
-import { anchors, codeBlocks, documents, linkTargets, readDocument, tableRows } from './markdown.js';
-import { ROOT } from './release.js';
+import { anchors, codeBlocks, documents, linkTargets, readDocument, tableRows } from '../kit/markdown.js';
+import { ROOT } from '../kit/release.js';
 
 /** All text of the files below a directory. */
 function source(directory: string): string {
@@ -67,11 +67,11 @@ t.test('every code of the library is in docs/errors.md, and no other', async (t)
 });
 
 t.test('every failure with a remedy is in docs/errors.md, and no other', async (t) => {
-  const remedies = readFileSync(join(ROOT, 'src/remedies.ts'), 'utf8');
+  const remedies = readFileSync(join(ROOT, 'src/base/remedies.ts'), 'utf8');
   const table = remedies.slice(remedies.indexOf('REMEDIES'), remedies.indexOf('\n};'));
   const keys = [...table.matchAll(/^ {2}'?([A-Za-z0-9_ ]*[A-Z0-9])'?:/gm)].map(([, key]) => key);
   t.ok(keys.includes('rtnetlink ENODEV') && keys.includes('EPERM'));
-  const tunSetIff = readFileSync(join(ROOT, 'src/tunsetiff-remedy.ts'), 'utf8');
+  const tunSetIff = readFileSync(join(ROOT, 'src/devices/tunsetiff-remedy.ts'), 'utf8');
   for (const [, code] of tunSetIff.matchAll(/case '([A-Z0-9]+)':/g)) keys.push(`ioctl TUNSETIFF ${code}`);
   const explained = tableRows(readDocument('docs/errors.md'))
     .flatMap(([cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, key]) => key))
@@ -80,7 +80,7 @@ t.test('every failure with a remedy is in docs/errors.md, and no other', async (
 });
 
 t.test('every finding of diagnose() is in docs/diagnosis.md, and no other', async (t) => {
-  const finding = readFileSync(join(ROOT, 'src/finding.ts'), 'utf8');
+  const finding = readFileSync(join(ROOT, 'src/diagnose/finding.ts'), 'utf8');
   const codes = [...finding.slice(finding.indexOf('type FindingCode')).matchAll(/^ {2}\| '([a-z-]+)'/gm)];
   const explained = tableRows(readDocument('docs/diagnosis.md')).flatMap(([code]) => [
     ...code.matchAll(/`([^`]+)`/g),

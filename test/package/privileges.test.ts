@@ -3,10 +3,10 @@ import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { needs } from '../capabilities.js';
-import { ownIndex } from '../kernel/device-network.js';
-import { ownNamespace, type TestNamespace } from '../kernel/network.js';
-import { ROOT } from './release.js';
+import { needs } from '../kit/capabilities.js';
+import { ownIndex } from '../kit/device-network.js';
+import { ownNamespace, type TestNamespace } from '../kit/network.js';
+import { ROOT } from '../kit/release.js';
 
 type Capability = 'net_admin' | 'sys_admin' | 'mknod';
 

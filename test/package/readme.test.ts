@@ -4,10 +4,10 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { basename, delimiter, join } from 'node:path';
 import t, { type Test } from 'tap';
-import { needs } from '../capabilities.js';
-import { ownNamespace, run, type TestNamespace } from '../kernel/network.js';
-import { startChild } from '../lifecycle/child.js';
-import { codeBlocks, readDocument } from './markdown.js';
+import { needs } from '../kit/capabilities.js';
+import { ownNamespace, run, type TestNamespace } from '../kit/network.js';
+import { startChild } from '../kit/child.js';
+import { codeBlocks, readDocument } from '../kit/markdown.js';
 
 const [firstFrame, guestNetwork] = codeBlocks(readDocument('README.md')).filter(
   ({ language }) => language === 'js',

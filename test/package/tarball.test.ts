@@ -5,13 +5,13 @@ import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
 import { familySync } from 'detect-libc';
 import t, { type Test } from 'tap';
-import { needs } from '../capabilities.js';
-import { ownNamespace } from '../kernel/network.js';
-import { runChild } from '../lifecycle/child.js';
-import { documents, linkTargets } from './markdown.js';
-import { installedProject, pack, prebuild, publishable, ROOT, readManifest, workingTree } from './release.js';
+import { needs } from '../kit/capabilities.js';
+import { ownNamespace } from '../kit/network.js';
+import { runChild } from '../kit/child.js';
+import { documents, linkTargets } from '../kit/markdown.js';
+import { installedProject, pack, prebuild, publishable, ROOT, readManifest, workingTree } from '../kit/release.js';
 
-/** Where src/native.ts looks. */
+/** Where src/base/native.ts looks. */
 const PREBUILD = `prebuilds/linux-${process.arch}/tapfd.${familySync()}.node`;
 
 /** Opens devices in the namespace given, and prints their names and where the addon comes from. */

@@ -1,5 +1,5 @@
 import t from 'tap';
-import { capabilityInReason } from '../../scripts/capabilities.mjs';
+import { capabilityInReason } from '../../scripts/test/capabilities.mjs';
 import { whyDependenciesAreStale } from '../../scripts/prepare.mjs';
 
 const LOCK = {

@@ -1,0 +1,96 @@
+/** The plots of a run: one for each scenario. */
+import { barChart } from './bar-chart.mjs';
+import { isTapfd, label } from './labels.mjs';
+import { digits, figureOf } from './report.mjs';
+import { targetOf } from '../targets.mjs';
+
+/**
+ * @typedef {import('./report.mjs').Row} Row
+ * @typedef {Row['better']} Better
+ */
+
+/** @param {import('./report.mjs').Report} report @returns {Record<string, string>} SVG by name */
+export function plotsOf(report) {
+  /** @type {Record<string, string>} */
+  const plots = {};
+  for (const scenario of report.scenarios) {
+    for (const [name, better, rows] of partsOf(scenario)) plots[name] = plot(report, scenario, better, rows);
+  }
+  return plots;
+}
+
+/**
+ * Figures that are better the larger, and those that are better the smaller, have no axis in common.
+ *
+ * @param {import('./report.mjs').Scenario} scenario
+ * @returns {[name: string, better: Better, rows: readonly Row[]][]}
+ */
+function partsOf({ name, better, rows }) {
+  const other = rows.filter((row) => row.better !== better);
+  const main = rows.filter((row) => row.better === better);
+  if (name === 'idle') {
+    return ['memory', 'cpu'].map((variant) => [
+      `idle-${variant}`,
+      better,
+      rows.filter((row) => row.variant === variant),
+    ]);
+  }
+  if (other.length === 0) return [[name, better, main]];
+  return [
+    [name, better, main],
+    [`${name}-cpu`, 'less', other],
+  ];
+}
+
+/**
+ * @param {import('./report.mjs').Report} report
+ * @param {import('./report.mjs').Scenario} scenario
+ * @param {Better} better
+ * @param {readonly Row[]} rows
+ */
+function plot({ machine }, { title }, better, rows) {
+  const isRatio = rows.some((row) => row.ratio !== undefined);
+  const shown = isRatio ? rows.filter((row) => row.ratio !== undefined) : rows;
+  /** @type {Map<string, ReturnType<typeof barOf>[]>} */
+  const groups = new Map();
+  for (const row of shown) {
+    const group = groupOf(row);
+    groups.set(group, [...(groups.get(group) ?? []), barOf(row)]);
+  }
+  const { unit } = rows[0];
+  const runs = shown[0].value.runs;
+  return barChart({
+    title,
+    subtitle:
+      `${better === 'more' ? 'More' : 'Less'} is better. Median and quartiles of ${runs} runs; red: the target. ` +
+      `Node ${machine.node}, Linux ${machine.kernel.split('-')[0]}, ${machine.processors} processors`,
+    axis: isRatio ? `${unit}, times plain C (in brackets: ${unit})` : unit,
+    groups: [...groups].map(([group, bars]) => ({ title: group, bars })),
+    ...(isRatio ? { baseline: 1, baselineName: 'plain C' } : {}),
+  });
+}
+
+/** @param {Row} row */
+function barOf(row) {
+  const figure = figureOf(row);
+  const target = targetOf(row);
+  return {
+    label: label(row.subject),
+    value: figure.median,
+    low: figure.lowerQuartile,
+    high: figure.upperQuartile,
+    text:
+      row.ratio === undefined
+        ? digits(figure.median)
+        : `${digits(figure.median)} (${digits(row.value.median)})`,
+    own: isTapfd(row.subject),
+    target: target?.atMost ?? target?.atLeast,
+  };
+}
+
+/** @param {Row} row */
+function groupOf({ variant, size, devices }) {
+  const place =
+    size !== undefined ? `${size} bytes` : devices !== undefined ? `${devices} devices` : undefined;
+  return [variant, place].filter((part) => part !== undefined).join(', ') || 'All';
+}

@@ -1,0 +1,155 @@
+/** What a run leaves behind: JSON with every figure, a table to read, plots to show. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { label } from './labels.mjs';
+import { plotsOf } from './plots.mjs';
+import { reaches, targetOf } from '../targets.mjs';
+
+/**
+ * @typedef {import('../statistics.mjs').Summary} Summary
+ *
+ * @typedef {object} Row One way of working in one case of a scenario.
+ * @property {string} scenario
+ * @property {string} subject
+ * @property {string} [variant]
+ * @property {number} [size] of the frames, in bytes
+ * @property {number} [devices]
+ * @property {string} unit
+ * @property {'less' | 'more'} better
+ * @property {Summary} value
+ * @property {Summary} [ratio] to the floor of the same run
+ *
+ * @typedef {object} Scenario
+ * @property {string} name
+ * @property {string} title
+ * @property {string} unit
+ * @property {'less' | 'more'} better
+ * @property {readonly Row[]} rows
+ * @property {readonly {subject: string, reason: string}[]} skipped
+ *
+ * @typedef {object} Machine
+ * @property {string} tapfd its version
+ * @property {string} node
+ * @property {string} kernel
+ * @property {string} processor
+ * @property {number} processors
+ * @property {number} loadBefore
+ * @property {number} loadAfter
+ *
+ * @typedef {{machine: Machine, scenarios: readonly Scenario[]}} Report
+ */
+
+/** @param {Report} report @param {string} directory */
+export function writeResults(report, directory) {
+  mkdirSync(directory, { recursive: true });
+  const markdown = markdownOf(report);
+  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(report, null, 1)}\n`);
+  writeFileSync(join(directory, 'results.md'), markdown);
+  for (const [name, svg] of Object.entries(plotsOf(report)))
+    writeFileSync(join(directory, `${name}.svg`), svg);
+}
+
+/** @param {Report} report */
+export function factsOf({ machine }) {
+  return (
+    `tapfd ${machine.tapfd}, Node ${machine.node}, Linux ${machine.kernel}, ${machine.processors} processors ` +
+    `(${machine.processor}), load ${machine.loadBefore.toFixed(1)} before and ${machine.loadAfter.toFixed(1)} after.\n`
+  );
+}
+
+/** @param {Report} report */
+export function markdownOf(report) {
+  return [
+    `# Results\n\n${factsOf(report)}\n## Targets\n\n${targetTable(report)}`,
+    ...report.scenarios.map(
+      (scenario) => `## ${scenario.title}\n\n${scenarioTable(scenario)}${skippedOf(scenario)}`,
+    ),
+  ].join('\n');
+}
+
+/** The figure that a target speaks of: a ratio to the floor where there is a floor. @param {Row} row */
+export function figureOf(row) {
+  return row.ratio ?? row.value;
+}
+
+/** @param {Report} report */
+export function targetTable(report) {
+  const lines = report.scenarios
+    .flatMap(({ rows }) => rows)
+    .flatMap((row) => {
+      const target = targetOf(row);
+      if (target === undefined) return [];
+      const figure = figureOf(row);
+      const { work, atMost, atLeast } = target;
+      const wanted = atMost === undefined ? `at least ${atLeast}` : `at most ${atMost}`;
+      const unit = row.ratio === undefined ? ` ${row.unit}` : ' x C';
+      return [
+        [
+          `${work}${placeOf(row)}`,
+          label(row.subject),
+          wanted + unit,
+          digits(figure.median),
+          spread(figure),
+          verdict(target, figure),
+        ],
+      ];
+    });
+  return table(['work', 'by', 'target', 'median', 'quartiles', 'reached'], lines);
+}
+
+/**
+ * Quartiles on both sides of a target leave it open.
+ *
+ * @param {import('../targets.mjs').Target} target
+ * @param {Summary} figure
+ */
+export function verdict(target, { median, lowerQuartile, upperQuartile }) {
+  const reached = reaches(target, median);
+  const isOpen = [lowerQuartile, upperQuartile].some((quartile) => reaches(target, quartile) !== reached);
+  return `${reached ? 'yes' : '**no**'}${isOpen ? ', within the spread' : ''}`;
+}
+
+/** @param {Scenario} scenario */
+function scenarioTable({ rows }) {
+  const lines = rows.map((row) => [
+    `${row.variant ?? ''}${placeOf(row)}`.replace(/^, /, ''),
+    label(row.subject),
+    `${digits(row.value.median)} ${row.unit}`,
+    spread(row.value),
+    row.ratio === undefined ? '' : digits(row.ratio.median),
+    row.ratio === undefined ? '' : spread(row.ratio),
+    String(row.value.runs),
+  ]);
+  return table(['case', 'by', 'median', 'quartiles', 'x C', 'quartiles', 'runs'], lines);
+}
+
+/** @param {Scenario} scenario */
+function skippedOf({ skipped }) {
+  return skipped
+    .map(({ subject, reason }) => `\nWithout ${label(subject)}: ${reason.split('\n')[0]}.\n`)
+    .join('');
+}
+
+/** The size or number that tells rows of a scenario apart. @param {Row} row */
+function placeOf({ size, devices }) {
+  if (size !== undefined) return `, ${size} B`;
+  return devices === undefined ? '' : `, ${devices} devices`;
+}
+
+/** @param {Summary} summary */
+function spread({ lowerQuartile, upperQuartile }) {
+  return `${digits(lowerQuartile)} to ${digits(upperQuartile)}`;
+}
+
+/** Three digits that count. @param {number} value */
+export function digits(value) {
+  if (Math.abs(value) >= 100) return value.toFixed(0);
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
+}
+
+/** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */
+function table(head, lines) {
+  /** @param {readonly string[]} cells */
+  const row = (cells) => `| ${cells.join(' | ')} |`;
+  return [row(head), row(head.map(() => '---')), ...lines.map(row), ''].join('\n');
+}

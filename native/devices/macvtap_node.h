@@ -1,0 +1,25 @@
+// The identity rule: a macvtap's character device is opened only when it is proved to be that link's.
+//
+// `/dev/tap<ifindex>` proves nothing: two namespaces may have a link of the same index, one node stands, and
+// it is the first one's. The proof is the device number that sysfs gives for the link in its own namespace.
+
+#ifndef TAPFD_DEVICES_MACVTAP_NODE_H_
+#define TAPFD_DEVICES_MACVTAP_NODE_H_
+
+#include "sys/fd.h"
+#include "sys/result.h"
+#include "links/link.h"
+#include "links/rtnl/socket.h"
+
+namespace tapfd {
+
+// Opens a new queue of `link`, a macvtap in the calling thread's namespace. `socket` was opened there too.
+// ERR_TAPFD_WRONG_DEVICE when it cannot be proved.
+Result<Fd> OpenMacvtapNode(RtnlSocket& socket, const Link& link);
+
+// Whether `fd` is a queue of `link`, by the same proof.
+Status ProveMacvtapNode(RtnlSocket& socket, const Link& link, int fd);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_DEVICES_MACVTAP_NODE_H_

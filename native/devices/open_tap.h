@@ -1,0 +1,77 @@
+// Opening a queue of a TUN or TAP device, in the order the kernel wants the steps.
+
+#ifndef TAPFD_DEVICES_OPEN_TAP_H_
+#define TAPFD_DEVICES_OPEN_TAP_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sys/fd.h"
+#include "sys/mac_address.h"
+#include "sys/result.h"
+#include "links/address.h"
+#include "links/link.h"
+#include "links/rtnl/socket.h"
+
+namespace tapfd {
+
+// What rtnetlink sets on the link in the same call.
+struct LinkSettings {
+  std::optional<MacAddress> mac;
+  std::optional<uint32_t> mtu;
+  std::optional<bool> all_multicast;
+  std::string bridge;  // name; empty: none
+  std::vector<IpPrefix> addresses;
+  bool up = true;
+};
+
+struct QueueSettings {
+  int vnet_header_bytes = 0;            // 0: none
+  std::vector<unsigned> offload_masks;  // TUN_F_*, best first; only a further queue may have none
+  int send_buffer_bytes = 0;
+  bool multi_queue = false;
+};
+
+struct TapSettings {
+  bool tun = false;  // IFF_TUN instead of IFF_TAP
+  std::string name;  // may hold one %d
+  std::string device_path;
+  bool exclusive = false;
+  bool packet_info = false;
+  bool napi = false;
+  bool napi_frags = false;
+  std::optional<uint32_t> owner, group;
+  std::optional<bool> carrier;
+  QueueSettings queue;
+  LinkSettings link;
+};
+
+// One open queue and what is known of its device.
+struct OpenedQueue {
+  Fd fd;
+  unsigned flags = 0;     // TUNGETIFF
+  unsigned features = 0;  // TUNGETFEATURES
+  unsigned offload = 0;   // TUN_F_* granted
+  int vnet_header_bytes = 0;
+  Link link;
+  bool made_link = false;  // a macvtap link that this call made
+  bool adopted = false;    // the caller's own descriptor, until JavaScript has the queue
+};
+
+// All of these work in the calling thread's namespace.
+Result<OpenedQueue> OpenTap(const TapSettings& settings);
+// A further queue of an existing multi-queue device: attaches, and configures nothing.
+Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index);
+// Applies the settings that differ from what the link has, so that an owner without privilege can attach to a
+// link that is as it should be. Returns the link as it is then.
+Result<Link> ApplyLinkSettings(RtnlSocket& socket, const Link& link, const LinkSettings& settings);
+
+// Opens a copy of /dev/net/tun; anything else at that path is refused before it is opened.
+Result<Fd> OpenCloneDevice(const std::string& path);
+bool IsCloneDevice(int fd);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_DEVICES_OPEN_TAP_H_

@@ -1,0 +1,477 @@
+#include "frames/coalesce.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "frames/checksum.h"
+#include "frames/ip_layout.h"
+
+namespace tapfd {
+
+namespace {
+
+constexpr size_t kMostPacketBytes = 65535;
+constexpr uint32_t kMostPieces = WriteUnit::kMostParts - 1;  // the headers are a part of their own
+constexpr uint32_t kWays = 4;                                // places for a flow in its set of the table
+
+const VnetHeader kEmptyHeader;
+
+struct iovec Part(const void* data, size_t length) {
+  return {const_cast<void*>(data), length};
+}
+
+bool Same(const uint8_t* a, const uint8_t* b, size_t length) {
+  return std::memcmp(a, b, length) == 0;
+}
+
+enum class Bearing : uint8_t {
+  kNone,     // of no flow that frames are joined in: may be overtaken by any, and overtake any
+  kUnknown,  // may be of any flow
+  kAlone,    // of a flow, but not to be joined
+  kJoinable,
+};
+
+// What was found in a frame. Offsets count from its first byte.
+struct Candidate {
+  const uint8_t* frame = nullptr;
+  uint32_t length = 0;
+  Bearing bearing = Bearing::kNone;
+  uint8_t version = 0;
+  uint8_t protocol = 0;
+  bool push = false;
+  uint32_t network = 0;
+  uint32_t transport = 0;
+  uint32_t payload = 0;
+  uint64_t hash = 0;  // of addresses and ports
+
+  const uint8_t* packet() const { return frame + network; }
+  const uint8_t* segment() const { return frame + transport; }
+  uint32_t payload_bytes() const { return length - payload; }
+  size_t address_bytes() const { return version == 4 ? ipv4::kAddressBytes : ipv6::kAddressBytes; }
+  const uint8_t* addresses() const { return packet() + (version == 4 ? ipv4::kAddresses : ipv6::kAddresses); }
+};
+
+bool IsExtensionHeader(uint8_t next) {
+  switch (next) {
+    case ipv6::kHopByHop:
+    case ipv6::kRouting:
+    case ipv6::kFragment:
+    case ipv6::kAuthentication:
+    case ipv6::kDestination:
+    case ipv6::kMobility:
+    case ipv6::kHostIdentity:
+    case ipv6::kShim6:
+      return true;
+    default:
+      return false;
+  }
+}
+
+uint64_t Mix(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
+  return hash ^ (hash >> 32);
+}
+
+uint64_t FlowHash(const Candidate& found) {
+  uint64_t hash = Mix(found.protocol, LoadRaw32(found.segment()));  // both ports
+  const uint8_t* addresses = found.addresses();
+  for (size_t at = 0; at < found.address_bytes(); at += 8) hash = Mix(hash, LoadRaw64(addresses + at));
+  return hash;
+}
+
+bool IsJoinableTcp(Candidate& found) {
+  uint32_t segment_bytes = found.length - found.transport;
+  if (segment_bytes < tcp::kHeader) return false;
+  const uint8_t* segment = found.segment();
+  uint32_t header_bytes = (segment[tcp::kDataOffset] >> 4) * 4U;
+  if (header_bytes < tcp::kHeader || header_bytes >= segment_bytes) return false;
+  if ((segment[tcp::kDataOffset] & 0x0f) != 0) return false;  // reserved bits, and the ninth flag
+  uint8_t flags = segment[tcp::kFlags];
+  found.push = (flags & tcp::kPsh) != 0;
+  found.payload = found.transport + header_bytes;
+  return (flags & ~tcp::kPsh) == tcp::kAck;
+}
+
+bool IsJoinableUdp(Candidate& found) {
+  uint32_t segment_bytes = found.length - found.transport;
+  if (segment_bytes <= udp::kHeader) return false;
+  const uint8_t* segment = found.segment();
+  found.payload = found.transport + udp::kHeader;
+  // Without a checksum nothing says that the payload is whole.
+  return Load16(segment + udp::kLength) == segment_bytes && LoadRaw16(segment + udp::kChecksum) != 0;
+}
+
+// `plain`: nothing in the network header forbids joining.
+void ReadTransport(Candidate& found, bool plain) {
+  constexpr uint32_t kPorts = 4;
+  if (found.length - found.transport < kPorts) {
+    found.bearing = Bearing::kUnknown;
+    return;
+  }
+  found.hash = FlowHash(found);
+  bool joinable = plain && (found.protocol == tcp::kProtocol ? IsJoinableTcp(found) : IsJoinableUdp(found));
+  found.bearing = joinable ? Bearing::kJoinable : Bearing::kAlone;
+}
+
+bool MayJoin(const CoalesceRules& rules, uint8_t protocol) {
+  return protocol == tcp::kProtocol || (protocol == udp::kProtocol && rules.udp);
+}
+
+void ReadIpv4(const CoalesceRules& rules, Candidate& found) {
+  const uint8_t* packet = found.packet();
+  found.protocol = packet[ipv4::kProtocol];
+  if (!MayJoin(rules, found.protocol)) return;
+  uint32_t packet_bytes = found.length - found.network;
+  uint32_t header_bytes = (packet[0] & 0x0f) * 4U;
+  uint16_t fragment = Load16(packet + ipv4::kFragment);
+  // A fragment need not have ports.
+  if ((fragment & ipv4::kFragmentMask) != 0 || header_bytes < ipv4::kHeader || header_bytes > packet_bytes) {
+    found.bearing = Bearing::kUnknown;
+    return;
+  }
+  found.transport = found.network + header_bytes;
+  bool plain = header_bytes == ipv4::kHeader && Load16(packet + ipv4::kTotalLength) == packet_bytes &&
+               (fragment & ~ipv4::kDontFragment) == 0;
+  ReadTransport(found, plain);
+}
+
+void ReadIpv6(const CoalesceRules& rules, Candidate& found) {
+  const uint8_t* packet = found.packet();
+  found.protocol = packet[ipv6::kNextHeader];
+  if (IsExtensionHeader(found.protocol)) {
+    found.bearing = Bearing::kUnknown;
+    return;
+  }
+  if (!MayJoin(rules, found.protocol)) return;
+  found.transport = found.network + ipv6::kHeader;
+  ReadTransport(found, found.transport + Load16(packet + ipv6::kPayloadLength) == found.length);
+}
+
+void Read(const CoalesceRules& rules, const struct iovec& data, Candidate& found) {
+  found = Candidate();
+  found.frame = static_cast<const uint8_t*>(data.iov_base);
+  found.length = static_cast<uint32_t>(data.iov_len);
+  NetworkLayer network = FindNetworkLayer(found.frame, found.length, rules.ethernet);
+  found.network = static_cast<uint32_t>(network.offset);
+  found.version = static_cast<uint8_t>(network.version);
+  if (found.version == 4) ReadIpv4(rules, found);
+  if (found.version == 6) ReadIpv6(rules, found);
+}
+
+bool ChecksumsRight(const Candidate& found) {
+  constexpr uint16_t kRight = 0xffff;
+  if (found.version == 4 && FoldSum(SumHeader<ipv4::kHeader>(found.packet())) != kRight) return false;
+  size_t segment_bytes = found.length - found.transport;
+  ChecksumSum sum = PseudoHeaderSum(found.packet(), found.version, found.protocol) +
+                    htons(static_cast<uint16_t>(segment_bytes)) + SumBytes(found.segment(), segment_bytes);
+  return FoldSum(sum) == kRight;
+}
+
+// Frames joined so far.
+struct Unit {
+  Candidate first;
+  uint32_t first_index = 0;
+  uint32_t last_index = 0;
+  uint32_t frame_count = 0;
+  uint32_t payload_bytes = 0;  // of all
+  uint16_t id_step = 0;        // the IPv4 id from frame to frame; 0 or 1, settled by the second
+  bool verified = false;       // the first frame's checksums; those of the others always are
+  bool push = false;
+};
+
+bool SameFlow(const Candidate& a, const Candidate& b) {
+  return a.version == b.version && a.protocol == b.protocol &&
+         LoadRaw32(a.segment()) == LoadRaw32(b.segment()) &&
+         Same(a.addresses(), b.addresses(), a.address_bytes());
+}
+
+bool Ipv4Fits(const Unit& unit, const uint8_t* packet) {
+  const uint8_t* first = unit.first.packet();
+  constexpr size_t kTtl = 8;
+  if (LoadRaw16(first) != LoadRaw16(packet) || first[kTtl] != packet[kTtl] ||
+      LoadRaw16(first + ipv4::kFragment) != LoadRaw16(packet + ipv4::kFragment)) {
+    return false;
+  }
+  auto ahead = static_cast<uint16_t>(Load16(packet + ipv4::kId) - Load16(first + ipv4::kId));
+  bool may_stay = unit.frame_count == 1 && Load16(packet + ipv4::kFragment) == ipv4::kDontFragment;
+  return ahead == unit.frame_count * unit.id_step || (may_stay && ahead == 0);
+}
+
+bool Ipv6Fits(const Unit& unit, const uint8_t* packet) {
+  constexpr size_t kHopLimit = 7;
+  const uint8_t* first = unit.first.packet();
+  // Version, traffic class, flow label.
+  return LoadRaw32(first) == LoadRaw32(packet) && first[kHopLimit] == packet[kHopLimit];
+}
+
+bool TcpFits(const Unit& unit, const uint8_t* segment) {
+  const uint8_t* first = unit.first.segment();
+  size_t header_bytes = unit.first.payload - unit.first.transport;
+  return Load32(segment + tcp::kSequence) == Load32(first + tcp::kSequence) + unit.payload_bytes &&
+         LoadRaw32(segment + tcp::kAcknowledgement) == LoadRaw32(first + tcp::kAcknowledgement) &&
+         LoadRaw16(segment + tcp::kWindow) == LoadRaw16(first + tcp::kWindow) &&
+         Same(segment + tcp::kUrgent, first + tcp::kUrgent, header_bytes - tcp::kUrgent);
+}
+
+uint32_t MostFrames(uint8_t protocol) {
+  return protocol == udp::kProtocol ? WriteUnit::kMostDatagrams : kMostPieces;
+}
+
+// `candidate` is of the unit's flow, and everything that is no header of it but its checksum goes before.
+bool Fits(const Unit& unit, const Candidate& candidate) {
+  const Candidate& first = unit.first;
+  size_t joined_bytes =
+      first.payload - first.network + unit.payload_bytes + static_cast<size_t>(candidate.payload_bytes());
+  return candidate.network == first.network && candidate.payload == first.payload &&
+         candidate.payload_bytes() <= first.payload_bytes() && joined_bytes <= kMostPacketBytes &&
+         Same(candidate.frame, first.frame, first.network) &&
+         (first.version == 4 ? Ipv4Fits(unit, candidate.packet()) : Ipv6Fits(unit, candidate.packet())) &&
+         (first.protocol == udp::kProtocol || TcpFits(unit, candidate.segment()));
+}
+
+bool IsComplete(const Unit& unit, const Candidate& last) {
+  return unit.push || last.payload_bytes() < unit.first.payload_bytes() ||
+         unit.frame_count == MostFrames(unit.first.protocol);
+}
+
+// Place in the table of flows: the unit that the flow's next frame may join. Empty unless of the present era.
+struct Slot {
+  uint64_t era = 0;
+  uint32_t unit = 0;
+  uint32_t tag = 0;  // the half of the hash that did not choose the set
+};
+
+// The headers of a joined frame, as they are written.
+struct Headers {
+  static constexpr size_t kMost =
+      ethernet::kHeader + ethernet::kMostVlanTags * ethernet::kVlanTag + ipv6::kHeader + tcp::kMostHeader;
+  VnetHeader vnet;
+  uint8_t bytes[kMost];
+};
+static_assert(offsetof(Headers, bytes) == sizeof(VnetHeader), "written as one piece");
+
+void WriteVnetHeader(const Unit& unit, VnetHeader& vnet) {
+  const Candidate& first = unit.first;
+  vnet.flags = VnetHeader::kNeedsChecksum;
+  vnet.header_length = static_cast<uint16_t>(first.payload);
+  vnet.gso_size = static_cast<uint16_t>(first.payload_bytes());
+  vnet.checksum_start = static_cast<uint16_t>(first.transport);
+  if (first.protocol == udp::kProtocol) {
+    vnet.gso_type = VnetHeader::kGsoUdp;
+    vnet.checksum_offset = udp::kChecksum;
+  } else {
+    vnet.gso_type = first.version == 4 ? VnetHeader::kGsoTcpV4 : VnetHeader::kGsoTcpV6;
+    vnet.checksum_offset = tcp::kChecksum;
+  }
+}
+
+void WriteHeaders(const Unit& unit, Headers& headers) {
+  const Candidate& first = unit.first;
+  WriteVnetHeader(unit, headers.vnet);
+  std::memcpy(headers.bytes, first.frame, first.payload);
+  uint8_t* packet = headers.bytes + first.network;
+  uint8_t* segment = headers.bytes + first.transport;
+  size_t segment_bytes = first.payload - first.transport + unit.payload_bytes;
+  if (first.version == 4) {
+    Store16(packet + ipv4::kTotalLength, static_cast<uint16_t>(ipv4::kHeader + segment_bytes));
+    StoreRaw16(packet + ipv4::kChecksum, 0);
+    StoreRaw16(packet + ipv4::kChecksum, ChecksumOf(SumHeader<ipv4::kHeader>(packet)));
+  } else {
+    Store16(packet + ipv6::kPayloadLength, static_cast<uint16_t>(segment_bytes));
+  }
+  // To be completed by the kernel: the field holds the sum of the pseudo header.
+  uint16_t sum = FoldSum(PseudoHeaderSum(packet, first.version, first.protocol) +
+                         htons(static_cast<uint16_t>(segment_bytes)));
+  if (first.protocol == udp::kProtocol) {
+    Store16(segment + udp::kLength, static_cast<uint16_t>(segment_bytes));
+    StoreRaw16(segment + udp::kChecksum, sum);
+  } else {
+    if (unit.push) segment[tcp::kFlags] |= tcp::kPsh;
+    StoreRaw16(segment + tcp::kChecksum, sum);
+  }
+}
+
+uint32_t PowerOfTwoFrom(uint32_t value) {
+  uint32_t power = 1;
+  while (power < value) power *= 2;
+  return power;
+}
+
+}  // namespace
+
+struct Coalescer::State {
+  explicit State(uint32_t most_frames);
+
+  void Begin(const struct iovec* frames);
+  void Take(const CoalesceRules& rules, uint32_t index);
+  WriteUnits LayOut();
+
+ private:
+  // Whether the frame, of the slot's flow, has found its place in a unit.
+  bool TakeIntoOpenUnit(Slot& slot, const Candidate& candidate, uint32_t index);
+  // Of the candidate that was read last.
+  uint32_t AddUnit(uint32_t index);
+  Slot* FindSlot(const Candidate& candidate);
+  Slot& NewSlot(const Candidate& candidate);
+  Slot* SetOf(const Candidate& candidate) { return &slots[((candidate.hash >> 32) & set_mask) * kWays]; }
+  WriteUnit LayOutUnit(const Unit& unit);
+
+  const uint32_t set_mask;
+  const struct iovec* frames = nullptr;
+  uint64_t era = 0;
+  uint32_t units_used = 0;
+  uint32_t parts_used = 0;
+  uint32_t order_used = 0;
+  uint32_t headers_used = 0;
+
+  std::unique_ptr<Slot[]> slots;
+  std::unique_ptr<Unit[]> units;
+  std::unique_ptr<uint32_t[]> next;  // the frame behind this one in its unit
+  std::unique_ptr<WriteUnit[]> writes;
+  std::unique_ptr<struct iovec[]> parts;
+  std::unique_ptr<uint32_t[]> order;  // the frames' numbers, unit after unit
+  std::unique_ptr<Headers[]> headers;
+};
+
+// A unit of one frame has two parts, one of n frames n + 1: never more than two for each frame. The table has
+// at least two places for each frame; where a set overflows, a unit is closed early and nothing else happens.
+Coalescer::State::State(uint32_t most_frames)
+    : set_mask(PowerOfTwoFrom((2 * most_frames + kWays - 1) / kWays) - 1),
+      slots(std::make_unique<Slot[]>((static_cast<size_t>(set_mask) + 1) * kWays)),
+      units(std::make_unique<Unit[]>(most_frames)),
+      next(std::make_unique<uint32_t[]>(most_frames)),
+      writes(std::make_unique<WriteUnit[]>(most_frames)),
+      parts(std::make_unique<struct iovec[]>(2 * static_cast<size_t>(most_frames))),
+      order(std::make_unique<uint32_t[]>(most_frames)),
+      headers(std::make_unique<Headers[]>(most_frames / 2)) {}
+
+void Coalescer::State::Begin(const struct iovec* batch) {
+  frames = batch;
+  ++era;
+  units_used = parts_used = order_used = headers_used = 0;
+}
+
+void Coalescer::State::Take(const CoalesceRules& rules, uint32_t index) {
+  // Read to where it stays if it becomes a unit of its own: a copy of it costs as much as all the rest.
+  Candidate& candidate = units[units_used].first;
+  Read(rules, frames[index], candidate);
+  if (candidate.bearing == Bearing::kNone) {
+    AddUnit(index);
+    return;
+  }
+  if (candidate.bearing == Bearing::kUnknown) {
+    ++era;
+    AddUnit(index);
+    return;
+  }
+  Slot* slot = FindSlot(candidate);
+  bool joinable = candidate.bearing == Bearing::kJoinable;
+  if (joinable && slot != nullptr && TakeIntoOpenUnit(*slot, candidate, index)) return;
+  // Whatever the flow had open is closed: this frame stands behind it.
+  uint32_t unit = AddUnit(index);
+  if (joinable && !candidate.push) {
+    if (slot == nullptr) slot = &NewSlot(candidate);
+    *slot = {era, unit, static_cast<uint32_t>(candidate.hash)};
+  } else if (slot != nullptr) {
+    slot->era = 0;
+  }
+}
+
+bool Coalescer::State::TakeIntoOpenUnit(Slot& slot, const Candidate& candidate, uint32_t index) {
+  Unit& unit = units[slot.unit];
+  if (!Fits(unit, candidate)) return false;
+  // Only now: a frame that nothing joins need not be summed.
+  if (!unit.verified && !ChecksumsRight(unit.first)) return false;
+  unit.verified = true;
+  if (!ChecksumsRight(candidate)) {
+    AddUnit(index);
+    slot.era = 0;
+    return true;
+  }
+  if (unit.frame_count == 1 && unit.first.version == 4) {
+    unit.id_step = LoadRaw16(candidate.packet() + ipv4::kId) != LoadRaw16(unit.first.packet() + ipv4::kId);
+  }
+  next[unit.last_index] = index;
+  unit.last_index = index;
+  unit.frame_count += 1;
+  unit.payload_bytes += candidate.payload_bytes();
+  unit.push = candidate.push;
+  if (IsComplete(unit, candidate)) slot.era = 0;
+  return true;
+}
+
+uint32_t Coalescer::State::AddUnit(uint32_t index) {
+  Unit& unit = units[units_used];
+  unit.first_index = unit.last_index = index;
+  unit.frame_count = 1;
+  unit.payload_bytes = unit.first.payload_bytes();
+  unit.id_step = 1;
+  unit.verified = unit.push = false;
+  return units_used++;
+}
+
+Slot* Coalescer::State::FindSlot(const Candidate& candidate) {
+  Slot* set = SetOf(candidate);
+  for (uint32_t way = 0; way < kWays; ++way) {
+    Slot& slot = set[way];
+    if (slot.era == era && slot.tag == static_cast<uint32_t>(candidate.hash) &&
+        SameFlow(units[slot.unit].first, candidate)) {
+      return &slot;
+    }
+  }
+  return nullptr;
+}
+
+Slot& Coalescer::State::NewSlot(const Candidate& candidate) {
+  Slot* set = SetOf(candidate);
+  for (uint32_t way = 0; way < kWays; ++way) {
+    if (set[way].era != era) return set[way];
+  }
+  return set[candidate.hash % kWays];
+}
+
+WriteUnits Coalescer::State::LayOut() {
+  for (uint32_t i = 0; i < units_used; ++i) writes[i] = LayOutUnit(units[i]);
+  return {writes.get(), units_used};
+}
+
+WriteUnit Coalescer::State::LayOutUnit(const Unit& unit) {
+  WriteUnit write;
+  write.parts = &parts[parts_used];
+  write.frames = &order[order_used];
+  write.frame_count = unit.frame_count;
+  size_t skipped = 0;
+  if (write.joined()) {
+    Headers& written = headers[headers_used++];
+    WriteHeaders(unit, written);
+    skipped = unit.first.payload;
+    parts[parts_used++] = Part(&written, sizeof(VnetHeader) + skipped);
+  } else {
+    parts[parts_used++] = Part(&kEmptyHeader, sizeof kEmptyHeader);
+  }
+  uint32_t index = unit.first_index;
+  for (uint32_t left = unit.frame_count; left > 0; --left, index = next[index]) {
+    const struct iovec& frame = frames[index];
+    parts[parts_used++] =
+        Part(static_cast<const uint8_t*>(frame.iov_base) + skipped, frame.iov_len - skipped);
+    order[order_used++] = index;
+  }
+  write.part_count = static_cast<uint32_t>(&parts[parts_used] - write.parts);
+  return write;
+}
+
+SingleWrite::SingleWrite(const struct iovec& frame)
+    : parts{Part(&kEmptyHeader, sizeof kEmptyHeader), frame} {}
+
+Coalescer::Coalescer(uint32_t most_frames)
+    : most_frames_(most_frames), state_(std::make_unique<State>(most_frames)) {}
+
+Coalescer::~Coalescer() = default;
+
+WriteUnits Coalescer::Plan(const CoalesceRules& rules, const struct iovec* frames, uint32_t count) {
+  state_->Begin(frames);
+  for (uint32_t i = 0; i < std::min(count, most_frames_); ++i) state_->Take(rules, i);
+  return state_->LayOut();
+}
+
+}  // namespace tapfd

@@ -1,0 +1,178 @@
+#include "frames/io.h"
+
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace tapfd {
+
+namespace {
+
+constexpr size_t kEthernetHeader = 14;
+constexpr size_t kVlanTag = 4;
+constexpr size_t kLargestIpPacket = 65535;
+
+// A frame with a segmentation type in its vnet header is a super-frame: the kernel cuts it to the MTU.
+bool IsSuperFrame(const FrameRules& rules, const uint8_t* frame) {
+  constexpr size_t kGsoType = 1;  // struct virtio_net_hdr: flags, gso_type, …
+  return rules.vnet_header != 0 && frame[(rules.packet_info ? 4 : 0) + kGsoType] != 0;
+}
+
+size_t VlanBytes(const uint8_t* ethernet, size_t length) {
+  size_t bytes = 0;
+  while (bytes < 2 * kVlanTag && length >= kEthernetHeader + bytes + kVlanTag) {
+    const uint8_t* type = ethernet + 12 + bytes;
+    bool tagged = (type[0] == 0x81 && type[1] == 0x00) || (type[0] == 0x88 && type[1] == 0xa8);
+    if (!tagged) break;
+    bytes += kVlanTag;
+  }
+  return bytes;
+}
+
+FrameFault CheckEthernet(const FrameRules& rules, const uint8_t* data, size_t length, size_t largest_packet) {
+  if (length < kEthernetHeader) return FrameFault::kTooShort;
+  size_t most = kEthernetHeader + largest_packet;
+  if (length > most && length > most + VlanBytes(data, length)) return FrameFault::kTooLong;
+  if (rules.check_source && std::memcmp(data + 6, rules.mac.data(), rules.mac.size()) != 0) {
+    return FrameFault::kSourceMac;
+  }
+  return FrameFault::kNone;
+}
+
+FrameFault CheckIp(const FrameRules& rules, const uint8_t* data, size_t length, size_t largest_packet) {
+  if (length == 0) return FrameFault::kTooShort;
+  if (length > largest_packet) return FrameFault::kTooLong;
+  // With packet information the protocol stands there, and need not be IP.
+  unsigned version = data[0] >> 4;
+  if (!rules.packet_info && version != 4 && version != 6) return FrameFault::kInvalid;
+  return FrameFault::kNone;
+}
+
+constexpr size_t AlignUp(size_t value) {
+  return (value + 7) & ~static_cast<size_t>(7);
+}
+
+}  // namespace
+
+FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t length) {
+  size_t header = rules.header_bytes();
+  if (length < header) return FrameFault::kTooShort;
+  size_t largest_packet = IsSuperFrame(rules, frame) ? kLargestIpPacket : rules.mtu;
+  const uint8_t* data = frame + header;
+  return rules.ethernet ? CheckEthernet(rules, data, length - header, largest_packet)
+                        : CheckIp(rules, data, length - header, largest_packet);
+}
+
+namespace {
+
+// One read or write that does not wait, whoever else holds the descriptor.
+template <typename Plain, typename NoWait>
+ssize_t Transfer(Channel& channel, Plain plain, NoWait no_wait) {
+  for (;;) {
+    ssize_t length = channel.shared && channel.nowait ? no_wait() : plain();
+    if (length >= 0) return length;
+    if (errno == EOPNOTSUPP && channel.shared && channel.nowait) {
+      channel.nowait = false;
+    } else if (errno != EINTR) {
+      return -errno;
+    }
+  }
+}
+
+int WriteOutcome(const Channel& channel, ssize_t written) {
+  if (written >= 0) return 0;
+  return written == -EAGAIN && channel.down ? -EIO : static_cast<int>(written);
+}
+
+ssize_t ReadSpilling(Channel& channel, uint8_t* to, size_t room, uint8_t* spill) {
+  struct iovec parts[2] = {{to, room}, {spill, kSpillBytes}};
+  return Transfer(
+      channel, [&] { return readv(channel.fd, parts, 2); },
+      [&] { return preadv2(channel.fd, parts, 2, -1, RWF_NOWAIT); });
+}
+
+}  // namespace
+
+ssize_t ReadFrame(Channel& channel, uint8_t* to, size_t room) {
+  struct iovec part = {to, room};
+  return Transfer(
+      channel, [&] { return read(channel.fd, to, room); },
+      [&] { return preadv2(channel.fd, &part, 1, -1, RWF_NOWAIT); });
+}
+
+int WriteParts(Channel& channel, const struct iovec* parts, uint32_t count) {
+  int part_count = static_cast<int>(count);
+  ssize_t written = Transfer(
+      channel, [&] { return writev(channel.fd, parts, part_count); },
+      [&] { return pwritev2(channel.fd, parts, part_count, -1, RWF_NOWAIT); });
+  return WriteOutcome(channel, written);
+}
+
+int WriteFrame(Channel& channel, const uint8_t* frame, size_t length) {
+  struct iovec part = {const_cast<uint8_t*>(frame), length};
+  ssize_t written = Transfer(
+      channel, [&] { return write(channel.fd, frame, length); },
+      [&] { return pwritev2(channel.fd, &part, 1, -1, RWF_NOWAIT); });
+  return WriteOutcome(channel, written);
+}
+
+Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill) {
+  Burst burst;
+  while (burst.count < limit && slab.left() >= room) {
+    size_t left = slab.left();
+    uint8_t* to = slab.data + slab.used;
+    ssize_t length =
+        left >= kLargestFrame ? ReadFrame(channel, to, left) : ReadSpilling(channel, to, left, spill);
+    if (length < 0) {
+      if (length != -EAGAIN) burst.error = static_cast<int>(-length);
+      break;
+    }
+    size_t in_slab = std::min(static_cast<size_t>(length), left);
+    spans[2 * burst.count] = static_cast<uint32_t>(slab.used);
+    spans[2 * burst.count + 1] = static_cast<uint32_t>(in_slab);
+    ++burst.count;
+    slab.used += std::min(AlignUp(in_slab), left);
+    burst.spilled = static_cast<size_t>(length) - in_slab;
+    if (burst.spilled != 0) break;
+  }
+  return burst;
+}
+
+int CheckSpan(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, const uint32_t* span) {
+  size_t offset = span[0];
+  size_t length = span[1];
+  if (offset > slab_bytes || length > slab_bytes - offset) return static_cast<int>(FrameFault::kTooLong);
+  return static_cast<int>(CheckFrame(rules, slab + offset, length));
+}
+
+void Losses::Add(int reason, uint32_t frames) {
+  uint32_t at = 0;
+  while (at < count && by_reason[at].reason != reason && at + 1 < kMostReasons) ++at;
+  if (at == count) by_reason[count++] = {reason, 0};
+  by_reason[at].frames += frames;
+}
+
+uint32_t Losses::frames() const {
+  uint32_t sum = 0;
+  for (uint32_t i = 0; i < count; ++i) sum += by_reason[i].frames;
+  return sum;
+}
+
+FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
+                     const uint32_t* spans, uint32_t next, uint32_t end) {
+  FrameRun run;
+  for (; next < end; ++next) {
+    const uint32_t* span = &spans[2 * next];
+    run.outcome = CheckSpan(rules, slab, slab_bytes, span);
+    if (run.outcome == 0) run.outcome = WriteFrame(channel, slab + span[0], span[1]);
+    if (run.outcome != 0) break;
+    run.bytes += span[1];
+  }
+  run.next = next;
+  return run;
+}
+
+}  // namespace tapfd

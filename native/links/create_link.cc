@@ -1,0 +1,201 @@
+// Making a link: its name, its namespace, and taking it back when a step fails.
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <net/if.h>
+
+#include <cerrno>
+#include <set>
+#include <utility>
+
+#include "sys/net_namespace.h"
+#include "links/link.h"
+#include "links/link_request.h"
+
+namespace tapfd {
+
+namespace {
+
+// ---- names ----
+
+// Numbers tried for one %d; the kernel itself counts to eight pages of bits (net/core/dev.c
+// __dev_alloc_name).
+constexpr int kMostNumbers = 32768;
+
+Result<std::set<std::string>> NamesInUse(RtnlSocket& socket) {
+  RtnlMessage request(RTM_GETLINK, 0, LinkHeader());
+  request.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+  Result<std::vector<RtnlReply>> replies = socket.Dump(request);
+  if (!replies.ok()) return replies.failure();
+  std::set<std::string> names;
+  for (const RtnlReply& reply : replies.value()) {
+    RtnlAttributes attributes = reply.view().Attributes<ifinfomsg>();
+    RtnlAttribute attribute;
+    while (attributes.Next(&attribute)) {
+      if (attribute.type == IFLA_IFNAME) names.insert(attribute.Text());
+    }
+  }
+  return names;
+}
+
+// A name as it is wanted, or the lowest free number in the place of its %d. The number is found here and not
+// by the kernel, so that the name that comes back is the one asked for, and because the kernel names a veth's
+// peer first: "veth0" and "veth%d" would never get along.
+class NameChoice {
+ public:
+  // In the namespace of `socket`.
+  NameChoice(RtnlSocket& socket, const std::string& wanted) : socket_(socket), wanted_(wanted) {
+    place_ = wanted.find("%d");
+  }
+
+  // Not `besides`, the other name of the same request.
+  Result<std::string> Next(const std::string& besides = "") {
+    if (!is_template()) return wanted_;
+    if (!used_) {
+      Result<std::set<std::string>> used = NamesInUse(socket_);
+      if (!used.ok()) return used.failure();
+      used_ = std::move(used.value());
+    }
+    for (int number = 0; number < kMostNumbers; number++) {
+      std::string name = wanted_;
+      name.replace(place_, 2, std::to_string(number));
+      if (name.size() >= IFNAMSIZ) break;
+      if (name != besides && used_->count(name) == 0) return name;
+    }
+    return Failure::FromError(ENFILE, "rtnetlink RTM_NEWLINK").WithDetail("no number is free for " + wanted_);
+  }
+  // After EEXIST, which may mean something else of the link (a vxlan id): whether another name is worth a
+  // try.
+  bool PassOver(const std::string& name) {
+    // Taken since, or another link's alternative name.
+    if (!is_template() || !GetLinkByName(socket_, name).ok()) return false;
+    used_->insert(name);
+    return true;
+  }
+
+ private:
+  bool is_template() const { return place_ != std::string::npos; }
+
+  RtnlSocket& socket_;
+  std::string wanted_;
+  size_t place_;
+  std::optional<std::set<std::string>> used_;
+};
+
+// For a link that cannot be asked for its index.
+void RemoveByName(RtnlSocket& socket, const std::string& name) {
+  RtnlMessage request(RTM_DELLINK, 0, LinkHeader());
+  request.PutString(IFLA_IFNAME, name);
+  socket.Tell(request);
+}
+
+// Makes the link under exactly `name` and returns its index.
+Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::string& name) {
+  RtnlMessage request = NewLinkMessage(link, name);
+  Result<std::vector<RtnlReply>> replies = socket.Ask(request);
+  if (!replies.ok()) return replies.failure();
+  for (const RtnlReply& reply : replies.value()) {
+    auto header = reply.view().Fixed<ifinfomsg>();
+    if (reply.header.nlmsg_type == RTM_NEWLINK && header) return header->ifi_index;
+  }
+  // Kernels before 6.2 do not echo what they made, nor do later ones for vxlan; NLM_F_EXCL says that this
+  // name is ours.
+  Result<Link> made = GetLinkByName(socket, name);
+  if (!made.ok()) {
+    RemoveByName(socket, name);
+    return made.failure();
+  }
+  return made.value().index;
+}
+
+Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& peer_socket) {
+  NameChoice names(socket, link.name.empty() ? link.kind + "%d" : link.name);
+  NameChoice peer_names(peer_socket,
+                        link.kind == "veth" && link.peer_name.empty() ? "veth%d" : link.peer_name);
+  for (;;) {
+    Result<std::string> name = names.Next();
+    if (!name.ok()) return name.failure();
+    Result<std::string> peer_name = peer_names.Next(name.value());
+    if (!peer_name.ok()) return peer_name.failure();
+    link.peer_name = peer_name.value();
+    Result<int> made = CreateNamed(socket, link, name.value());
+    if (made.ok() || made.failure().error != EEXIST) return made;
+    bool passed_over = names.PassOver(name.value());
+    if (!peer_names.PassOver(peer_name.value()) && !passed_over) return made;
+  }
+}
+
+// ---- moving into another namespace as the last step of making a link ----
+
+// A socket in the namespace the link is to end in, opened first: when that cannot be entered, nothing is
+// made.
+Result<RtnlSocket> OpenSocketIn(int netns_fd) {
+  Fd copy(fcntl(netns_fd, F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return Failure::FromErrno("fcntl F_DUPFD_CLOEXEC");
+  Result<NetNamespace> target = NetNamespace::FromFd(std::move(copy), "the other namespace");
+  if (!target.ok()) return target.failure();
+  return RunInNamespace(target.value(), [] { return RtnlSocket::Open(); });
+}
+
+Result<Link> FinishNewLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
+  Status set = SetLink(socket, index, changes);
+  Result<Link> finished = set.ok() ? GetLink(socket, index) : Result<Link>(set.failure());
+  if (!finished.ok()) RemoveLink(socket, index);
+  return finished;
+}
+
+// The link moves as it was made, and gets the rest there: its master is a link of that namespace.
+Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, int index, LinkChanges changes, RtnlSocket& target) {
+  LinkChanges move;
+  move.netns_fd = std::exchange(changes.netns_fd, std::nullopt);
+  Result<Link> made = GetLink(socket, index);
+  Status moved = made.ok() ? SetLink(socket, index, move) : Status(made.failure());
+  if (!moved.ok()) {
+    RemoveLink(socket, index);
+    return moved.failure();
+  }
+  // The index may have changed on the way; the name cannot, one that is taken there refuses the move.
+  Result<Link> there = GetLinkByName(target, made.value().name);
+  if (!there.ok()) {
+    RemoveByName(target, made.value().name);
+    return there.failure();
+  }
+  return FinishNewLink(target, there.value().index, changes);
+}
+
+// TypeScript checked them; a text that is no address must not become a link without one.
+bool IsAddressOrEmpty(const std::string& printed) {
+  in6_addr address;
+  return printed.empty() || inet_pton(AF_INET, printed.c_str(), &address) == 1 ||
+         inet_pton(AF_INET6, printed.c_str(), &address) == 1;
+}
+
+}  // namespace
+
+Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
+  if (!IsAddressOrEmpty(link.vxlan_remote) || !IsAddressOrEmpty(link.vxlan_local)) {
+    return Failure::FromError(EINVAL, "rtnetlink RTM_NEWLINK").WithDetail("a vxlan end is not an IP address");
+  }
+  // Opened first: when a namespace cannot be entered, nothing is made.
+  std::optional<RtnlSocket> target, peer;
+  for (auto [fd, opened] :
+       {std::pair(link.changes.netns_fd, &target), std::pair(link.peer_netns_fd, &peer)}) {
+    if (!fd) continue;
+    Result<RtnlSocket> other = OpenSocketIn(*fd);
+    if (!other.ok()) return other.failure();
+    *opened = std::move(other.value());
+  }
+  Result<int> index = CreateUnderFreeNames(socket, link, peer ? *peer : socket);
+  bool named = !link.name.empty() && link.name.find("%d") == std::string::npos;
+  if (!index.ok()) {
+    if (named) index.failure().interface = link.name;
+    return index.failure();
+  }
+  LinkChanges rest = ChangesLeftAfterCreation(link);
+  Result<Link> finished = target ? MoveAndFinishNewLink(socket, index.value(), rest, *target)
+                                 : FinishNewLink(socket, index.value(), rest);
+  if (!finished.ok() && named) finished.failure().interface = link.name;
+  return finished;
+}
+
+}  // namespace tapfd

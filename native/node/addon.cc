@@ -1,0 +1,46 @@
+// The addon's entry: registers each part's functions. Context-aware: once for the main thread, once for each
+// worker.
+
+#include <napi.h>
+
+#include "node/addon_state.h"
+#include "node/async.h"
+#include "node/fd_socket.h"
+#include "node/links.h"
+#include "node/namespace.h"
+#include "node/open.h"
+#include "node/queue/queue.h"
+
+namespace tapfd {
+
+namespace {
+
+// Gives back all that would outlive the environment. Idempotent: Node runs clean-up hooks when a thread's
+// work is done and for worker.terminate(), but for process.exit() and an uncaught exception only JavaScript's
+// 'exit' event.
+void EndEnvironment(Napi::Env env) {
+  AddonState& state = StateOf(env);
+  state.async_calls->End();
+  FrameQueue::CloseAll(env);
+  FdSocket::CloseAll(env);
+  state.namespace_files.clear();
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new AddonState());
+  env.AddCleanupHook([env] { EndEnvironment(env); });
+  exports.Set("endEnvironment",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) { EndEnvironment(info.Env()); }));
+  RegisterNamespace(env, exports);
+  RegisterLinks(env, exports);
+  RegisterOpen(env, exports);
+  RegisterQueue(env, exports);
+  RegisterFdSocket(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(NODE_GYP_MODULE_NAME, Initialize)
+
+}  // namespace tapfd

@@ -1,0 +1,54 @@
+// What the addon keeps for one environment (the main thread, or one worker). There are no mutable statics.
+
+#ifndef TAPFD_NODE_ADDON_STATE_H_
+#define TAPFD_NODE_ADDON_STATE_H_
+
+#include <napi.h>
+
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "node/async.h"
+#include "frames/io.h"
+#include "sys/namespace_file.h"
+
+namespace tapfd {
+
+// Where bursts are read to: shared by all queues of an environment, since no two bursts overlap.
+struct BurstMemory {
+  Napi::FunctionReference take_slab;  // (leastBytes) => Buffer, never given to two slabs' worth of frames
+  Napi::Reference<Napi::Value> slab_buffer;  // keeps the current slab's memory
+  Slab slab;                                 // the current slab, its data looked up anew at each burst
+  Napi::Reference<Napi::Value> spans_array;  // Uint32Array of [offset, length] pairs
+  uint32_t* spans = nullptr;
+  uint32_t spans_capacity = 0;  // pairs
+  std::unique_ptr<uint8_t[]> spill;
+};
+
+class FrameQueue;
+class FdSocket;
+
+struct AddonState {
+  // Shared with pool threads that outlive the environment by the last step of their work.
+  std::shared_ptr<AsyncCalls> async_calls = std::make_shared<AsyncCalls>();
+  BurstMemory bursts;
+  std::shared_ptr<std::set<FrameQueue*>> queues = std::make_shared<std::set<FrameQueue*>>();
+  std::shared_ptr<std::set<FdSocket*>> fd_sockets = std::make_shared<std::set<FdSocket*>>();
+  Napi::FunctionReference namespace_handle;  // constructor
+  Napi::FunctionReference frame_queue;       // constructor
+  Napi::FunctionReference link_watch;        // constructor
+  Napi::FunctionReference fd_socket;         // constructor
+  Napi::FunctionReference fd_bundle;         // constructor
+  // The namespaces this environment made and has not removed, by path: they go when it ends.
+  std::map<std::string, std::unique_ptr<NamespaceFile>> namespace_files;
+};
+
+inline AddonState& StateOf(Napi::Env env) {
+  return *env.GetInstanceData<AddonState>();
+}
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_ADDON_STATE_H_

@@ -1,0 +1,78 @@
+// Reading arguments that src/ has checked.
+//
+// A worker may be terminated between any two calls of Node-API. From then on those that look into objects
+// fail, and what they give is empty; node-addon-api ends the process when an empty value is asked for more.
+// These functions take what is empty for absent instead. Arguments that were read halfway so must not be
+// acted on: RunAsync (node/async.h) does nothing any more then.
+
+#ifndef TAPFD_NODE_ARGUMENTS_H_
+#define TAPFD_NODE_ARGUMENTS_H_
+
+#include <napi.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sys/mac_address.h"
+
+namespace tapfd {
+
+inline Napi::Value ValueIn(const Napi::Object& object, const char* key) {
+  return object.IsEmpty() ? Napi::Value() : object.Get(key);
+}
+
+inline Napi::Object ObjectIn(const Napi::Object& object, const char* key) {
+  return ValueIn(object, key).As<Napi::Object>();
+}
+
+inline std::vector<Napi::Value> ElementsOf(const Napi::Value& value) {
+  std::vector<Napi::Value> elements;
+  if (!value.IsArray()) return elements;
+  auto array = value.As<Napi::Array>();
+  for (uint32_t i = 0; i < array.Length(); ++i) elements.push_back(array.Get(i));
+  return elements;
+}
+
+template <typename T>
+std::optional<T> NumberFrom(const Napi::Value& value) {
+  if (!value.IsNumber()) return std::nullopt;
+  return static_cast<T>(value.As<Napi::Number>().Int64Value());
+}
+
+inline std::optional<bool> BooleanFrom(const Napi::Value& value) {
+  if (!value.IsBoolean()) return std::nullopt;
+  return value.As<Napi::Boolean>().Value();
+}
+
+inline std::optional<std::string> StringFrom(const Napi::Value& value) {
+  if (!value.IsString()) return std::nullopt;
+  return value.As<Napi::String>().Utf8Value();
+}
+
+inline std::optional<MacAddress> MacFrom(const Napi::Value& value) {
+  if (!value.IsTypedArray()) return std::nullopt;
+  auto bytes = value.As<Napi::Uint8Array>();
+  MacAddress mac{};
+  if (bytes.ByteLength() != mac.size()) return std::nullopt;
+  std::copy_n(bytes.Data(), mac.size(), mac.begin());
+  return mac;
+}
+
+template <typename T>
+std::optional<T> NumberIn(const Napi::Object& object, const char* key) {
+  return NumberFrom<T>(ValueIn(object, key));
+}
+
+inline std::optional<bool> BooleanIn(const Napi::Object& object, const char* key) {
+  return BooleanFrom(ValueIn(object, key));
+}
+
+inline std::optional<std::string> StringIn(const Napi::Object& object, const char* key) {
+  return StringFrom(ValueIn(object, key));
+}
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_ARGUMENTS_H_

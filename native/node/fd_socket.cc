@@ -1,0 +1,421 @@
+#include "node/fd_socket.h"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "node/addon_state.h"
+#include "node/arguments.h"
+#include "node/async.h"
+
+namespace tapfd {
+
+namespace {
+
+// Handed to the constructor, which only native code may call with meaning.
+struct SocketParts {
+  ListeningSocket owned;
+  PeerCredentials peer;
+};
+
+// Destroys what owns descriptors on a thread of its own. Closing may wait: a descriptor, or one that waits in
+// a socket unread, can be a device's last (RTNL), or a file's on a slow server.
+template <typename Owner>
+void CloseInBackground(Owner owner) {
+  auto* raw = new Owner(std::move(owner));
+  auto run = [](void* argument) -> void* {
+    delete static_cast<Owner*>(argument);
+    return nullptr;
+  };
+  pthread_t thread;
+  if (pthread_create(&thread, nullptr, run, raw) == 0) {
+    pthread_detach(thread);
+  } else {
+    run(raw);
+  }
+}
+
+std::vector<int> NumbersFrom(const Napi::Value& value) {
+  std::vector<int> numbers;
+  for (const Napi::Value& number : ElementsOf(value)) numbers.push_back(NumberFrom<int>(number).value_or(-1));
+  return numbers;
+}
+
+}  // namespace
+
+// ---- FdBundle ----
+
+void FdBundle::Register(Napi::Env env) {
+  Napi::Function constructor = DefineClass(env, "FdBundle",
+                                           {
+                                               InstanceAccessor<&FdBundle::Numbers>("numbers"),
+                                               InstanceMethod<&FdBundle::Take>("take"),
+                                               InstanceMethod<&FdBundle::Close>("close"),
+                                           });
+  StateOf(env).fd_bundle = Napi::Persistent(constructor);
+}
+
+Napi::Object FdBundle::Make(Napi::Env env, std::vector<Fd> fds) {
+  return StateOf(env).fd_bundle.New({Napi::External<std::vector<Fd>>::New(env, &fds)});
+}
+
+FdBundle::FdBundle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdBundle>(info) {
+  if (info[0].IsExternal()) fds_ = std::move(*info[0].As<Napi::External<std::vector<Fd>>>().Data());
+}
+
+FdBundle::~FdBundle() {
+  if (!fds_.empty()) CloseInBackground(std::move(fds_));
+}
+
+Napi::Value FdBundle::Numbers(const Napi::CallbackInfo& info) {
+  Napi::Array numbers = Napi::Array::New(info.Env(), fds_.size());
+  for (uint32_t i = 0; i < fds_.size(); ++i) numbers.Set(i, fds_[i].get());
+  return numbers;
+}
+
+Napi::Value FdBundle::Take(const Napi::CallbackInfo& info) {
+  Napi::Value numbers = Numbers(info);
+  if (info.Env().IsExceptionPending()) return info.Env().Undefined();
+  for (Fd& fd : fds_) fd.Release();
+  fds_.clear();
+  return numbers;
+}
+
+Napi::Value FdBundle::Close(const Napi::CallbackInfo& info) {
+  return RunAsync(info.Env(), [fds = std::move(fds_)]() mutable -> Status {
+    fds.clear();
+    return Done{};
+  });
+}
+
+// ---- FdSocket ----
+
+void FdSocket::Register(Napi::Env env, Napi::Object exports) {
+  Napi::Function constructor =
+      DefineClass(env, "FdSocket",
+                  {
+                      InstanceAccessor<&FdSocket::GetFd>("fd"),
+                      InstanceAccessor<&FdSocket::GetPeer>("peer"),
+                      InstanceMethod<&FdSocket::Receive>("receive"),
+                      InstanceMethod<&FdSocket::Send>("send"),
+                      InstanceMethod<&FdSocket::Accept>("accept"),
+                      InstanceMethod<&FdSocket::Shutdown>("shutdown"),
+                      InstanceMethod<&FdSocket::AwaitReadable>("awaitReadable"),
+                      InstanceMethod<&FdSocket::AwaitWritable>("awaitWritable"),
+                      InstanceMethod<&FdSocket::StopAwaitingReadable>("stopAwaitingReadable"),
+                      InstanceMethod<&FdSocket::RefLoop>("ref"),
+                      InstanceMethod<&FdSocket::UnrefLoop>("unref"),
+                      InstanceMethod<&FdSocket::CloseAsync>("close"),
+                  });
+  StateOf(env).fd_socket = Napi::Persistent(constructor);
+}
+
+Napi::Object FdSocket::Make(Napi::Env env, ListeningSocket parts, PeerCredentials peer, bool adopted) {
+  SocketParts handed{std::move(parts), peer};
+  Napi::Object made = StateOf(env).fd_socket.New({Napi::External<SocketParts>::New(env, &handed)});
+  if (made.IsEmpty() && adopted) handed.owned.fd.Release();
+  return made;
+}
+
+Napi::Object FdSocket::Make(Napi::Env env, ConnectedSocket& socket) {
+  return Make(env, ListeningSocket{std::move(socket.fd), SocketFile()}, socket.peer, false);
+}
+
+FdSocket::FdSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdSocket>(info) {
+  if (!info[0].IsExternal()) {
+    closed_ = true;
+    Napi::TypeError::New(Env(), "FdSocket is made by connecting").ThrowAsJavaScriptException();
+    return;
+  }
+  auto* parts = info[0].As<Napi::External<SocketParts>>().Data();
+  int number = parts->owned.fd.get();
+  sockets_ = StateOf(Env()).fd_sockets;
+  // Two owners of one number: the second to close it would close a stranger's file.
+  bool owned = std::any_of(sockets_->begin(), sockets_->end(),
+                           [number](FdSocket* other) { return other->fd_.get() == number; });
+  if (owned) {
+    closed_ = true;
+    Failure failure = Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
+                                                                      " is a socket of this thread already");
+    FailureToError(Env(), failure).ThrowAsJavaScriptException();
+    return;
+  }
+  fd_ = std::move(parts->owned.fd);
+  file_ = std::move(parts->owned.file);
+  peer_ = parts->peer;
+  context_.emplace(Env(), "TAPFD_SOCKET");
+  sockets_->insert(this);
+}
+
+FdSocket::~FdSocket() {
+  if (sockets_) sockets_->erase(this);
+  if (closed_) return;
+  CloseInBackground(GiveUp());
+}
+
+ListeningSocket FdSocket::GiveUp() {
+  closed_ = true;
+  if (poll_ != nullptr) {
+    SocketPoll* poll = std::exchange(poll_, nullptr);
+    poll->socket = nullptr;
+    if (std::exchange(polled_events_, 0) != 0) Unref();
+    uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), OnPollClosed);
+  }
+  on_readable_.Reset();
+  on_writable_.Reset();
+  return ListeningSocket{std::move(fd_), std::move(file_)};
+}
+
+void FdSocket::CloseAll(Napi::Env env) {
+  for (FdSocket* socket : *StateOf(env).fd_sockets) socket->GiveUp();
+}
+
+void FdSocket::OnPollClosed(uv_handle_t* handle) {
+  auto* poll = static_cast<SocketPoll*>(handle->data);
+  napi_remove_async_cleanup_hook(poll->cleanup);
+  delete poll;
+}
+
+void FdSocket::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
+  FdSocket* socket = static_cast<SocketPoll*>(argument)->socket;
+  // null: closing already; its close callback removes the hook.
+  if (socket != nullptr) socket->GiveUp();
+}
+
+int FdSocket::StartPoll() {
+  if (poll_ != nullptr) return 0;
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(Env(), &loop);
+  auto poll = std::make_unique<SocketPoll>();
+  int error = uv_poll_init(loop, &poll->handle, fd_.get());
+  if (error != 0) return error;
+  poll_ = poll.release();
+  poll_->socket = this;
+  poll_->handle.data = poll_;
+  // The asynchronous kind of hook: the environment waits until libuv has let go of the handle.
+  napi_add_async_cleanup_hook(Env(), OnEnvironmentEnd, poll_, &poll_->cleanup);
+  SetRef(keeps_alive_);
+  return 0;
+}
+
+int FdSocket::UpdatePolling() {
+  if (poll_ == nullptr) return 0;
+  int events = (on_readable_.IsEmpty() ? 0 : UV_READABLE) | (on_writable_.IsEmpty() ? 0 : UV_WRITABLE);
+  if (events == polled_events_) return 0;
+  if (polled_events_ == 0) Ref();
+  if (events == 0) Unref();
+  polled_events_ = events;
+  return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
+}
+
+void FdSocket::Await(const Napi::CallbackInfo& info, Napi::FunctionReference* slot) {
+  if (closed_) return;
+  int error = StartPoll();
+  if (error == 0) {
+    *slot = Napi::Persistent(info[0].As<Napi::Function>());
+    error = UpdatePolling();
+  }
+  if (error == 0) return;
+  slot->Reset();
+  UpdatePolling();
+  FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+}
+
+void FdSocket::AwaitReadable(const Napi::CallbackInfo& info) {
+  Await(info, &on_readable_);
+}
+
+void FdSocket::AwaitWritable(const Napi::CallbackInfo& info) {
+  Await(info, &on_writable_);
+}
+
+void FdSocket::StopAwaitingReadable(const Napi::CallbackInfo&) {
+  on_readable_.Reset();
+  UpdatePolling();
+}
+
+void FdSocket::OnPoll(uv_poll_t* handle, int status, int events) {
+  FdSocket* socket = static_cast<SocketPoll*>(handle->data)->socket;
+  Napi::HandleScope scope(socket->Env());
+  // JavaScript may drop or close the socket in a callback: this keeps the object until we are through.
+  [[maybe_unused]] Napi::Object self = socket->Value();
+  // libuv has stopped at POLLERR (the peer is gone with data unread): the next call says what it is.
+  if (status < 0) {
+    socket->polled_events_ = 0;
+    socket->Unref();
+  }
+  if (status < 0 || (events & UV_WRITABLE) != 0) socket->Call(&socket->on_writable_);
+  if (status < 0 || (events & UV_READABLE) != 0) socket->Call(&socket->on_readable_);
+  socket->UpdatePolling();
+}
+
+// What is awaited is awaited once.
+void FdSocket::Call(Napi::FunctionReference* slot) {
+  if (slot->IsEmpty()) return;
+  Napi::FunctionReference callback = std::move(*slot);
+  slot->Reset();
+  callback.MakeCallback(Value(), std::initializer_list<napi_value>{}, *context_);
+  // From the event loop there is no JavaScript below that could catch.
+  if (Env().IsExceptionPending()) napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
+}
+
+Napi::Value FdSocket::GetFd(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), fd_.get());
+}
+
+Napi::Value FdSocket::GetPeer(const Napi::CallbackInfo& info) {
+  Napi::Object peer = Napi::Object::New(info.Env());
+  peer.Set("pid", static_cast<double>(peer_.pid));
+  peer.Set("uid", peer_.uid);
+  peer.Set("gid", peer_.gid);
+  return peer;
+}
+
+// receive(buffer): a negative errno, or what came.
+Napi::Value FdSocket::Receive(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (closed_) return Napi::Number::New(env, -EBADF);
+  void* data = nullptr;
+  size_t size = 0;
+  napi_get_buffer_info(env, info[0], &data, &size);
+  Received received = ReceiveUnix(fd_.get(), static_cast<uint8_t*>(data), size);
+  if (received.error != 0) return Napi::Number::New(env, -received.error);
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("bytes", static_cast<double>(received.bytes));
+  object.Set("end", received.end);
+  object.Set("truncated", received.truncated);
+  if (!received.fds.empty()) {
+    Napi::Object bundle = FdBundle::Make(env, std::move(received.fds));
+    if (bundle.IsEmpty()) return env.Undefined();
+    object.Set("fds", bundle);
+  }
+  return object;
+}
+
+// send(data, offset, fds): bytes taken, or a negative errno.
+Napi::Value FdSocket::Send(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (closed_) return Napi::Number::New(env, -EBADF);
+  void* data = nullptr;
+  size_t size = 0;
+  napi_get_buffer_info(env, info[0], &data, &size);
+  size_t offset = std::min(size, static_cast<size_t>(info[1].As<Napi::Number>().Int64Value()));
+  ssize_t sent =
+      SendUnix(fd_.get(), static_cast<uint8_t*>(data) + offset, size - offset, NumbersFrom(info[2]));
+  return Napi::Number::New(env, static_cast<double>(sent));
+}
+
+// accept(): undefined when nobody waits.
+Napi::Value FdSocket::Accept(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Result<ConnectedSocket> accepted =
+      closed_ ? Result<ConnectedSocket>(Failure::FromError(EBADF, "accept4")) : AcceptUnix(fd_.get());
+  if (accepted.ok()) return Make(env, accepted.value());
+  int error = accepted.failure().error;
+  // Who has gone before we came is nobody's concern (accept(2)).
+  if (error != EAGAIN && error != ECONNABORTED)
+    FailureToError(env, accepted.failure()).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+void FdSocket::Shutdown(const Napi::CallbackInfo& info) {
+  if (closed_) return;
+  Status done = ShutdownWrite(fd_.get());
+  if (!done.ok()) FailureToError(info.Env(), done.failure()).ThrowAsJavaScriptException();
+}
+
+void FdSocket::SetRef(bool keeps_alive) {
+  keeps_alive_ = keeps_alive;
+  if (poll_ == nullptr) return;
+  auto* handle = reinterpret_cast<uv_handle_t*>(&poll_->handle);
+  keeps_alive ? uv_ref(handle) : uv_unref(handle);
+}
+
+void FdSocket::RefLoop(const Napi::CallbackInfo&) {
+  SetRef(true);
+}
+
+void FdSocket::UnrefLoop(const Napi::CallbackInfo&) {
+  SetRef(false);
+}
+
+Napi::Value FdSocket::CloseAsync(const Napi::CallbackInfo& info) {
+  return RunAsync(info.Env(), [parts = std::optional<ListeningSocket>(GiveUp())]() mutable -> Status {
+    parts.reset();
+    return Done{};
+  });
+}
+
+// ---- the functions ----
+
+namespace {
+
+Napi::Value Connect(const Napi::CallbackInfo& info) {
+  UnixAddress address = UnixAddress::From(info[0].As<Napi::String>().Utf8Value());
+  return RunAsync(
+      info.Env(), [address] { return ConnectUnix(address); },
+      [](Napi::Env env, ConnectedSocket& socket) -> Napi::Value { return FdSocket::Make(env, socket); });
+}
+
+Napi::Value Listen(const Napi::CallbackInfo& info) {
+  auto object = info[0].As<Napi::Object>();
+  ListenSettings settings;
+  settings.address = UnixAddress::From(StringIn(object, "address").value_or(""));
+  settings.path = StringIn(object, "path").value_or("");
+  settings.backlog = NumberIn<int>(object, "backlog").value_or(0);
+  if (auto mode = NumberIn<uint32_t>(object, "mode")) settings.mode = *mode;
+  return RunAsync(
+      info.Env(), [settings] { return ListenUnix(settings); },
+      [](Napi::Env env, ListeningSocket& socket) -> Napi::Value {
+        return FdSocket::Make(env, std::move(socket), PeerCredentials{}, false);
+      });
+}
+
+Napi::Value Pair(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Result<std::pair<ConnectedSocket, ConnectedSocket>> pair = PairUnix();
+  if (!pair.ok()) {
+    FailureToError(env, pair.failure()).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  Napi::Array array = Napi::Array::New(env, 2);
+  array.Set(0U, FdSocket::Make(env, pair.value().first));
+  array.Set(1U, FdSocket::Make(env, pair.value().second));
+  return array;
+}
+
+Napi::Value Adopt(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  int fd = info[0].As<Napi::Number>().Int32Value();
+  Result<PeerCredentials> peer = CheckAdoptable(fd);
+  if (!peer.ok()) {
+    FailureToError(env, peer.failure()).ThrowAsJavaScriptException();
+    return env.Undefined();
+  }
+  return FdSocket::Make(env, ListeningSocket{Fd(fd), SocketFile()}, peer.value(), true);
+}
+
+Napi::Value Duplicate(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Result<std::vector<Fd>> duplicates = DuplicateFds(NumbersFrom(info[0]));
+  if (duplicates.ok()) return FdBundle::Make(env, std::move(duplicates.value()));
+  FailureToError(env, duplicates.failure()).ThrowAsJavaScriptException();
+  return env.Undefined();
+}
+
+}  // namespace
+
+void RegisterFdSocket(Napi::Env env, Napi::Object exports) {
+  FdBundle::Register(env);
+  FdSocket::Register(env, exports);
+  exports.Set("connectUnix", Napi::Function::New(env, Connect, "connectUnix"));
+  exports.Set("listenUnix", Napi::Function::New(env, Listen, "listenUnix"));
+  exports.Set("unixPair", Napi::Function::New(env, Pair, "unixPair"));
+  exports.Set("adoptUnix", Napi::Function::New(env, Adopt, "adoptUnix"));
+  exports.Set("duplicateFds", Napi::Function::New(env, Duplicate, "duplicateFds"));
+}
+
+}  // namespace tapfd

@@ -1,0 +1,108 @@
+// Unix sockets for JavaScript: polling, descriptors in both directions, and the one way each is closed.
+
+#ifndef TAPFD_NODE_FD_SOCKET_H_
+#define TAPFD_NODE_FD_SOCKET_H_
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "sys/fd.h"
+#include "sys/unix_socket.h"
+
+namespace tapfd {
+
+// src/base/native.ts `NativeFdBundle`: descriptors that this process owns and JavaScript has not taken yet.
+// close(), the garbage collector and the environment's end close what is left.
+class FdBundle : public Napi::ObjectWrap<FdBundle> {
+ public:
+  static void Register(Napi::Env env);
+  static Napi::Object Make(Napi::Env env, std::vector<Fd> fds);
+
+  explicit FdBundle(const Napi::CallbackInfo& info);
+  ~FdBundle() override;
+
+ private:
+  Napi::Value Numbers(const Napi::CallbackInfo& info);
+  Napi::Value Take(const Napi::CallbackInfo& info);
+  Napi::Value Close(const Napi::CallbackInfo& info);
+
+  std::vector<Fd> fds_;
+};
+
+// The libuv handle. It outlives the FdSocket by one turn of the loop, until its close callback has run.
+struct SocketPoll {
+  uv_poll_t handle;
+  class FdSocket* socket;
+  napi_async_cleanup_hook_handle cleanup;
+};
+
+// src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's thread.
+//
+// JavaScript asks and is told EAGAIN; then it awaits. Only while it does is the socket polled, holds itself
+// and what is to be called; otherwise the garbage collector may take it, and its destructor closes the
+// descriptor. close(), the destructor and the environment's end share GiveUp.
+class FdSocket : public Napi::ObjectWrap<FdSocket> {
+ public:
+  static void Register(Napi::Env env, Napi::Object exports);
+  // `adopted`: when making the object fails, the descriptor is the caller's still.
+  static Napi::Object Make(Napi::Env env, ListeningSocket parts, PeerCredentials peer, bool adopted);
+  static Napi::Object Make(Napi::Env env, ConnectedSocket& socket);
+
+  // The environment ends: closes every descriptor and removes every socket file, now.
+  static void CloseAll(Napi::Env env);
+
+  explicit FdSocket(const Napi::CallbackInfo& info);
+  ~FdSocket() override;
+
+ private:
+  Napi::Value GetFd(const Napi::CallbackInfo& info);
+  Napi::Value GetPeer(const Napi::CallbackInfo& info);
+  Napi::Value Receive(const Napi::CallbackInfo& info);
+  Napi::Value Send(const Napi::CallbackInfo& info);
+  Napi::Value Accept(const Napi::CallbackInfo& info);
+  void Shutdown(const Napi::CallbackInfo& info);
+  void AwaitReadable(const Napi::CallbackInfo& info);
+  void AwaitWritable(const Napi::CallbackInfo& info);
+  void StopAwaitingReadable(const Napi::CallbackInfo& info);
+  void RefLoop(const Napi::CallbackInfo& info);
+  void UnrefLoop(const Napi::CallbackInfo& info);
+  Napi::Value CloseAsync(const Napi::CallbackInfo& info);
+
+  static void OnPoll(uv_poll_t* handle, int status, int events);
+  static void OnPollClosed(uv_handle_t* handle);
+  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* argument);
+  // Makes the libuv handle when it is needed for the first time: it makes the descriptor non-blocking, which
+  // one that is only to be handed to a child process should not be.
+  int StartPoll();
+  // Starts, changes or stops the polling to what is awaited. 0 or a libuv error.
+  int UpdatePolling();
+  void Await(const Napi::CallbackInfo& info, Napi::FunctionReference* slot);
+  void Call(Napi::FunctionReference* slot);
+  void SetRef(bool keeps_alive);
+  // Stops polling, and takes out what is to be closed.
+  ListeningSocket GiveUp();
+
+  Fd fd_;
+  SocketFile file_;  // of one that listens
+  PeerCredentials peer_;
+  SocketPoll* poll_ = nullptr;
+  bool closed_ = false;
+  bool keeps_alive_ = true;
+  int polled_events_ = 0;
+  Napi::FunctionReference on_readable_;
+  Napi::FunctionReference on_writable_;
+  std::optional<Napi::AsyncContext> context_;
+  // Shared: the last sockets are destroyed after the environment's own state.
+  std::shared_ptr<std::set<FdSocket*>> sockets_;
+};
+
+void RegisterFdSocket(Napi::Env env, Napi::Object exports);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_FD_SOCKET_H_

@@ -1,0 +1,26 @@
+// rtnetlink for JavaScript: links, addresses, the watch. The conversions serve the opening calls too.
+
+#ifndef TAPFD_NODE_LINKS_H_
+#define TAPFD_NODE_LINKS_H_
+
+#include <napi.h>
+
+#include <vector>
+
+#include "links/address.h"
+#include "links/link.h"
+
+namespace tapfd {
+
+// The object of src/base/native.ts `NativeLink`.
+Napi::Object LinkToObject(Napi::Env env, const Link& link);
+// From src/base/native.ts `NativeLinkChanges`, already checked by TypeScript.
+LinkChanges LinkChangesFromObject(const Napi::Object& object);
+// From an array of src/base/native.ts `NativeIpPrefix`.
+std::vector<IpPrefix> IpPrefixesFromArray(const Napi::Value& value);
+
+void RegisterLinks(Napi::Env env, Napi::Object exports);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_LINKS_H_

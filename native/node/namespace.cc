@@ -1,0 +1,141 @@
+#include "node/namespace.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <string>
+#include <utility>
+
+#include "node/addon_state.h"
+#include "node/async.h"
+#include "sys/namespace_file.h"
+
+namespace tapfd {
+
+namespace {
+
+Napi::Value HandleOn(Napi::Env env, NetNamespace& ns) {
+  return NamespaceHandle::Make(env, std::make_shared<const NetNamespace>(std::move(ns)));
+}
+
+Napi::Value OpenByFd(Napi::Env env, int fd) {
+  // Here and now: the caller may close its own as soon as this returns.
+  auto copy = std::make_shared<Fd>(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  int error = copy->valid() ? 0 : errno;
+  return RunAsync(
+      env,
+      [copy, error, fd]() -> Result<NetNamespace> {
+        if (error != 0) return Failure::FromError(error, "fcntl F_DUPFD_CLOEXEC");
+        Result<NetNamespace> ns =
+            NetNamespace::FromFd(std::move(*copy), "file descriptor " + std::to_string(fd));
+        if (!ns.ok()) ns.failure().path.clear();
+        return ns;
+      },
+      HandleOn);
+}
+
+Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  if (info[0].IsNumber()) return OpenByFd(env, info[0].As<Napi::Number>().Int32Value());
+  if (info[0].IsString()) {
+    std::string path = info[0].As<Napi::String>().Utf8Value();
+    return RunAsync(
+        env, [path] { return NetNamespace::OpenPath(path); }, HandleOn);
+  }
+  // Not the pool thread's own: a thread of this process may have been moved.
+  auto tid = static_cast<pid_t>(syscall(SYS_gettid));
+  return RunAsync(
+      env, [tid] { return NetNamespace::OfThread(tid); }, HandleOn);
+}
+
+struct CreatedNamespace {
+  NetNamespace ns;
+  NamespaceFile file;
+};
+
+Napi::Value CreateNamespace(const Napi::CallbackInfo& info) {
+  std::string path = info[0].As<Napi::String>().Utf8Value();
+  return RunAsync(
+      info.Env(),
+      [path]() -> Result<CreatedNamespace> {
+        Result<NamespaceFile> file = NamespaceFile::Create(path);
+        if (!file.ok()) return file.failure();
+        Result<NetNamespace> ns = file.value().Open();
+        if (!ns.ok()) return ns.failure();
+        return CreatedNamespace{std::move(ns.value()), std::move(file.value())};
+      },
+      [](Napi::Env env, CreatedNamespace& created) -> Napi::Value {
+        // The environment owns the file from here on: it goes with it, however it ends.
+        std::string path = created.file.path();
+        StateOf(env).namespace_files.insert_or_assign(
+            path, std::make_unique<NamespaceFile>(std::move(created.file)));
+        return HandleOn(env, created.ns);
+      });
+}
+
+Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
+  std::string path = info[0].As<Napi::String>().Utf8Value();
+  std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(info[1]);
+  return RunAsync(
+      info.Env(),
+      [path, ns]() -> Status {
+        if (!ns) return NamespaceClosed();
+        return NamespaceFile::Remove(path, *ns);
+      },
+      [path, ns](Napi::Env env, Done&) -> Napi::Value {
+        auto& files = StateOf(env).namespace_files;
+        auto found = files.find(path);
+        // A later one of the same name is not the one that was removed.
+        if (found != files.end() && found->second->Holds(*ns)) files.erase(found);
+        return env.Undefined();
+      });
+}
+
+}  // namespace
+
+Failure NamespaceClosed() {
+  return Failure::Refused("ERR_TAPFD_CLOSED", "the handle on the network namespace is closed");
+}
+
+void NamespaceHandle::Register(Napi::Env env, Napi::Object exports) {
+  Napi::Function constructor = DefineClass(env, "NamespaceHandle",
+                                           {
+                                               InstanceAccessor<&NamespaceHandle::Key>("key"),
+                                               InstanceMethod<&NamespaceHandle::Close>("close"),
+                                           });
+  StateOf(env).namespace_handle = Napi::Persistent(constructor);
+}
+
+Napi::Object NamespaceHandle::Make(Napi::Env env, std::shared_ptr<const NetNamespace> ns) {
+  Napi::Object object = StateOf(env).namespace_handle.New({});
+  // Where the environment is ending, there may be no object, and none can be unwrapped.
+  NamespaceHandle* self = object.IsEmpty() ? nullptr : Unwrap(object);
+  if (self != nullptr) self->ns_ = std::move(ns);
+  return object;
+}
+
+std::shared_ptr<const NetNamespace> NamespaceHandle::From(const Napi::Value& value) {
+  // null: the environment is ending. Nobody will hear of the answer that the handle is closed.
+  NamespaceHandle* self = Unwrap(value.As<Napi::Object>());
+  return self == nullptr ? nullptr : self->ns_;
+}
+
+NamespaceHandle::NamespaceHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NamespaceHandle>(info) {}
+
+Napi::Value NamespaceHandle::Key(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), ns_ ? ns_->key() : "");
+}
+
+void NamespaceHandle::Close(const Napi::CallbackInfo&) {
+  ns_.reset();
+}
+
+void RegisterNamespace(Napi::Env env, Napi::Object exports) {
+  NamespaceHandle::Register(env, exports);
+  exports.Set("openNamespace", Napi::Function::New(env, OpenNamespace, "openNamespace"));
+  exports.Set("createNamespace", Napi::Function::New(env, CreateNamespace, "createNamespace"));
+  exports.Set("removeNamespace", Napi::Function::New(env, RemoveNamespace, "removeNamespace"));
+}
+
+}  // namespace tapfd

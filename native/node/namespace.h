@@ -1,0 +1,40 @@
+// Network namespaces for JavaScript: the handle that every other native call takes, making and removing one.
+
+#ifndef TAPFD_NODE_NAMESPACE_H_
+#define TAPFD_NODE_NAMESPACE_H_
+
+#include <napi.h>
+
+#include <memory>
+
+#include "sys/net_namespace.h"
+
+namespace tapfd {
+
+// JavaScript's handle on a namespace (src/base/native.ts `NamespaceHandle`): `key`, `close()`. Work under way
+// keeps the namespace through its own share of the pointer, so close() never pulls it away.
+class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
+ public:
+  static void Register(Napi::Env env, Napi::Object exports);
+  static Napi::Object Make(Napi::Env env, std::shared_ptr<const NetNamespace> ns);
+  // From a value that src/base/native.ts typed as NamespaceHandle; null after close().
+  static std::shared_ptr<const NetNamespace> From(const Napi::Value& value);
+
+  explicit NamespaceHandle(const Napi::CallbackInfo& info);
+
+ private:
+  Napi::Value Key(const Napi::CallbackInfo& info);
+  void Close(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<const NetNamespace> ns_;
+};
+
+// For a call that was given a handle after close().
+Failure NamespaceClosed();
+
+// openNamespace, createNamespace, removeNamespace.
+void RegisterNamespace(Napi::Env env, Napi::Object exports);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_NAMESPACE_H_

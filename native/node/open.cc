@@ -1,0 +1,187 @@
+#include "node/open.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "devices/adopt_fd.h"
+#include "node/arguments.h"
+#include "node/async.h"
+#include "node/links.h"
+#include "node/namespace.h"
+#include "node/queue/queue.h"
+#include "devices/open_macvtap.h"
+#include "devices/open_tap.h"
+
+namespace tapfd {
+
+namespace {
+
+using Namespace = std::shared_ptr<const NetNamespace>;
+
+std::optional<MacAddress> OptionalMac(const Napi::Object& object, const char* key) {
+  Napi::Value value = ValueIn(object, key);
+  if (!value.IsTypedArray()) return std::nullopt;
+  auto bytes = value.As<Napi::Uint8Array>();
+  MacAddress mac{};
+  std::copy_n(bytes.Data(), std::min(bytes.ByteLength(), mac.size()), mac.begin());
+  return mac;
+}
+
+QueueSettings QueueSettingsFrom(const Napi::Object& object) {
+  QueueSettings settings;
+  settings.vnet_header_bytes = NumberIn<int>(object, "vnetHeaderBytes").value_or(0);
+  settings.multi_queue = BooleanIn(object, "multiQueue").value_or(false);
+  settings.send_buffer_bytes = NumberIn<int>(object, "sendBufferBytes").value_or(0);
+  for (const Napi::Value& mask : ElementsOf(ValueIn(object, "offloadMasks"))) {
+    settings.offload_masks.push_back(NumberFrom<uint32_t>(mask).value_or(0));
+  }
+  return settings;
+}
+
+LinkSettings LinkSettingsFrom(const Napi::Object& object) {
+  LinkSettings settings;
+  settings.mac = OptionalMac(object, "mac");
+  settings.mtu = NumberIn<uint32_t>(object, "mtu");
+  settings.all_multicast = BooleanIn(object, "allMulticast");
+  settings.bridge = StringIn(object, "bridge").value_or("");
+  settings.addresses = IpPrefixesFromArray(ValueIn(object, "addresses"));
+  settings.up = BooleanIn(object, "up").value_or(false);
+  return settings;
+}
+
+TapSettings TapSettingsFrom(const Napi::Object& object) {
+  TapSettings settings;
+  settings.tun = BooleanIn(object, "tun").value_or(false);
+  settings.name = StringIn(object, "name").value_or("");
+  settings.device_path = StringIn(object, "devicePath").value_or("");
+  settings.exclusive = BooleanIn(object, "exclusive").value_or(false);
+  settings.packet_info = BooleanIn(object, "packetInfo").value_or(false);
+  settings.napi = BooleanIn(object, "napi").value_or(false);
+  settings.napi_frags = BooleanIn(object, "napiFrags").value_or(false);
+  settings.owner = NumberIn<uint32_t>(object, "owner");
+  settings.group = NumberIn<uint32_t>(object, "group");
+  settings.carrier = BooleanIn(object, "carrier");
+  settings.queue = QueueSettingsFrom(ObjectIn(object, "queue"));
+  settings.link = LinkSettingsFrom(ObjectIn(object, "link"));
+  return settings;
+}
+
+MacvtapSettings MacvtapSettingsFrom(const Napi::Object& object) {
+  MacvtapSettings settings;
+  settings.name = StringIn(object, "name").value_or("");
+  settings.lower = StringIn(object, "lower").value_or("");
+  settings.mode = NumberIn<uint32_t>(object, "mode");
+  settings.guest_mac = OptionalMac(object, "guestMac");
+  settings.queue = QueueSettingsFrom(ObjectIn(object, "queue"));
+  settings.link = LinkSettingsFrom(ObjectIn(object, "link"));
+  return settings;
+}
+
+// A link that was made is removed when the result never reaches JavaScript (a worker that was terminated).
+struct Opened {
+  OpenedQueue queue;
+  Namespace ns;
+  const char* kind;
+
+  Opened(OpenedQueue queue, Namespace ns, const char* kind)
+      : queue(std::move(queue)), ns(std::move(ns)), kind(kind) {}
+  Opened(Opened&& other) noexcept : queue(std::move(other.queue)), ns(std::move(other.ns)), kind(other.kind) {
+    other.queue.made_link = false;
+  }
+  Opened& operator=(Opened&&) = delete;
+  ~Opened() {
+    if (queue.adopted) queue.fd.Release();  // the caller's still
+    if (!queue.made_link) return;
+    RunInNamespace(*ns, [this] { return RemoveMadeLink(queue.link.index, queue.link.lower); });
+  }
+};
+
+Napi::Value OpenedToObject(Napi::Env env, Opened& opened) {
+  OpenedQueue& queue = opened.queue;
+  Napi::Object object = Napi::Object::New(env);
+  std::optional<MadeLink> made_link;
+  if (queue.made_link) made_link = MadeLink{opened.ns, queue.link.index, queue.link.lower};
+  object.Set("kind", opened.kind);
+  object.Set("flags", queue.flags);
+  object.Set("features", queue.features);
+  object.Set("offload", queue.offload);
+  object.Set("vnetHeaderBytes", queue.vnet_header_bytes);
+  object.Set("link", LinkToObject(env, queue.link));
+  Napi::Object made = FrameQueue::Make(env, std::move(queue.fd), std::move(made_link), queue.adopted);
+  if (made.IsEmpty()) return env.Undefined();
+  queue.made_link = false;  // the queue object has it now
+  object.Set("queue", made);
+  return object;
+}
+
+template <typename Open>
+Napi::Value OpenInNamespace(Napi::Env env, const Napi::Value& handle, const char* kind, Open open) {
+  Namespace ns = NamespaceHandle::From(handle);
+  auto work = [ns, kind, open = std::move(open)]() -> Result<Opened> {
+    if (!ns) return NamespaceClosed();
+    Result<OpenedQueue> opened = RunInNamespace(*ns, open);
+    if (!opened.ok()) return opened.failure();
+    return Opened(std::move(opened.value()), ns, kind);
+  };
+  return RunAsync(env, std::move(work), OpenedToObject);
+}
+
+const char* KindName(const TapSettings& settings) {
+  return settings.tun ? "tun" : "tap";
+}
+
+const char* KindName(DeviceKind kind) {
+  if (kind == DeviceKind::kMacvtap) return "macvtap";
+  return kind == DeviceKind::kTun ? "tun" : "tap";
+}
+
+Napi::Value BindOpenTap(const Napi::CallbackInfo& info) {
+  TapSettings settings = TapSettingsFrom(info[1].As<Napi::Object>());
+  return OpenInNamespace(info.Env(), info[0], KindName(settings), [settings] { return OpenTap(settings); });
+}
+
+Napi::Value BindOpenTapQueue(const Napi::CallbackInfo& info) {
+  TapSettings settings = TapSettingsFrom(info[1].As<Napi::Object>());
+  int index = info[2].As<Napi::Number>().Int32Value();
+  return OpenInNamespace(info.Env(), info[0], KindName(settings),
+                         [settings, index] { return OpenTapQueue(settings, index); });
+}
+
+Napi::Value BindOpenMacvtap(const Napi::CallbackInfo& info) {
+  MacvtapSettings settings = MacvtapSettingsFrom(info[1].As<Napi::Object>());
+  return OpenInNamespace(info.Env(), info[0], "macvtap", [settings] { return OpenMacvtap(settings); });
+}
+
+Napi::Value BindOpenMacvtapQueue(const Napi::CallbackInfo& info) {
+  QueueSettings settings = QueueSettingsFrom(info[1].As<Napi::Object>());
+  int index = info[2].As<Napi::Number>().Int32Value();
+  return OpenInNamespace(info.Env(), info[0], "macvtap",
+                         [settings, index] { return OpenMacvtapQueue(settings, index); });
+}
+
+Napi::Value BindAdoptQueue(const Napi::CallbackInfo& info) {
+  Namespace ns = NamespaceHandle::From(info[0]);
+  int fd = info[1].As<Napi::Number>().Int32Value();
+  auto object = info[2].As<Napi::Object>();
+  AdoptSettings settings{BooleanIn(object, "vnetHeader"), OptionalMac(object, "guestMac")};
+  auto work = [ns, fd, settings]() -> Result<Opened> {
+    if (!ns) return NamespaceClosed();
+    Result<AdoptedQueue> adopted = RunInNamespace(*ns, [&] { return AdoptQueue(fd, settings); });
+    if (!adopted.ok()) return adopted.failure();
+    return Opened(std::move(adopted.value().opened), ns, KindName(adopted.value().kind));
+  };
+  return RunAsync(info.Env(), std::move(work), OpenedToObject);
+}
+
+}  // namespace
+
+void RegisterOpen(Napi::Env env, Napi::Object exports) {
+  exports.Set("openTap", Napi::Function::New(env, BindOpenTap, "openTap"));
+  exports.Set("openTapQueue", Napi::Function::New(env, BindOpenTapQueue, "openTapQueue"));
+  exports.Set("openMacvtap", Napi::Function::New(env, BindOpenMacvtap, "openMacvtap"));
+  exports.Set("openMacvtapQueue", Napi::Function::New(env, BindOpenMacvtapQueue, "openMacvtapQueue"));
+  exports.Set("adoptQueue", Napi::Function::New(env, BindAdoptQueue, "adoptQueue"));
+}
+
+}  // namespace tapfd

@@ -1,0 +1,44 @@
+// FrameQueue's look at who else has queues of its device: the rest of the class is in queue.cc.
+
+#include <string>
+#include <vector>
+
+#include "node/async.h"
+#include "node/queue/queue.h"
+#include "devices/queue_holders.h"
+
+namespace tapfd {
+
+namespace {
+
+Napi::Value ToObject(Napi::Env env, OtherQueues& others) {
+  Napi::Array holders = Napi::Array::New(env, others.holders.size());
+  for (uint32_t i = 0; i < others.holders.size(); ++i) {
+    const QueueHolder& holder = others.holders[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("pid", holder.pid);
+    object.Set("fd", holder.fd);
+    object.Set("command", holder.command);
+    holders.Set(i, object);
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("device", Napi::Number::New(env, static_cast<double>(others.device)));
+  result.Set("holders", holders);
+  return result;
+}
+
+}  // namespace
+
+Napi::Value FrameQueue::FindOtherQueuesOf(const Napi::CallbackInfo& info) {
+  // Numbers, not shares: another queue may be closed meanwhile, and its number is only compared.
+  std::vector<int> own;
+  for (const FrameQueue* queue : *queues_) {
+    if (queue->fd_) own.push_back(queue->fd_->get());
+  }
+  auto find = [fd = fd_, own, name = info[0].As<Napi::String>().Utf8Value()] {
+    return FindOtherQueues(fd ? fd->get() : -1, name, own);
+  };
+  return RunAsync(info.Env(), find, ToObject);
+}
+
+}  // namespace tapfd

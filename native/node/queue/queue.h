@@ -1,0 +1,157 @@
+// One open descriptor for JavaScript: polling, bursts, writes, ioctls, and the one way it is closed.
+
+#ifndef TAPFD_NODE_QUEUE_QUEUE_H_
+#define TAPFD_NODE_QUEUE_QUEUE_H_
+
+#include <napi.h>
+#include <uv.h>
+
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "node/async.h"
+#include "sys/fd.h"
+#include "frames/io.h"
+#include "sys/net_namespace.h"
+#include "devices/open_tap.h"
+#include "frames/segment_io.h"
+
+namespace tapfd {
+
+// A macvtap link that an open made: removed when its queue is closed, given up or not, unless it is to be
+// kept.
+struct MadeLink {
+  std::shared_ptr<const NetNamespace> ns;
+  int index;
+  int lower;
+};
+
+// The libuv handles. They outlive the FrameQueue by two turns of the loop, until their close callbacks have
+// run.
+struct QueuePoll {
+  uv_poll_t handle;
+  // Stands in for readability while frames of a super-frame wait, of which epoll knows nothing. It never
+  // keeps the loop alive: `handle` does, or does not, as the user wants.
+  uv_idle_t rest;
+  class FrameQueue* queue;
+  napi_async_cleanup_hook_handle cleanup;
+};
+
+// src/base/native.ts `NativeQueue`. Lives on its environment's thread; only the shared Fd is touched by pool
+// threads.
+//
+// While it polls it holds itself and its callbacks; while it does not, JavaScript's garbage collector may
+// take it, and its destructor closes the descriptor. close(), release(), the destructor and the environment's
+// end share StopPolling. Links that opens made are kept track of apart from polling: one outlives a
+// release(), and this object with it, for the descriptor's new owner needs it.
+class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
+ public:
+  static void Register(Napi::Env env, Napi::Object exports);
+  // When that fails, the descriptor is closed, unless it was adopted: then it is the caller's still.
+  static Napi::Object Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted);
+
+  // The environment ends: closes every queue's descriptor and removes every link that an open made, now.
+  static void CloseAll(Napi::Env env);
+
+  explicit FrameQueue(const Napi::CallbackInfo& info);
+  ~FrameQueue() override;
+
+ private:
+  Napi::Value GetFd(const Napi::CallbackInfo& info);
+  Napi::Value GetJoins(const Napi::CallbackInfo& info);
+  void Listen(const Napi::CallbackInfo& info);
+  void SetRules(const Napi::CallbackInfo& info);
+  void StartReading(const Napi::CallbackInfo& info);
+  void StopReading(const Napi::CallbackInfo& info);
+  void AwaitWritable(const Napi::CallbackInfo& info);
+  void RefLoop(const Napi::CallbackInfo& info);
+  void UnrefLoop(const Napi::CallbackInfo& info);
+  Napi::Value Release(const Napi::CallbackInfo& info);
+  void KeepLink(const Napi::CallbackInfo& info);
+  Napi::Value CloseAsync(const Napi::CallbackInfo& info);
+
+  // frames.cc
+  static void UseBurstMemory(const Napi::CallbackInfo& info);
+  void UseOwnMemory(const Napi::CallbackInfo& info);
+  Napi::Value TakePending(const Napi::CallbackInfo& info);
+  static napi_value WriteOne(napi_env env, napi_callback_info info);
+  Napi::Value WriteBatch(const Napi::CallbackInfo& info);
+
+  // ioctl.cc
+  Napi::Value GetInterfaceOf(const Napi::CallbackInfo& info);
+  Napi::Value GetMacOf(const Napi::CallbackInfo& info);
+  Napi::Value GetNamespaceOf(const Napi::CallbackInfo& info);
+  Napi::Value FindOtherQueuesOf(const Napi::CallbackInfo& info);  // holders.cc
+  Napi::Value SetMacOf(const Napi::CallbackInfo& info);
+  Napi::Value SetPersistOf(const Napi::CallbackInfo& info);
+  Napi::Value SetOwnerOf(const Napi::CallbackInfo& info);
+  Napi::Value SetGroupOf(const Napi::CallbackInfo& info);
+  Napi::Value SetCarrierOf(const Napi::CallbackInfo& info);
+  Napi::Value SetOffloadOf(const Napi::CallbackInfo& info);
+  Napi::Value SetSendBufferOf(const Napi::CallbackInfo& info);
+  Napi::Value SetVnetHeaderBytesOf(const Napi::CallbackInfo& info);
+  Napi::Value SetTxFilterOf(const Napi::CallbackInfo& info);
+  Napi::Value SetAttachedOf(const Napi::CallbackInfo& info);
+  Napi::Value SetSteeringProgramOf(const Napi::CallbackInfo& info);
+  Napi::Value SetFilterProgramOf(const Napi::CallbackInfo& info);
+
+  // Runs `call(fd)` on the pool. The descriptor cannot be closed under it: close() waits for the last share.
+  template <typename Call, typename Convert>
+  Napi::Value OnPool(Call call, Convert convert);
+  template <typename Call>
+  Napi::Value OnPool(Call call);
+
+  static void OnPoll(uv_poll_t* handle, int status, int events);
+  static void OnRest(uv_idle_t* handle);
+  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* argument);
+  // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for. 0 or a libuv
+  // error.
+  int UpdatePolling();
+  void UpdateRest();
+  void StopPolling();
+  void Hold(bool hold);
+  void HoldForLink(bool hold);
+  bool HasPending() const { return reading_ && segment_ && segment_->pending(); }
+
+  // frames.cc
+  void DeliverWritable();
+  void DeliverBurst();
+  void DeliverBatch(uint8_t* spill);
+  void Deliver(uint32_t count, napi_value last, int error);
+  bool RefreshSlab();
+  // Reads as the queue is set up to. Frames or a malformed super-frame may be what it brings.
+  Burst ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
+  Napi::Value SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans, const uint8_t* spill);
+  int Send(const uint8_t* frame, size_t length);
+
+  std::shared_ptr<Fd> fd_;
+  Channel channel_;
+  FrameRules rules_;
+  std::unique_ptr<SegmentIo> segment_;  // where the library splits and joins
+  uint32_t burst_limit_ = 64;
+  QueuePoll* poll_ = nullptr;
+  bool reading_ = false;
+  bool awaiting_writable_ = false;
+  bool held_ = false;
+  bool held_for_link_ = false;
+  bool in_callback_ = false;
+  int polled_events_ = 0;
+  // While someone reads batches.
+  Napi::Reference<Napi::Value> own_slab_;
+  Napi::Reference<Napi::Value> own_spans_;
+  Napi::FunctionReference on_burst_;
+  Napi::FunctionReference on_writable_;
+  std::optional<Napi::AsyncContext> context_;
+  std::optional<MadeLink> made_link_;
+  // Shared: the last queues are destroyed after the environment's own state.
+  std::shared_ptr<std::set<FrameQueue*>> queues_;
+  std::shared_ptr<AsyncCalls> async_calls_;
+};
+
+// useBurstMemory and the FrameQueue class.
+void RegisterQueue(Napi::Env env, Napi::Object exports);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_NODE_QUEUE_QUEUE_H_

@@ -1,0 +1,104 @@
+#include "sys/namespace_file.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/file.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <optional>
+
+namespace tapfd {
+
+namespace {
+
+// Opening the namespace that stands at `path` itself, not one that a symbolic link there leads to.
+Result<NetNamespace> OpenMounted(const std::string& path) {
+  Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) return Failure::FromErrno("open").WithPath(path);
+  return NetNamespace::FromFd(std::move(fd), path);
+}
+
+// A namespace bound below a shared mount reaches the mount namespaces of other processes, and its removal
+// does too; without this, one of them could hold the file for ever. The lock is the one `ip netns` takes on
+// the directory: two creators at once would mount it over itself twice.
+Status PrepareDirectory(const std::string& directory) {
+  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
+    return Failure::FromErrno("mkdir").WithPath(directory);
+  }
+  Fd lock(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!lock.valid()) return Failure::FromErrno("open").WithPath(directory);
+  while (flock(lock.get(), LOCK_EX) != 0) {
+    if (errno != EINTR) return Failure::FromErrno("flock").WithPath(directory);
+  }
+  const char* path = directory.c_str();
+  if (mount("", path, "none", MS_SHARED | MS_REC, nullptr) == 0) return Done{};
+  // EINVAL: it is no mount point yet.
+  if (errno != EINVAL) return Failure::FromErrno("mount").WithPath(directory);
+  if (mount(path, path, "none", MS_BIND | MS_REC, nullptr) != 0)
+    return Failure::FromErrno("mount").WithPath(directory);
+  if (mount("", path, "none", MS_SHARED | MS_REC, nullptr) != 0)
+    return Failure::FromErrno("mount").WithPath(directory);
+  return Done{};
+}
+
+struct CreateCall {
+  const std::string* path;
+  std::optional<Result<NetNamespace>> outcome;
+};
+
+// On a thread that ends with this: the namespace would be that of whatever the thread did next.
+Result<NetNamespace> UnshareAndBind(const std::string& path) {
+  if (unshare(CLONE_NEWNET) != 0) return Failure::FromErrno("unshare");
+  Result<NetNamespace> ns = NetNamespace::Current();
+  if (!ns.ok()) return ns;
+  Fd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+  if (!file.valid()) return Failure::FromErrno("open").WithPath(path);
+  if (mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr) != 0) {
+    Failure failure = Failure::FromErrno("mount").WithPath(path);
+    unlink(path.c_str());
+    return failure;
+  }
+  return ns;
+}
+
+void* RunUnshareAndBind(void* raw) {
+  auto* call = static_cast<CreateCall*>(raw);
+  call->outcome.emplace(UnshareAndBind(*call->path));
+  return nullptr;
+}
+
+}  // namespace
+
+Result<NamespaceFile> NamespaceFile::Create(const std::string& path) {
+  Status prepared = PrepareDirectory(path.substr(0, path.rfind('/')));
+  if (!prepared.ok()) return prepared.failure();
+  CreateCall call{&path, std::nullopt};
+  pthread_t thread;
+  int error = pthread_create(&thread, nullptr, RunUnshareAndBind, &call);
+  if (error != 0) return Failure::FromError(error, "pthread_create");
+  pthread_join(thread, nullptr);
+  if (!call.outcome->ok()) return call.outcome->failure();
+  return NamespaceFile(std::move(call.outcome->value()), path);
+}
+
+Status NamespaceFile::Remove(const std::string& path, const NetNamespace& ns) {
+  Result<NetNamespace> mounted = OpenMounted(path);
+  if (!mounted.ok()) {
+    if (mounted.failure().error == ENOENT) return Done{};
+    return mounted.failure();
+  }
+  if (!mounted.value().SameAs(ns)) return Done{};
+  if (umount2(path.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) != 0)
+    return Failure::FromErrno("umount2").WithPath(path);
+  if (unlink(path.c_str()) != 0) return Failure::FromErrno("unlink").WithPath(path);
+  return Done{};
+}
+
+NamespaceFile::~NamespaceFile() {
+  if (!path_.empty()) Remove(path_, ns_);
+}
+
+}  // namespace tapfd

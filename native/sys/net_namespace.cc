@@ -1,0 +1,88 @@
+#include "sys/net_namespace.h"
+
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+namespace tapfd {
+
+namespace {
+
+constexpr long kNsfsMagic = 0x6e736673;  // linux/magic.h NSFS_MAGIC
+
+struct ThreadCall {
+  int namespace_fd;
+  void (*function)(void*);
+  void* argument;
+  int error;
+};
+
+void* EnterAndRun(void* raw) {
+  auto* call = static_cast<ThreadCall*>(raw);
+  if (setns(call->namespace_fd, CLONE_NEWNET) != 0) {
+    call->error = errno;
+    return nullptr;
+  }
+  call->function(call->argument);
+  return nullptr;
+}
+
+}  // namespace
+
+Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
+  struct statfs fs;
+  struct stat st;
+  if (fstatfs(fd.get(), &fs) != 0) return Failure::FromErrno("fstatfs").WithPath(path);
+  if (fstat(fd.get(), &st) != 0) return Failure::FromErrno("fstat").WithPath(path);
+  // An ioctl number means something else on another kind of file, so the file system is asked first.
+  if (fs.f_type != kNsfsMagic || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+    return Failure::Refused("ERR_TAPFD_NOT_A_NAMESPACE", path + " is not a network namespace").WithPath(path);
+  }
+  return NetNamespace(std::move(fd), st.st_dev, st.st_ino);
+}
+
+Result<NetNamespace> NetNamespace::OpenPath(const std::string& path) {
+  // O_NONBLOCK: the path may name a FIFO, whose open would wait for a writer.
+  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.valid()) return Failure::FromErrno("open").WithPath(path);
+  return FromFd(std::move(fd), path);
+}
+
+Result<NetNamespace> NetNamespace::OfThread(pid_t tid) {
+  return OpenPath("/proc/self/task/" + std::to_string(tid) + "/ns/net");
+}
+
+Result<NetNamespace> NetNamespace::Current() {
+  return OpenPath("/proc/thread-self/ns/net");
+}
+
+bool NetNamespace::IsCurrent() const {
+  struct stat st;
+  return stat("/proc/thread-self/ns/net", &st) == 0 && st.st_dev == dev_ && st.st_ino == ino_;
+}
+
+Result<NetNamespace> NetNamespace::Duplicate() const {
+  Fd copy(fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.valid()) return Failure::FromErrno("fcntl F_DUPFD_CLOEXEC");
+  return NetNamespace(std::move(copy), dev_, ino_);
+}
+
+Status RunInNamespaceRaw(const NetNamespace& ns, void (*function)(void*), void* argument) {
+  if (ns.IsCurrent()) {
+    function(argument);
+    return Done{};
+  }
+  ThreadCall call{ns.fd(), function, argument, 0};
+  pthread_t thread;
+  int error = pthread_create(&thread, nullptr, EnterAndRun, &call);
+  if (error != 0) return Failure::FromError(error, "pthread_create");
+  pthread_join(thread, nullptr);
+  if (call.error != 0) return Failure::FromError(call.error, "setns");
+  return Done{};
+}
+
+}  // namespace tapfd

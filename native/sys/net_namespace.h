@@ -1,0 +1,69 @@
+// A network namespace held open by a descriptor, and running code inside one without moving any lasting
+// thread.
+
+#ifndef TAPFD_SYS_NET_NAMESPACE_H_
+#define TAPFD_SYS_NET_NAMESPACE_H_
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "sys/fd.h"
+#include "sys/result.h"
+
+namespace tapfd {
+
+class NetNamespace {
+ public:
+  // Whatever `fd` is, it is checked to be a network namespace (NS_GET_NSTYPE) and nothing else.
+  static Result<NetNamespace> FromFd(Fd fd, const std::string& path);
+  static Result<NetNamespace> OpenPath(const std::string& path);
+  // The namespace of one thread of this process; a pool thread's own may differ from the caller's.
+  static Result<NetNamespace> OfThread(pid_t tid);
+  // The one the calling thread is in.
+  static Result<NetNamespace> Current();
+
+  NetNamespace(NetNamespace&&) = default;
+  NetNamespace& operator=(NetNamespace&&) = default;
+
+  int fd() const { return fd_.get(); }
+  // Device and inode of the namespace file: equal for two descriptors of one namespace, and only then.
+  std::string key() const { return std::to_string(dev_) + ":" + std::to_string(ino_); }
+  bool SameAs(const NetNamespace& other) const { return dev_ == other.dev_ && ino_ == other.ino_; }
+  bool IsCurrent() const;
+  Result<NetNamespace> Duplicate() const;
+
+ private:
+  NetNamespace(Fd fd, dev_t dev, ino_t ino) : fd_(std::move(fd)), dev_(dev), ino_(ino) {}
+
+  Fd fd_;
+  dev_t dev_;
+  ino_t ino_;
+};
+
+// Runs `function(argument)` inside `ns`: right here when this thread is in it already (which needs no
+// privilege), otherwise on a thread that enters the namespace, runs, and ends. Waits for it.
+Status RunInNamespaceRaw(const NetNamespace& ns, void (*function)(void*), void* argument);
+
+// The same for any callable that returns a Result<T>.
+template <typename Work>
+auto RunInNamespace(const NetNamespace& ns, const Work& work) -> decltype(work()) {
+  using Outcome = decltype(work());
+  struct Call {
+    const Work* work;
+    std::optional<Outcome> outcome;
+  } call{&work, std::nullopt};
+  Status entered = RunInNamespaceRaw(
+      ns,
+      [](void* argument) {
+        auto* call = static_cast<Call*>(argument);
+        call->outcome.emplace((*call->work)());
+      },
+      &call);
+  if (!entered.ok()) return entered.failure();
+  return std::move(*call.outcome);
+}
+
+}  // namespace tapfd
+
+#endif  // TAPFD_SYS_NET_NAMESPACE_H_

@@ -1,0 +1,265 @@
+/**
+ * What this machine can do for the tests, found out by trying. A test that needs something asks `needs('macvtap')` and
+ * is skipped with the reason where it is not there; `scripts/test/main.mjs` asks the same table, says at the end what could
+ * not run and why, and in CI fails a run that skipped a test this machine can run.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { installCommand } from '../debian-packages.mjs';
+import { findGuestImage } from '../guest/image.mjs';
+import { findCommand } from '../run-command.mjs';
+import { findV86Image } from '../guest/v86-image.mjs';
+
+/** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
+const ROOT_CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_MKNOD: 27 };
+
+/** An index no test's link gets by itself: its /dev/tap node is nobody else's while the probe lives. */
+const PROBE_INDEX = 1_900_000_000;
+
+/** Runs a command without the devices of a major number. */
+const DENY_DEVICE = fileURLToPath(new URL('../../test/kit/deny_device.py', import.meta.url));
+/** Debian's place; it comes with QEMU. */
+const BRIDGE_HELPER = '/usr/lib/qemu/qemu-bridge-helper';
+
+/** A lower device for what needs one. */
+const PROBE_WIRE = 'ip link add name wire type veth';
+
+/**
+ * Something the machine lacks: what is wrong, and what to do.
+ *
+ * @typedef {{problem: string, remedy: string}} Lack
+ */
+
+/**
+ * Each returns undefined where the machine can.
+ *
+ * @type {Record<string, () => Lack | undefined>}
+ */
+const PROBES = {
+  root: () => {
+    if (process.geteuid?.() !== 0) return { problem: 'this is not root', remedy: 'run it as root (sudo)' };
+    const missing = Object.entries(ROOT_CAPABILITIES)
+      .filter(([, bit]) => (effectiveCapabilities() & (1n << BigInt(bit))) === 0n)
+      .map(([name]) => name);
+    if (missing.length === 0) return undefined;
+    return {
+      problem: `this root has no ${missing.join(', ')}`,
+      remedy: 'grant them to the container, or use a virtual machine',
+    };
+  },
+  'tun-device': () => {
+    try {
+      closeSync(openSync('/dev/net/tun', 'r+'));
+      return undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      return {
+        problem: `/dev/net/tun cannot be opened (${reason})`,
+        remedy: 'modprobe tun; in a container, give it the device',
+      };
+    }
+  },
+  netns: () => inNewNamespace('true', 'cannot make a network namespace', 'run as root with CAP_SYS_ADMIN'),
+  bridge: () => linkProbe('bridge', 'ip link add type bridge'),
+  veth: () => linkProbe('veth', 'ip link add type veth'),
+  vxlan: () => linkProbe('vxlan', 'ip link add type vxlan id 1 dstport 4789'),
+  macvlan: () => linkProbe('macvlan', `${PROBE_WIRE} && ip link add link wire type macvlan`),
+  macvtap: () =>
+    linkProbe('macvtap', `${PROBE_WIRE} && ip link add link wire index ${PROBE_INDEX} type macvtap`),
+  'user-namespace': () => {
+    const tried = spawnSync('unshare', ['--user', '--map-root-user', '--net', 'true'], { encoding: 'utf8' });
+    if (tried.status === 0) return undefined;
+    return {
+      problem: `cannot make a user namespace: ${complaint(tried)}`,
+      remedy: 'sysctl user.max_user_namespaces=1000; some systems have a switch of their own beside it',
+    };
+  },
+  'device-cgroup': () => {
+    const tried = spawnSync('python3', [DENY_DEVICE, '0', 'true'], { encoding: 'utf8' });
+    if (tried.status === 0) return undefined;
+    const said = tried.error?.message ?? tried.stderr.trim().split('\n').at(-1);
+    return {
+      problem: `a cgroup cannot be kept from devices: ${said}`,
+      remedy: 'as root with python3, where cgroup2 is mounted and may be written to',
+    };
+  },
+  ip: () => commandProbe('ip'),
+  ping: () => commandProbe('ping'),
+  tcpdump: () => commandProbe('tcpdump'),
+  iperf3: () => commandProbe('iperf3'),
+  curl: () => commandProbe('curl'),
+  python3: () => {
+    // The first to have socket.send_fds is 3.9.
+    const tried = spawnSync('python3', ['-c', 'import socket; socket.send_fds'], { encoding: 'utf8' });
+    return tried.status === 0
+      ? undefined
+      : {
+          problem: `there is no Python 3.9 or later: ${complaint(tried)}`,
+          remedy: installCommand(['python3']),
+        };
+  },
+  qemu: () => commandProbe('qemu-system-x86_64'),
+  'bridge-helper': () => {
+    try {
+      accessSync(BRIDGE_HELPER, constants.X_OK);
+      return undefined;
+    } catch {
+      const remedy = 'sudo apt-get install --no-install-recommends qemu-system-common';
+      return { problem: `there is no ${BRIDGE_HELPER}`, remedy };
+    }
+  },
+  guest: () => {
+    const qemu = lackOf('qemu');
+    if (qemu !== undefined) return qemu;
+    if (findGuestImage() !== undefined) return undefined;
+    return { problem: 'there is no guest image', remedy: 'node scripts/guest/image.mjs' };
+  },
+  v86: () => {
+    if (findV86Image() !== undefined) return undefined;
+    return { problem: 'there is no machine for v86', remedy: 'node scripts/guest/v86-image.mjs' };
+  },
+  'user-mode-linux': () => {
+    const lack = commandProbe('linux.uml') ?? lackOf('guest');
+    if (lack !== undefined) return lack;
+    // It traces its own processes and maps their memory from a file as code, which not every machine allows. It looks
+    // for both first of all, and dies soon after for want of memory.
+    const directory = mkdtempSync(join(tmpdir(), 'tapfd-uml-'));
+    const args = ['mem=1M', 'con=null', 'ssl=null', `uml_dir=${directory}`];
+    const tried = spawnSync('linux.uml', args, { encoding: 'utf8', timeout: 60_000, input: '' });
+    rmSync(directory, { recursive: true, force: true });
+    const said = `${tried.stdout}${tried.stderr}`;
+    if (/PROT_EXEC mmap in \S+\.\.\.OK/.test(said)) return undefined;
+    const last = said.trim().split('\n').at(-1) ?? '';
+    return {
+      problem: `linux.uml does not run here: ${tried.error?.message ?? last}`,
+      remedy: 'allow ptrace, and code on /dev/shm',
+    };
+  },
+  wireguard: () => commandProbe('wireguard-go') ?? commandProbe('wg'),
+  passt: () => commandProbe('passt'),
+  chromium: () => commandProbe('chromium'),
+};
+
+/**
+ * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
+ *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'passt' | 'chromium'} Capability
+ */
+
+/** Handed to test processes, so that what is tried is tried once a run: the names of what is missing, with reasons. */
+const HANDED_DOWN = 'TAPFD_TEST_MISSING';
+
+/** @type {Map<string, Lack | undefined>} */
+const known = new Map();
+
+/**
+ * The reason why a test cannot run here, for tap's `skip` option: `false` where it can.
+ *
+ *     t.test('siblings exchange frames', { skip: needs('root', 'macvtap') }, async (t) => …)
+ *
+ * @param {readonly Capability[]} capabilities
+ * @returns {string | false}
+ */
+export function needs(...capabilities) {
+  for (const capability of capabilities) {
+    const lack = lackOf(capability);
+    if (lack !== undefined) return `needs ${capability}: ${lack.problem}: ${lack.remedy}`;
+  }
+  return false;
+}
+
+/**
+ * What this machine lacks for a capability; undefined where it has it. Each is tried once.
+ *
+ * @param {Capability} capability
+ * @returns {Lack | undefined}
+ */
+export function lackOf(capability) {
+  const handedDown = process.env[HANDED_DOWN];
+  if (handedDown !== undefined) return JSON.parse(handedDown)[capability];
+  if (!known.has(capability)) known.set(capability, PROBES[capability]?.());
+  return known.get(capability);
+}
+
+/**
+ * Everything this machine lacks, by capability.
+ *
+ * @returns {Record<string, Lack>}
+ */
+export function missingCapabilities() {
+  /** @type {Record<string, Lack>} */
+  const missing = {};
+  for (const capability of /** @type {Capability[]} */ (Object.keys(PROBES))) {
+    const lack = lackOf(capability);
+    if (lack !== undefined) missing[capability] = lack;
+  }
+  return missing;
+}
+
+/**
+ * The environment that tells test processes what {@link missingCapabilities} found.
+ *
+ * @param {Record<string, Lack>} missing
+ */
+export function handDown(missing) {
+  return { [HANDED_DOWN]: JSON.stringify(missing) };
+}
+
+/**
+ * The capability that a skipped test named as missing, or undefined where its reason is none of ours.
+ *
+ * @param {string} reason
+ */
+export function capabilityInReason(reason) {
+  const name = /^needs ([a-z0-9-]+):/.exec(reason)?.[1];
+  return name !== undefined && Object.hasOwn(PROBES, name) ? name : undefined;
+}
+
+function effectiveCapabilities() {
+  const bits = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
+  return BigInt(`0x${bits ?? '0'}`);
+}
+
+/** @param {string} command */
+function commandProbe(command) {
+  if (findCommand(command) !== undefined) return undefined;
+  return { problem: `there is no ${command}`, remedy: installCommand([command]) };
+}
+
+/**
+ * Makes a link in a namespace that ends with the probe.
+ *
+ * @param {string} kind
+ * @param {string} script
+ */
+function linkProbe(kind, script) {
+  return (
+    lackOf('ip') ??
+    lackOf('netns') ??
+    inNewNamespace(script, `the kernel makes no ${kind} link`, `modprobe ${kind}`)
+  );
+}
+
+/**
+ * @param {string} script
+ * @param {string} failure
+ * @param {string} remedy
+ * @returns {Lack | undefined}
+ */
+function inNewNamespace(script, failure, remedy) {
+  const env = { ...process.env, PATH: `${process.env.PATH ?? ''}:/usr/sbin:/sbin` };
+  const tried = spawnSync('unshare', ['--net', 'sh', '-c', script], { encoding: 'utf8', env });
+  return tried.status === 0 ? undefined : { problem: `${failure}: ${complaint(tried)}`, remedy };
+}
+
+/** @param {import('node:child_process').SpawnSyncReturns<string>} tried */
+function complaint(tried) {
+  return tried.error?.message ?? (tried.stderr.trim().split('\n')[0] || `status ${tried.status}`);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.stdout.write(`${JSON.stringify(missingCapabilities(), undefined, 2)}\n`);
+}

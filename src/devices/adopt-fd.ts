@@ -1,0 +1,93 @@
+/** Taking over a descriptor that someone else opened. */
+import { adoptSettings, checkOptions, checkSignal, streamSettings } from './check-open-options.js';
+import { checkFd } from '../base/checks.js';
+import { deviceFlags } from '../descriptor/device-flags.js';
+import type { OpenedDevice } from '../descriptor/device-handle.js';
+import { invalidArgument, nativeCall } from '../base/errors.js';
+import { Macvtap } from './macvtap.js';
+import { type NativeOpened, type NativeQueueSettings, type NativeTapSettings, native } from '../base/native.js';
+import { openDevice } from './open-device.js';
+import type { AdoptOptions } from './open-options.js';
+import { tapQueueOpener } from './open-tap.js';
+import { Tap } from './tap.js';
+import { Tun } from './tun.js';
+
+/**
+ * Takes over an open TUN, TAP or macvtap descriptor, whoever opened it, and finds out which it is. The descriptor is
+ * made non-blocking and close-on-exec.
+ *
+ * Ownership passes when the promise is fulfilled; a call that fails leaves the descriptor the caller's, open.
+ *
+ * Privilege: none, but where the device is in another namespace (`netns`): CAP_SYS_ADMIN. For macvtap the identity rule
+ * of {@link openMacvtap} holds, and a `/sys` that shows another namespace needs CAP_SYS_ADMIN.
+ *
+ * @throws TapfdError
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: an argument that cannot be right, before any system call.
+ * - `EBADF` (`fstat`): not an open descriptor.
+ * - `ERR_TAPFD_NOT_A_DEVICE`: a file, a socket, another device.
+ * - `EBADFD` (`ioctl TUNGETIFF`): a clone device that has no interface yet or lost it; `ENOLINK`: a macvtap's link is
+ *   gone.
+ * - `ERR_TAPFD_WRONG_DEVICE`: its interface is in another namespace than `netns` (default: the caller's).
+ * - `ERR_TAPFD_MAC_MISMATCH`: `guestMac` is not the link's MAC.
+ * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader`, or `segment`, asks for another setting than a TUN or TAP descriptor has.
+ * - `ERR_TAPFD_INVALID_STATE`: the descriptor is a device of this thread already.
+ * - `EEXIST` (`epoll_ctl`): something else in this thread polls the descriptor.
+ */
+export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<Tap | Tun | Macvtap> {
+  checkFd('fd', fd);
+  checkOptions('adoptFd', options);
+  const stream = streamSettings(options);
+  const settings = adoptSettings(options);
+  const place = { netns: options.netns, signal: checkSignal(options.signal) };
+  const { opened, watch } = await openDevice(place, {
+    open: async (ns) => {
+      const opened = await nativeCall({ operation: 'adoptFd' }, () => native().adoptQueue(ns, fd, settings));
+      if (!stream.segment || opened.vnetHeaderBytes === SEGMENT_HEADER_BYTES) return opened;
+      opened.queue.release();
+      throw invalidArgument('segment', 'used on a descriptor with a vnet header of 10 bytes', true);
+    },
+    /* c8 ignore next -- only an abort in the very moment of success gets here; open-abort.test.ts shows the same for opens */
+    undo: async ({ queue }) => void queue.release(),
+  });
+  const device = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
+  switch (opened.kind) {
+    case 'macvtap':
+      return new Macvtap(device);
+    case 'tun':
+      return new Tun(device);
+    case 'tap':
+      return new Tap(device);
+  }
+}
+
+/** Splitting and joining know this vnet header only; every opening call here sets it. */
+const SEGMENT_HEADER_BYTES = 10;
+
+/** Further queues are opened as the adopted one is set up, through the usual clone device. */
+function furtherQueues({ kind, flags, vnetHeaderBytes }: NativeOpened): OpenedDevice['openFurther'] {
+  const { multiQueue, packetInfo, napi, napiFrags } = deviceFlags(flags);
+  const queue: NativeQueueSettings = {
+    vnetHeaderBytes,
+    multiQueue,
+    sendBufferBytes: 0x7fff_ffff,
+    offloadMasks: [],
+  };
+  if (kind === 'macvtap') {
+    return (watch, name, index) =>
+      nativeCall({ operation: 'openQueue', interface: name }, () =>
+        native().openMacvtapQueue(watch.ns, queue, index),
+      );
+  }
+  const settings: NativeTapSettings = {
+    tun: kind === 'tun',
+    name: '',
+    devicePath: '/dev/net/tun',
+    exclusive: false,
+    packetInfo,
+    napi,
+    napiFrags,
+    queue,
+    link: { addresses: [], up: false },
+  };
+  return tapQueueOpener(settings);
+}

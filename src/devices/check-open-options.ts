@@ -1,0 +1,253 @@
+/** Checks of the opening options, all before any system call, and the native settings made from them. */
+import {
+  checkBoolean,
+  checkInteger,
+  checkInterfaceName,
+  checkInterfaceTemplate,
+  checkObject,
+  checkOneOf,
+  checkPath,
+} from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import { checkIpPrefix } from '../links/ip-prefix.js';
+import { checkUnicastMac, formatMac } from '../links/mac.js';
+import type {
+  NativeAdoptSettings,
+  NativeLinkSettings,
+  NativeMacvtapSettings,
+  NativeQueueSettings,
+  NativeTapSettings,
+} from '../base/native.js';
+import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
+import type {
+  AdoptOptions,
+  BridgeHelperOptions,
+  GuestMacOptions,
+  LinkOptions,
+  MacCheck,
+  MacvtapMode,
+  MacvtapOptions,
+  QueueOptions,
+  SegmentOption,
+  StreamOptions,
+  TapOptions,
+} from './open-options.js';
+import { checkOptionNames, type OpeningCall } from './option-names.js';
+
+const LARGEST_INT = 0x7fff_ffff;
+/** `(uid_t)-1` means "no one" to the kernel. */
+const LARGEST_ID = 0xffff_fffe;
+/** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
+const SMALLEST_MTU = 68;
+const LARGEST_MTU = 65521;
+
+/** linux/if_link.h MACVLAN_MODE_*. */
+const MACVTAP_MODES: Record<MacvtapMode, number> = {
+  private: 1,
+  vepa: 2,
+  bridge: 4,
+  passthru: 8,
+  source: 16,
+};
+
+const DEFAULT_HIGH_WATER_MARK = 64;
+/** `linux/virtio_net.h` struct virtio_net_hdr. */
+const VNET_HEADER_BYTES = 10;
+
+/** What {@link FrameStream} needs of the options. */
+export interface StreamSettings {
+  readableHighWaterMark: number;
+  writableHighWaterMark: number;
+  copyFrames: boolean;
+  segment: boolean;
+  macCheck: MacCheck;
+  guestMac: string | undefined;
+  /** As set at opening; of an adopted descriptor, the default. */
+  sendBufferBytes: number;
+}
+
+function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : check(value);
+}
+
+export function checkOptions(call: OpeningCall, value: unknown): void {
+  checkOptionNames(call, checkObject('options', value));
+}
+
+export function checkSignal(value: unknown): AbortSignal | undefined {
+  return optional(value, (signal) => {
+    if (signal instanceof AbortSignal) return signal;
+    throw invalidArgument('signal', 'an AbortSignal', signal);
+  });
+}
+
+export function streamSettings(
+  options: StreamOptions & GuestMacOptions & SegmentOption & SendBufferOption,
+): StreamSettings {
+  const mark = (name: 'readableHighWaterMark' | 'writableHighWaterMark') =>
+    optional(options[name], (value) => checkInteger(name, value, 1, LARGEST_INT)) ?? DEFAULT_HIGH_WATER_MARK;
+  return {
+    readableHighWaterMark: mark('readableHighWaterMark'),
+    writableHighWaterMark: mark('writableHighWaterMark'),
+    copyFrames: optional(options.copyFrames, (value) => checkBoolean('copyFrames', value)) ?? false,
+    segment: optional(options.segment, (value) => checkBoolean('segment', value)) ?? false,
+    macCheck:
+      optional(options.macCheck, (value) =>
+        checkOneOf<MacCheck>('macCheck', value, ['error', 'drop', 'off']),
+      ) ?? 'error',
+    guestMac: optional(options.guestMac, (value) => formatMac(checkUnicastMac('guestMac', value))),
+    sendBufferBytes: sendBufferBytes(options),
+  };
+}
+
+/** What is wanted; `segment` needs it. */
+function vnetHeaderOf({ segment, vnetHeader }: QueueOptions | AdoptOptions): boolean | undefined {
+  const wanted = optional(vnetHeader, (value) => checkBoolean('vnetHeader', value));
+  if (segment !== true) return wanted;
+  if (wanted === false) throw invalidArgument('segment', 'used with vnetHeader, not against it', segment);
+  return true;
+}
+
+type SendBufferOption = Pick<QueueOptions, 'sendBufferBytes'>;
+
+function sendBufferBytes(options: SendBufferOption): number {
+  return (
+    optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
+    LARGEST_INT
+  );
+}
+
+function queueSettings(options: QueueOptions): NativeQueueSettings {
+  const vnetHeader = vnetHeaderOf(options) ?? false;
+  const offload =
+    optional(options.offload, (value) => checkOffload('offload', value)) ??
+    (options.segment === true ? ALL_OFFLOADS : []);
+  if (offload.length > 0 && !vnetHeader) {
+    throw invalidArgument(
+      'offload',
+      'used with vnetHeader: true, which tells of each frame what was left to do',
+      offload,
+    );
+  }
+  return {
+    vnetHeaderBytes: vnetHeader ? VNET_HEADER_BYTES : 0,
+    multiQueue: optional(options.multiQueue, (value) => checkBoolean('multiQueue', value)) ?? false,
+    sendBufferBytes: sendBufferBytes(options),
+    offloadMasks: offloadMasks(offload),
+  };
+}
+
+function linkSettings(options: LinkOptions & { mac?: string; bridge?: string }): NativeLinkSettings {
+  const { addresses = [] } = options;
+  if (!Array.isArray(addresses)) throw invalidArgument('addresses', 'an array of addresses', addresses);
+  return {
+    mac: optional(options.mac, (value) => checkUnicastMac('mac', value)),
+    mtu: optional(options.mtu, (value) => checkInteger('mtu', value, SMALLEST_MTU, LARGEST_MTU)),
+    allMulticast: optional(options.allMulticast, (value) => checkBoolean('allMulticast', value)),
+    bridge: optional(options.bridge, (value) => checkInterfaceName('bridge', value)),
+    addresses: addresses.map((address, i) => checkIpPrefix(`addresses[${i}]`, address)),
+    up: optional(options.up, (value) => checkBoolean('up', value)) ?? true,
+  };
+}
+
+function checkNapi(value: unknown): boolean | 'frags' {
+  if (typeof value === 'boolean' || value === 'frags') return value;
+  throw invalidArgument('napi', 'a boolean or "frags"', value);
+}
+
+/** What is done when all else has come off: see {@link openDevice}. */
+interface Persist<T> {
+  persist: T;
+}
+
+export function tapSettings(
+  kind: 'tap' | 'tun',
+  options: TapOptions,
+): NativeTapSettings & Persist<boolean | undefined> {
+  const tun = kind === 'tun';
+  if (tun) {
+    for (const key of ['mac', 'bridge'] as const) {
+      if (options[key] !== undefined) {
+        throw invalidArgument(key, 'left out: a TUN device carries packets and has no MAC', options[key]);
+      }
+    }
+  }
+  if (options.segment === true && options.packetInfo === true) {
+    throw invalidArgument('segment', 'used without packetInfo', options.segment);
+  }
+  const napi = optional(options.napi, checkNapi) ?? false;
+  if (tun && napi === 'frags') throw invalidArgument('napi', 'a boolean for TUN; "frags" is for TAP', napi);
+  return {
+    tun,
+    name: optional(options.name, (value) => checkInterfaceTemplate('name', value)) ?? `${kind}%d`,
+    devicePath: optional(options.devicePath, (value) => checkPath('devicePath', value)) ?? '/dev/net/tun',
+    exclusive: optional(options.exclusive, (value) => checkBoolean('exclusive', value)) ?? false,
+    packetInfo: optional(options.packetInfo, (value) => checkBoolean('packetInfo', value)) ?? false,
+    napi: napi === true,
+    napiFrags: napi === 'frags',
+    persist: optional(options.persist, (value) => checkBoolean('persist', value)),
+    owner: optional(options.owner, (value) => checkId('owner', value)),
+    group: optional(options.group, (value) => checkId('group', value)),
+    carrier: optional(options.carrier, (value) => checkBoolean('carrier', value)),
+    queue: queueSettings(options),
+    link: linkSettings(options),
+  };
+}
+
+/** A uid or gid. */
+export function checkId(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 0, LARGEST_ID);
+}
+
+export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings & Persist<boolean> {
+  const lower = optional(options.lower, (value) => checkInterfaceName('lower', value));
+  const mode = optional(options.mode, (value) =>
+    checkOneOf<MacvtapMode>('mode', value, ['bridge', 'vepa', 'private', 'passthru', 'source']),
+  );
+  const persist = optional(options.persist, (value) => checkBoolean('persist', value)) ?? false;
+  if (lower === undefined && options.name === undefined) {
+    throw invalidArgument('name', 'given, or lower to make a link on', undefined);
+  }
+  if (lower === undefined && mode !== undefined) {
+    throw invalidArgument('mode', 'given with lower only: it belongs to a link that this call makes', mode);
+  }
+  const link = linkSettings(options);
+  const guestMac = optional(options.guestMac, (value) => checkUnicastMac('guestMac', value));
+  if (link.mac && guestMac && !guestMac.equals(link.mac)) {
+    throw invalidArgument('guestMac', `the same as mac (${options.mac})`, options.guestMac);
+  }
+  return {
+    name:
+      lower === undefined
+        ? checkInterfaceName('name', options.name)
+        : (optional(options.name, (value) => checkInterfaceTemplate('name', value)) ?? 'macvtap%d'),
+    lower,
+    mode: lower === undefined ? undefined : MACVTAP_MODES[mode ?? 'bridge'],
+    guestMac,
+    persist,
+    queue: queueSettings(options),
+    link,
+  };
+}
+
+export function adoptSettings(options: AdoptOptions): NativeAdoptSettings {
+  return {
+    vnetHeader: vnetHeaderOf(options),
+    guestMac: optional(options.guestMac, (value) => checkUnicastMac('guestMac', value)),
+  };
+}
+
+/** What the helper is to be started with. */
+export interface BridgeHelperSettings {
+  bridge: string;
+  helperPath: string | undefined;
+  vnetHeader: boolean;
+}
+
+export function bridgeHelperSettings(options: BridgeHelperOptions): BridgeHelperSettings {
+  return {
+    bridge: checkInterfaceName('bridge', options.bridge),
+    helperPath: optional(options.helperPath, (value) => checkPath('helperPath', value)),
+    vnetHeader: optional(options.vnetHeader, (value) => checkBoolean('vnetHeader', value)) ?? false,
+  };
+}

@@ -1,0 +1,67 @@
+/** Why TUNSETIFF failed: the kernel has one errno for many causes, and the device that stands there tells which. */
+import type { TapfdError } from '../base/errors.js';
+import { type NamespaceHandle, type NativeLink, type NativeTapSettings, native } from '../base/native.js';
+
+/** `linux/if_tun.h` IFF_TUN, as IFLA_TUN_TYPE gives it. */
+const TYPE_TUN = 1;
+
+/** Cause and remedy of a failed TUNSETIFF, from the device of that name if there is one. */
+export async function tunSetIffRemedy(
+  error: TapfdError,
+  ns: NamespaceHandle,
+  settings: NativeTapSettings,
+): Promise<string | undefined> {
+  const link = await native()
+    .getLink(ns, settings.name)
+    .catch(() => undefined);
+  switch (error.code) {
+    case 'EBUSY':
+      return busyRemedy(settings);
+    case 'EINVAL':
+      return invalidRemedy(settings, link);
+    case 'EPERM':
+      return permissionRemedy(settings, link);
+    case 'E2BIG':
+      return `${settings.name} has 256 queues already, the most a device can have: close one`;
+    default:
+      return undefined;
+  }
+}
+
+function busyRemedy(settings: NativeTapSettings): string {
+  return settings.exclusive
+    ? `${settings.name} exists: leave out exclusive, or take another name`
+    : `${settings.name} is open already and has one queue: close it there, or open it with multiQueue: true everywhere`;
+}
+
+function invalidRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string {
+  const { name, tun, queue } = settings;
+  if (link === undefined) return `the kernel takes no device of the name ${name}: choose another`;
+  if (link.tun === undefined) {
+    return `${name} is ${link.kind ? `a ${link.kind} link` : 'no virtual link'}, not a TUN or TAP device: choose another name`;
+  }
+  if ((link.tun.type === TYPE_TUN) !== tun) {
+    return tun ? `${name} is a TAP device: use openTap` : `${name} is a TUN device: use openTun`;
+  }
+  if (link.tun.multiQueue !== queue.multiQueue) {
+    return link.tun.multiQueue
+      ? `${name} is multi-queue: open it with multiQueue: true`
+      : `${name} has one queue: open it without multiQueue`;
+  }
+  return `${name} exists and does not fit these options`;
+}
+
+function permissionRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string {
+  if (settings.napiFrags)
+    return "napi: 'frags' needs CAP_NET_ADMIN outside any user namespace: run as root, or use napi: true";
+  if (link === undefined) {
+    return 'making a device needs CAP_NET_ADMIN: run as root, or have root make it with persist: true and owner set to your uid';
+  }
+  const owners: string[] = [];
+  if (link.tun?.owner !== undefined) owners.push(`uid ${link.tun.owner}`);
+  if (link.tun?.group !== undefined) owners.push(`gid ${link.tun.group}`);
+  // Kernels differ in who may attach then.
+  if (owners.length === 0)
+    return `${settings.name} belongs to no one: attaching needs CAP_NET_ADMIN, or setOwner()`;
+  return `${settings.name} belongs to ${owners.join(' and ')}: attaching needs that uid or gid, or CAP_NET_ADMIN`;
+}

@@ -1,0 +1,69 @@
+/** What stops frames at the interface itself, or in the bridge that a TAP is a port of. */
+import type { Surroundings } from './diagnose.js';
+import type { Finding } from './finding.js';
+import type { Link } from '../links/link.js';
+
+export function* diagnoseLink({ device, link, links }: Surroundings): Generator<Finding> {
+  const { name } = link;
+  if (device.flags.detached) {
+    yield {
+      code: 'queue-detached',
+      severity: 'error',
+      interface: name,
+      message: `this queue of ${name} is detached: the kernel sends it nothing`,
+      remedy: 'call attachQueue()',
+    };
+  }
+  if (links === undefined) return;
+  if (!link.up) {
+    yield {
+      code: 'link-down',
+      severity: 'error',
+      interface: name,
+      message: `${name} is down: frames are dropped in both directions`,
+      remedy: `set it up: links.set('${name}', { up: true })`,
+    };
+  }
+  if (device.kind !== 'macvtap' && !link.carrier) {
+    yield {
+      code: 'no-carrier',
+      severity: 'error',
+      interface: name,
+      message: `the carrier of ${name} is off: the host sends nothing through it`,
+      remedy: 'call setCarrier(true)',
+    };
+  }
+  /* c8 ignore next -- the port of a bridge has a master; only the types allow for none */
+  const bridge = link.portKind === 'bridge' ? links.get(link.master ?? 0) : undefined;
+  if (bridge) {
+    yield* diagnoseBridge(
+      link,
+      bridge,
+      [...links.values()].filter(({ master }) => master === bridge.index),
+    );
+  }
+}
+
+function* diagnoseBridge(link: Link, bridge: Link, ports: readonly Link[]): Generator<Finding> {
+  if (!bridge.up) {
+    yield {
+      code: 'bridge-down',
+      severity: 'error',
+      interface: bridge.name,
+      message: `${link.name} is a port of ${bridge.name}, which is down and forwards nothing`,
+      remedy: `set it up: links.set('${bridge.name}', { up: true })`,
+    };
+  }
+  const smallest = ports.reduce((a, b) => (b.mtu < a.mtu ? b : a), link);
+  const largest = ports.reduce((a, b) => (b.mtu > a.mtu ? b : a), link);
+  if (smallest.mtu === largest.mtu) return;
+  yield {
+    code: 'mtu',
+    severity: 'warning',
+    interface: smallest.name,
+    message:
+      `the MTU of ${smallest.name} is ${smallest.mtu}, that of ${largest.name} in the same bridge ${largest.mtu}: ` +
+      `${bridge.name} drops longer packets on the way to ${smallest.name}`,
+    remedy: `give all ports of ${bridge.name} one MTU, and what is behind them no larger one`,
+  };
+}

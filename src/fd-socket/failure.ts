@@ -1,0 +1,18 @@
+/** The errors of sockets that carry descriptors. */
+import { getSystemErrorMap } from 'node:util';
+import { errnoName, fromNative, TapfdError } from '../base/errors.js';
+
+/** The public error of a call that returned a negative errno. */
+export function socketFailure(operation: string, syscall: string, errno: number): Error {
+  /* c8 ignore next -- libuv has words for every errno of a socket call */
+  const text = getSystemErrorMap().get(errno)?.[1] ?? `errno ${-errno}`;
+  const failure = Object.assign(new Error(`${syscall}: ${text}`), { errno, syscall });
+  const error = fromNative(failure, { operation });
+  /* c8 ignore next -- what has an errno becomes a TapfdError; only the type allows another */
+  return error instanceof Error ? error : new TapfdError(errnoName(errno), operation);
+}
+
+/** What waits on a socket, or asks for something, when it is destroyed. */
+export function socketClosed(operation: string): TapfdError {
+  return new TapfdError('ERR_TAPFD_CLOSED', `${operation}: the socket is closed`);
+}

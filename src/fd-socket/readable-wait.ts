@@ -1,0 +1,44 @@
+/** Waiting until a socket can be read, which an abort or the socket's end can cut short. */
+import { fromNative } from '../base/errors.js';
+import type { NativeFdSocket } from '../base/native.js';
+
+export class ReadableWait {
+  readonly #socket: NativeFdSocket;
+  #fail: ((reason: unknown) => void) | undefined;
+
+  constructor(socket: NativeFdSocket) {
+    this.#socket = socket;
+  }
+
+  /** Resolves when a read is worth trying. One wait at a time. */
+  start(operation: string, signal: AbortSignal | undefined): Promise<void> {
+    // What has been aborted since the caller looked tells no listener any more.
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        this.#fail = undefined;
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const onAbort = (): void => this.fail(signal?.reason);
+      this.#fail = (reason) => {
+        settle();
+        reject(reason);
+      };
+      signal?.addEventListener('abort', onAbort);
+      try {
+        this.#socket.awaitReadable(() => {
+          settle();
+          resolve();
+        });
+      } catch (error) {
+        this.fail(fromNative(error, { operation }));
+      }
+    });
+  }
+
+  /** Rejects the wait, if there is one. */
+  fail(reason: unknown): void {
+    this.#socket.stopAwaitingReadable();
+    this.#fail?.(reason);
+  }
+}

@@ -1,0 +1,107 @@
+/** What goes out of a socket: in order, as much as the kernel takes, and never another descriptor than was meant. */
+import { constants } from 'node:os';
+import { fromNative } from '../base/errors.js';
+import { type NativeFdBundle, type NativeFdSocket, native } from '../base/native.js';
+import { socketFailure } from './failure.js';
+
+const { EAGAIN } = constants.errno;
+
+/** What waits until the kernel takes more. */
+interface PendingSend {
+  data: Uint8Array;
+  /** Bytes the kernel has. Those descriptors that are to go with the first byte are gone when it is not 0. */
+  offset: number;
+  /** Duplicates, so that a number which the caller has closed meanwhile does not mean another file. */
+  bundle: NativeFdBundle | undefined;
+  resolve: () => void;
+  reject: (error: unknown) => void;
+}
+
+export class FdSender {
+  readonly #socket: NativeFdSocket;
+  #queue: PendingSend[] = [];
+  /** A message was cut off: what is sent after it would be taken for its rest. */
+  #broken: Error | undefined;
+
+  constructor(socket: NativeFdSocket) {
+    this.#socket = socket;
+  }
+
+  /** Resolves when the kernel has all of it and of what was sent before. */
+  async send(data: Uint8Array, fds: readonly number[]): Promise<void> {
+    if (this.#broken) throw this.#broken;
+    let offset = 0;
+    if (this.#queue.length === 0) {
+      offset = this.#push(data, 0, fds);
+      if (offset === data.length) return;
+    }
+    const bundle = fds.length > 0 && offset === 0 ? duplicate(fds) : undefined;
+    await new Promise<void>((resolve, reject) => {
+      this.#queue.push({ data, offset, bundle, resolve, reject });
+      if (this.#queue.length === 1) this.#await();
+    });
+  }
+
+  /** Nothing more goes out: what waits fails. */
+  fail(error: unknown): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    for (const { bundle, reject } of queue) {
+      void bundle?.close();
+      reject(error);
+    }
+  }
+
+  #await(): void {
+    try {
+      this.#socket.awaitWritable(() => this.#goOn());
+    } catch (error) {
+      this.fail(fromNative(error, { operation: 'send' }));
+    }
+  }
+
+  #goOn(): void {
+    while (this.#queue.length > 0 && this.#attempt(this.#queue[0])) this.#queue.shift();
+    if (this.#queue.length > 0) this.#await();
+  }
+
+  /** Goes on with it; false when it has to wait again. */
+  #attempt(send: PendingSend): boolean {
+    try {
+      if (this.#broken) throw this.#broken;
+      send.offset = this.#push(send.data, send.offset, send.bundle?.numbers ?? []);
+      if (send.offset < send.data.length) return false;
+      send.resolve();
+    } catch (error) {
+      send.reject(error);
+    }
+    void send.bundle?.close();
+    return true;
+  }
+
+  /** Gives the kernel what it takes now. Returns the offset behind it. */
+  #push(data: Uint8Array, offset: number, fds: readonly number[]): number {
+    let next = offset;
+    while (next < data.length) {
+      const sent = this.#socket.send(data, next, next === 0 ? fds : []);
+      if (sent === -EAGAIN) return next;
+      if (sent < 0) throw this.#failure(sent, next);
+      next += sent;
+    }
+    return next;
+  }
+
+  #failure(errno: number, sentBytes: number): Error {
+    const error = socketFailure('send', 'sendmsg', errno);
+    if (sentBytes > 0) this.#broken = error;
+    return error;
+  }
+}
+
+function duplicate(fds: readonly number[]): NativeFdBundle {
+  try {
+    return native().duplicateFds(fds);
+  } catch (error) {
+    throw fromNative(error, { operation: 'send' });
+  }
+}

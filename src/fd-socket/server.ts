@@ -1,0 +1,154 @@
+/** A unix socket that others connect to. */
+import { resolve as absolutePath } from 'node:path';
+import { checkSignal } from '../devices/check-open-options.js';
+import { checkInteger, checkObject } from '../base/checks.js';
+import { fromNative, invalidState, nativeCall, TapfdError } from '../base/errors.js';
+import { type NativeFdSocket, native } from '../base/native.js';
+import { ReadableWait } from './readable-wait.js';
+import { checkSocketAddress, isAbstract } from './address.js';
+import { socketClosed } from './failure.js';
+
+/** Options of `FdSocket.listen`. */
+export interface FdServerOptions {
+  /**
+   * Permissions of the socket's file, which it has from its beginning, or fewer; who may write to it may connect. Default:
+   * 0o777 less the umask. Without meaning for an abstract name, to which every process of the network namespace may
+   * connect.
+   */
+  mode?: number;
+  /** Connections that may wait to be accepted; the kernel allows `net.core.somaxconn` at most. Default 128. */
+  backlog?: number;
+  /** Aborts the opening: the promise rejects with the signal's reason, and nothing is left. */
+  signal?: AbortSignal;
+}
+
+/** Options of {@link FdServer.accept}. */
+export interface AcceptOptions {
+  /** Aborts the waiting: the promise rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+const DEFAULT_BACKLOG = 128;
+const MOST_BACKLOG = 0x7fff_ffff;
+const ALL_PERMISSIONS = 0o777;
+
+/** Opens the socket; `wrap` makes the public object of each connection. */
+export async function listenForFds<T>(
+  address: string,
+  options: FdServerOptions,
+  wrap: (socket: NativeFdSocket) => T,
+): Promise<FdServer<T>> {
+  const checked = checkSocketAddress('address', address);
+  checkObject('options', options);
+  const signal = checkSignal(options.signal);
+  const settings = {
+    address: checked,
+    path: isAbstract(checked) ? '' : absolutePath(checked),
+    ...(options.mode !== undefined && { mode: checkInteger('mode', options.mode, 0, ALL_PERMISSIONS) }),
+    backlog: checkInteger('backlog', options.backlog ?? DEFAULT_BACKLOG, 0, MOST_BACKLOG),
+  };
+  signal?.throwIfAborted();
+  const socket = await nativeCall({ operation: 'listen', path: address }, () =>
+    native().listenUnix(settings),
+  );
+  if (signal?.aborted) await socket.close();
+  signal?.throwIfAborted();
+  return new FdServer(address, socket, wrap);
+}
+
+/**
+ * A unix socket that accepts connections, made by `FdSocket.listen`: an async iterable of them. A connection that nobody
+ * asks for waits in the kernel.
+ */
+export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
+  /** The path or abstract name, as it was given. */
+  readonly address: string;
+  readonly #socket: NativeFdSocket;
+  readonly #wrap: (socket: NativeFdSocket) => T;
+  readonly #wait: ReadableWait;
+  #accepting = false;
+  #closing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(address: string, socket: NativeFdSocket, wrap: (socket: NativeFdSocket) => T) {
+    this.address = address;
+    this.#socket = socket;
+    this.#wrap = wrap;
+    this.#wait = new ReadableWait(socket);
+  }
+
+  /**
+   * The next connection.
+   *
+   * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open. The connection waits on.
+   * `ERR_TAPFD_INVALID_STATE`: another accept() is under way. `ERR_TAPFD_CLOSED`: the server was closed.
+   */
+  async accept(options: AcceptOptions = {}): Promise<T> {
+    checkObject('options', options);
+    const signal = checkSignal(options.signal);
+    signal?.throwIfAborted();
+    if (this.#accepting) throw invalidState('accept: another accept() or iteration of this server waits');
+    this.#accepting = true;
+    try {
+      for (;;) {
+        if (this.#closing) throw socketClosed('accept');
+        const socket = this.#tryAccept();
+        if (socket !== undefined) return this.#wrap(socket);
+        await this.#wait.start('accept', signal);
+      }
+    } finally {
+      this.#accepting = false;
+    }
+  }
+
+  /** The connections, until the server is closed. Leaving the loop leaves it open. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    for (;;) {
+      let socket: T;
+      try {
+        socket = await this.accept();
+      } catch (error) {
+        if (this.#closing && error instanceof TapfdError && error.code === 'ERR_TAPFD_CLOSED') return;
+        throw error;
+      }
+      yield socket;
+    }
+  }
+
+  /** Removes the socket's file, unless another stands there, and closes. Connections that were accepted live on. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Keeps the process alive while a connection is waited for, which is the default. */
+  ref(): this {
+    this.#socket.ref();
+    return this;
+  }
+
+  /** Lets the process end although a connection is waited for. */
+  unref(): this {
+    this.#socket.unref();
+    return this;
+  }
+
+  /** As {@link FdServer.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #close(): Promise<void> {
+    const closed = this.#socket.close();
+    this.#wait.fail(socketClosed('accept'));
+    return closed;
+  }
+
+  #tryAccept(): NativeFdSocket | undefined {
+    try {
+      return this.#socket.accept();
+    } catch (error) {
+      throw fromNative(error, { operation: 'accept', path: this.address });
+    }
+  }
+}

@@ -1,0 +1,364 @@
+/** Unix stream sockets that carry descriptors. */
+import { constants } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { checkSignal } from '../devices/check-open-options.js';
+import { checkFd, checkObject } from '../base/checks.js';
+import { fromNative, invalidArgument, invalidState, nativeCall, TapfdError } from '../base/errors.js';
+import { FdMessage } from './message.js';
+import { FdSender } from './sender.js';
+import { type FdServer, type FdServerOptions, listenForFds } from './server.js';
+import { type NativeFdSocket, type NativeReceived, native } from '../base/native.js';
+import { ReadableWait } from './readable-wait.js';
+import { checkSocketAddress } from './address.js';
+import { socketClosed, socketFailure } from './failure.js';
+
+const { EAGAIN } = constants.errno;
+
+/** `net/scm.h` SCM_MAX_FD. */
+const MOST_FDS = 253;
+
+/** Bytes of one receive at most. */
+const RECEIVE_BYTES = 64 * 1024;
+
+/** How long a connection that the server's full queue has turned away waits; the kernel has no event for it. */
+const CONNECT_RETRY_MS = 20;
+
+/** Where every receive of this thread reads to; what came is copied out at once. */
+let scratch: Buffer | undefined;
+
+/** Options of calls that wait. */
+export interface AbortOptions {
+  /** Aborts the waiting: the promise rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** The process at the other end, when the connection was made, as this process's namespaces number it. */
+export interface PeerCredentials {
+  /** 0: it is in a namespace that cannot be seen from here. */
+  readonly pid: number;
+  /** Its effective uid. */
+  readonly uid: number;
+  /** Its effective gid. */
+  readonly gid: number;
+}
+
+/** A descriptor's number, or what holds one (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed either way. */
+export type SendableFd =
+  | number
+  | {
+      /** The descriptor's number. */
+      readonly fd: number;
+    };
+
+/**
+ * A connected unix stream socket that carries descriptors beside bytes (SCM_RIGHTS, unix(7)).
+ *
+ * It is a stream: what one `send()` sent may arrive in pieces, and what several sent together. But descriptors keep their
+ * place: see {@link FdMessage}.
+ *
+ * Nothing is read that nobody asks for, so a reader that stops stops the sender. No privilege is needed, but what the
+ * socket's file asks for.
+ *
+ *     const socket = await FdSocket.connect('/run/frames.sock');
+ *     for await (const message of socket) {
+ *       for (const fd of message.takeFds()) console.log(message.data, await adoptFd(fd));
+ *     }
+ */
+export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
+  /** The process at the other end, when the connection was made (SO_PEERCRED). */
+  readonly peer: PeerCredentials;
+  /** Resolves when the socket was destroyed and its descriptor is closed. */
+  readonly closed: Promise<void>;
+  readonly #socket: NativeFdSocket;
+  readonly #sender: FdSender;
+  readonly #wait: ReadableWait;
+  #receiving = false;
+  #last: FdMessage | undefined;
+  #ending: Promise<void> | undefined;
+  #destroyed = false;
+  /* c8 ignore next -- the constructor replaces it */
+  #resolveClosed: (closed: Promise<void>) => void = () => {};
+
+  /** @internal */
+  constructor(socket: NativeFdSocket) {
+    this.#socket = socket;
+    this.peer = socket.peer;
+    this.#sender = new FdSender(socket);
+    this.#wait = new ReadableWait(socket);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+  }
+
+  /**
+   * Connects to a server's socket. Where as many wait to be accepted as the server allows, it tries again until `signal`
+   * says otherwise.
+   *
+   * @param address - A path, or `@name` (or `'\0name'`) for an abstract name. At most 107 bytes, `@` or NUL not counted.
+   * A path that begins with `@` is written `./@…`.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENOENT`: there is no such file; `ECONNREFUSED`: nobody listens;
+   * `EACCES`: no write permission on it; `EPROTOTYPE`: a socket of another type.
+   */
+  static async connect(address: string, options: AbortOptions = {}): Promise<FdSocket> {
+    const checked = checkSocketAddress('address', address);
+    const signal = signalOf(options);
+    for (;;) {
+      signal?.throwIfAborted();
+      const socket = await tryConnect(checked, address);
+      if (signal?.aborted) await socket?.close();
+      signal?.throwIfAborted();
+      if (socket !== undefined) return new FdSocket(socket);
+      // Rejects with an error of its own when aborted; the reason is thrown above.
+      await delay(CONNECT_RETRY_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Makes a server's socket. Its file is removed when the server is closed, and with the process or worker, except after
+   * a signal that kills at once.
+   *
+   * A file that such an end has left is replaced, when the kernel tells that no socket is behind it any more. Anything
+   * else that has the name is left as it is.
+   *
+   * @param address - As for {@link FdSocket.connect}.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRINUSE`: another server listens there, or a file of another
+   * kind has the name; `EACCES`, `ENOENT`: of the directory.
+   */
+  static listen(address: string, options: FdServerOptions = {}): Promise<FdServer<FdSocket>> {
+    return listenForFds(address, options, (socket) => new FdSocket(socket));
+  }
+
+  /**
+   * Two sockets that are connected to each other. To give one to a child process, put its `fd` in the child's `stdio`
+   * and destroy it here once the child runs; until it has been used here it is in blocking mode, as most programs expect.
+   *
+   * @throws TapfdError `EMFILE`, `ENFILE`: there are too many descriptors.
+   */
+  static pair(): [FdSocket, FdSocket] {
+    const [one, other] = attempt('pair', () => native().unixPair());
+    return [new FdSocket(one), new FdSocket(other)];
+  }
+
+  /**
+   * Takes over a socket that someone else opened, such as one inherited from a parent process. Made close-on-exec. The
+   * descriptor is the caller's still when this throws.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EBADF` (`fstat`): not an open descriptor;
+   * `ERR_TAPFD_NOT_A_UNIX_SOCKET`: something else than a connected unix stream socket; `ERR_TAPFD_INVALID_STATE`: it is
+   * an FdSocket of this thread already.
+   */
+  static adopt(fd: number): FdSocket {
+    checkFd('fd', fd);
+    return new FdSocket(attempt('adopt', () => native().adoptUnix(fd)));
+  }
+
+  /** The socket's own descriptor, borrowed; -1 after the end. */
+  get fd(): number {
+    return this.#socket.fd;
+  }
+
+  /** True after {@link FdSocket.destroy}. */
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+
+  /**
+   * Sends bytes, and descriptors with the first of them. What is sent first arrives first.
+   *
+   * The descriptors stay the caller's, and may be closed as soon as this returns its promise. The bytes must not change
+   * until it is settled.
+   *
+   * @param data - Bytes, or text that is sent as UTF-8. At least one byte where there are descriptors.
+   * @param fds - At most 253.
+   * @returns A promise that is fulfilled when the kernel has all of it: when the peer does not read, it waits.
+   * @throws TapfdError
+   * - `ERR_TAPFD_INVALID_ARGUMENT`, before any system call.
+   * - `EBADF`: one of `fds` is not open. Nothing was sent, and the socket lives on.
+   * - `EMFILE`, `ETOOMANYREFS`: too many descriptors of this user are open, or on their way. Likewise.
+   * - `EPIPE`, `ECONNRESET`: the peer has closed its end. What it had sent can still be received.
+   * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   */
+  async send(data: Uint8Array | string, fds: readonly SendableFd[] = []): Promise<void> {
+    const bytes = checkData(data);
+    const numbers = checkSendableFds(fds);
+    if (numbers.length > 0 && bytes.length === 0) {
+      throw invalidArgument('data', 'at least one byte, which the descriptors go with', data);
+    }
+    this.#assertOpen('send');
+    if (this.#ending) throw invalidState('send: end() was called');
+    await this.#sender.send(bytes, numbers);
+  }
+
+  /**
+   * The next message: what is there, up to 64 KiB. Descriptors of the message before that nobody took are closed.
+   *
+   * @returns undefined when the peer has closed or ended its side, and everything was received.
+   * @throws TapfdError
+   * - `ERR_TAPFD_FDS_TRUNCATED`: this process cannot take the descriptors that come next (mostly because it has as many
+   *   as it may: `ulimit -n`). Those it could were closed. Nothing is lost: the message stays, for another receive().
+   * - `ECONNRESET`: the peer has closed without having received everything.
+   * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   */
+  async receive(options: AbortOptions = {}): Promise<FdMessage | undefined> {
+    const signal = signalOf(options);
+    signal?.throwIfAborted();
+    this.#assertOpen('receive');
+    if (this.#receiving) throw invalidState('receive: another receive() or iteration of this socket waits');
+    this.#receiving = true;
+    try {
+      await this.#last?.closeFds();
+      return await this.#next(signal);
+    } finally {
+      this.#receiving = false;
+    }
+  }
+
+  /**
+   * The messages until the peer ends, or the socket is destroyed here. Leaving the loop closes what nobody took of the
+   * last message, and leaves the socket as it is. Errors as for {@link FdSocket.receive}.
+   */
+  async *[Symbol.asyncIterator](): AsyncGenerator<FdMessage, void, undefined> {
+    try {
+      for (;;) {
+        const message = await this.#receiveUnlessDestroyed();
+        if (message === undefined) return;
+        yield message;
+      }
+    } finally {
+      await this.#last?.closeFds();
+    }
+  }
+
+  /**
+   * Says that nothing more will be sent, once all was: the peer's reading comes to its end. Receiving goes on.
+   *
+   * @throws TapfdError `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   */
+  async end(): Promise<void> {
+    this.#assertOpen('end');
+    // Behind everything that waits; it takes no byte.
+    this.#ending ??= this.#sender.send(new Uint8Array(0), []).then(() => {
+      attempt('end', () => this.#socket.shutdown());
+    });
+    await this.#ending;
+  }
+
+  /**
+   * Closes at once: what waits to be sent is lost and its promises reject, and descriptors that nobody has taken are
+   * closed.
+   *
+   * @param error - What those promises reject with. Default: `ERR_TAPFD_CLOSED`.
+   */
+  destroy(error: Error = socketClosed('destroy')): this {
+    if (this.#destroyed) return this;
+    this.#destroyed = true;
+    this.#wait.fail(error);
+    this.#sender.fail(error);
+    this.#resolveClosed(this.#close());
+    return this;
+  }
+
+  /** Keeps the process alive while something is waited for, which is the default. */
+  ref(): this {
+    this.#socket.ref();
+    return this;
+  }
+
+  /** Lets the process end although something is waited for. */
+  unref(): this {
+    this.#socket.unref();
+    return this;
+  }
+
+  /** Destroys the socket, and waits for its end. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.destroy().closed;
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all([this.#last?.closeFds(), this.#socket.close()]);
+  }
+
+  #assertOpen(operation: string): void {
+    if (this.#destroyed) throw socketClosed(operation);
+  }
+
+  async #receiveUnlessDestroyed(): Promise<FdMessage | undefined> {
+    try {
+      return await this.receive();
+    } catch (error) {
+      if (this.#destroyed && error instanceof TapfdError && error.code === 'ERR_TAPFD_CLOSED')
+        return undefined;
+      throw error;
+    }
+  }
+
+  async #next(signal: AbortSignal | undefined): Promise<FdMessage | undefined> {
+    scratch ??= Buffer.allocUnsafeSlow(RECEIVE_BYTES);
+    for (;;) {
+      this.#assertOpen('receive');
+      const received = this.#socket.receive(scratch);
+      if (typeof received === 'object') {
+        // At once: a destroy() in the very next moment has to find it.
+        this.#last = messageFrom(received, scratch);
+        return this.#last;
+      }
+      if (received !== -EAGAIN) throw socketFailure('receive', 'recvmsg', received);
+      await this.#wait.start('receive', signal);
+    }
+  }
+}
+
+function messageFrom(received: NativeReceived, memory: Buffer): FdMessage | undefined {
+  const { bytes, end, truncated, fds } = received;
+  if (truncated) {
+    throw new TapfdError(
+      'ERR_TAPFD_FDS_TRUNCATED',
+      'receive: this process cannot take the descriptors that come next; they stay in the socket. ' +
+        'Close some (ulimit -n tells how many it may have), and receive again',
+      { syscall: 'recvmsg', recoverable: true },
+    );
+  }
+  if (end) return undefined;
+  return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
+}
+
+function signalOf(options: AbortOptions): AbortSignal | undefined {
+  checkObject('options', options);
+  return checkSignal(options.signal);
+}
+
+function attempt<T>(operation: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error, { operation });
+  }
+}
+
+/** undefined: the server's queue is full. */
+async function tryConnect(address: string, path: string): Promise<NativeFdSocket | undefined> {
+  try {
+    return await nativeCall({ operation: 'connect', path }, () => native().connectUnix(address));
+  } catch (error) {
+    if (error instanceof TapfdError && error.code === 'EAGAIN') return undefined;
+    throw error;
+  }
+}
+
+function checkData(data: unknown): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (data instanceof Uint8Array) return data;
+  throw invalidArgument('data', 'a Buffer, a Uint8Array or a string', data);
+}
+
+function checkSendableFds(fds: unknown): number[] {
+  if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
+  if (fds.length > MOST_FDS) throw invalidArgument('fds', `at most ${MOST_FDS} descriptors`, fds);
+  return fds.map((value: unknown, position) =>
+    checkFd(
+      `fds[${position}]`,
+      typeof value === 'object' && value !== null && 'fd' in value ? value.fd : value,
+    ),
+  );
+}

@@ -1,0 +1,142 @@
+/** Frames in one piece of memory, to be looked at, changed and written without a copy or an object for each. */
+import { checkInteger } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+
+/**
+ * Frames read together. Made by `device.batches()`; it is valid until the next batch is asked for, when its memory is
+ * used again. {@link copy} keeps it.
+ *
+ * Frames may be changed in place, removed and added, and the batch be given to `writeBatch()` of another device.
+ */
+export class FrameBatch implements Iterable<Buffer> {
+  #memory: Buffer;
+  #spans: Uint32Array;
+  #length: number;
+
+  /** @internal `spans` holds [offset, length] pairs, the first `length` of which count. */
+  constructor(memory: Buffer, spans: Uint32Array, length: number) {
+    this.#memory = memory;
+    this.#spans = spans;
+    this.#length = length;
+  }
+
+  /** @internal These frames, copied into memory of their own. */
+  static of(frames: readonly Uint8Array[]): FrameBatch {
+    const bytes = frames.reduce((sum, frame) => sum + aligned(frame.length), 0);
+    const memory = Buffer.allocUnsafeSlow(bytes);
+    const spans = new Uint32Array(2 * frames.length);
+    let position = 0;
+    frames.forEach((frame, i) => {
+      memory.set(frame, position);
+      spans[2 * i] = position;
+      spans[2 * i + 1] = frame.length;
+      position += aligned(frame.length);
+    });
+    return new FrameBatch(memory, spans, frames.length);
+  }
+
+  /** Number of frames. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Bytes of all frames, packet information and vnet headers included. */
+  get bytes(): number {
+    let sum = 0;
+    for (let i = 0; i < this.#length; i++) sum += this.#spans[2 * i + 1];
+    return sum;
+  }
+
+  /** @internal */
+  get memory(): Buffer {
+    return this.#memory;
+  }
+
+  /** @internal */
+  get spans(): Uint32Array {
+    return this.#spans;
+  }
+
+  /**
+   * One frame: a view of the batch's memory. What is written to it is written to the batch.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index that is not from 0 to `length - 1`.
+   */
+  frame(index: number): Buffer {
+    checkInteger('index', index, 0, this.#length - 1);
+    return this.#view(index);
+  }
+
+  /** Its frames one after the other, each a view as {@link frame} gives. */
+  *[Symbol.iterator](): Generator<Buffer, void, undefined> {
+    for (let i = 0; i < this.#length; i++) yield this.#view(i);
+  }
+
+  /**
+   * Takes a frame out; those behind it move up.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index that is not from 0 to `length - 1`.
+   */
+  remove(index: number): void {
+    checkInteger('index', index, 0, this.#length - 1);
+    this.#spans.copyWithin(2 * index, 2 * (index + 1), 2 * this.#length);
+    this.#length -= 1;
+  }
+
+  /** Keeps the frames for which `keep` returns true. */
+  filter(keep: (frame: Buffer, index: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.#length; i++) {
+      if (!keep(this.#view(i), i)) continue;
+      this.#spans[2 * kept] = this.#spans[2 * i];
+      this.#spans[2 * kept + 1] = this.#spans[2 * i + 1];
+      kept += 1;
+    }
+    this.#length = kept;
+  }
+
+  /**
+   * Adds a copy of a frame at the end. Views taken before may no longer belong to the batch, whose memory may have to
+   * grow.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array.
+   */
+  append(frame: Uint8Array): void {
+    if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+    const last = 2 * (this.#length - 1);
+    const position = this.#length === 0 ? 0 : aligned(this.#spans[last] + this.#spans[last + 1]);
+    if (position + frame.length > this.#memory.length) this.#growMemory(position + frame.length);
+    if (2 * this.#length === this.#spans.length) this.#growSpans();
+    this.#memory.set(frame, position);
+    this.#spans[2 * this.#length] = position;
+    this.#spans[2 * this.#length + 1] = frame.length;
+    this.#length += 1;
+  }
+
+  /** The same frames in memory of their own, valid for ever. */
+  copy(): FrameBatch {
+    return FrameBatch.of([...this]);
+  }
+
+  #view(index: number): Buffer {
+    const position = this.#spans[2 * index];
+    return this.#memory.subarray(position, position + this.#spans[2 * index + 1]);
+  }
+
+  #growMemory(least: number): void {
+    const memory = Buffer.allocUnsafeSlow(2 * least);
+    memory.set(this.#memory);
+    this.#memory = memory;
+  }
+
+  #growSpans(): void {
+    const spans = new Uint32Array(2 * this.#spans.length + 2);
+    spans.set(this.#spans);
+    this.#spans = spans;
+  }
+}
+
+/** Frames stand at steps of 8 bytes. */
+function aligned(bytes: number): number {
+  return (bytes + 7) & ~7;
+}

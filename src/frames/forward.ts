@@ -1,0 +1,169 @@
+/** Frames from one device to another. */
+
+import { type BatchOptions, type BatchReader, type BatchTaker, checkBatchOptions } from './batch-reader.js';
+import type { BatchOutcome } from './batch-write.js';
+import { checkSignal } from '../devices/check-open-options.js';
+import { invalidArgument } from '../base/errors.js';
+import type { FrameBatch } from './batch.js';
+import { FrameStream, WRITING_ENDED } from './stream.js';
+
+/**
+ * Looks at a batch on its way: changes frames in place, removes or adds some, and returns nothing; or returns what is to
+ * be sent instead. A promise holds the forwarding up.
+ */
+export type ForwardTransform = (
+  batch: FrameBatch,
+  // biome-ignore lint/suspicious/noConfusingVoidType: a function that returns nothing is the usual one
+) => void | FrameBatch | readonly Uint8Array[] | Promise<void | FrameBatch | readonly Uint8Array[]>;
+
+/** Options of {@link forward}. */
+export interface ForwardOptions extends BatchOptions {
+  /** Ends the forwarding: the promise is fulfilled then, and both devices stay open. */
+  signal?: AbortSignal;
+  /** What happens to each batch on its way. Default: nothing. */
+  transform?: ForwardTransform;
+}
+
+/** What {@link forward} did. */
+export interface ForwardResult {
+  /** Frames that the other device took. */
+  frames: number;
+  /** Frames that it refused or lost: `stats.sent.drops` of that device says why. */
+  lost: number;
+}
+
+/**
+ * Reads frames from one device and writes them to another, batch by batch, until the signal is aborted or either device
+ * ends. One direction: call it twice for both. Nothing is copied in JavaScript. A frame that the other device refuses is
+ * counted and passed over.
+ *
+ * @returns How much was forwarded, when the signal is aborted, or `from` is handed off and all that it had read has been
+ *   written.
+ * @throws TapfdError
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: not two devices, or a wrong option.
+ * - `ERR_TAPFD_INVALID_STATE`: `from` is being read otherwise.
+ * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`: either device ended, or had ended.
+ * - `ERR_TAPFD_HANDED_OFF`: `to` was handed off, or `from` had been.
+ */
+export async function forward(
+  from: FrameStream,
+  to: FrameStream,
+  options: ForwardOptions = {},
+): Promise<ForwardResult> {
+  if (!(from instanceof FrameStream)) throw invalidArgument('from', 'a device', from);
+  if (!(to instanceof FrameStream)) throw invalidArgument('to', 'a device', to);
+  checkBatchOptions(options);
+  const signal = checkSignal(options.signal);
+  const { transform } = options;
+  if (transform !== undefined && typeof transform !== 'function') {
+    throw invalidArgument('transform', 'a function', transform);
+  }
+  if (to.destroyed || to.handedOff) throw to.closedError('forward');
+  const reader = from.batchReader('forward', options);
+  return new Promise((resolve, reject) => {
+    new Forwarding(reader, to, { transform, signal, resolve, reject }).start();
+  });
+}
+
+interface ForwardingPlan {
+  transform: ForwardTransform | undefined;
+  signal: AbortSignal | undefined;
+  resolve: (result: ForwardResult) => void;
+  reject: (error: unknown) => void;
+}
+
+/** One direction: a batch read is written in the same turn, with no promise in between unless somebody has to wait. */
+class Forwarding implements BatchTaker {
+  readonly #reader: BatchReader;
+  readonly #to: FrameStream;
+  readonly #plan: ForwardingPlan;
+  readonly #counted: ForwardResult = { frames: 0, lost: 0 };
+  readonly #sinkEnded = () => this.#fail(this.#to.closedError('forward'));
+  readonly #stop = () => this.stop();
+  /** A batch is with the transform or waits for the kernel. */
+  #busy = false;
+  #state: 'on' | 'stopping' | 'ended' = 'on';
+  #readerEnded = false;
+
+  constructor(reader: BatchReader, to: FrameStream, plan: ForwardingPlan) {
+    this.#reader = reader;
+    this.#to = to;
+    this.#plan = plan;
+  }
+
+  start(): void {
+    const { signal } = this.#plan;
+    this.#reader.start(this);
+    this.#to.once(WRITING_ENDED, this.#sinkEnded);
+    signal?.addEventListener('abort', this.#stop);
+    if (signal?.aborted) this.stop();
+    else this.#reader.ask();
+  }
+
+  take(batch: FrameBatch): void {
+    this.#busy = true;
+    try {
+      const changed = this.#plan.transform?.(batch);
+      if (changed instanceof Promise) {
+        changed.then((frames) => this.#send(frames ?? batch)).catch((error) => this.#fail(error));
+      } else {
+        this.#send(changed ?? batch);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** The device read from has ended, by an error or a hand-off. */
+  end(error: Error | undefined): void {
+    this.#readerEnded = true;
+    if (error) this.#fail(error);
+    else this.stop();
+  }
+
+  /** Ends when the batch that is under way has been written. */
+  stop(): void {
+    this.#state = 'stopping';
+    if (!this.#busy) this.#finish();
+  }
+
+  #send(frames: FrameBatch | readonly Uint8Array[]): void {
+    const count = frames.length;
+    this.#to.sendFrames(frames, (outcome) => this.#sent(count, outcome));
+  }
+
+  #sent(count: number, outcome: BatchOutcome | Error): void {
+    this.#busy = false;
+    if (outcome instanceof Error) {
+      this.#fail(outcome);
+      return;
+    }
+    const { taken, refusal } = outcome;
+    if (refusal?.recoverable === false) {
+      this.#fail(refusal);
+      return;
+    }
+    this.#counted.frames += taken;
+    this.#counted.lost += count - taken;
+    if (this.#state === 'on') this.#reader.ask();
+    else this.#finish();
+  }
+
+  #finish(): void {
+    if (this.#end()) this.#plan.resolve(this.#counted);
+  }
+
+  #fail(error: unknown): void {
+    if (this.#end()) this.#plan.reject(error);
+  }
+
+  /** False when it had ended before: a batch that was under way then comes to its own end later. */
+  #end(): boolean {
+    if (this.#state === 'ended') return false;
+    this.#state = 'ended';
+    this.#to.off(WRITING_ENDED, this.#sinkEnded);
+    this.#plan.signal?.removeEventListener('abort', this.#stop);
+    if (!this.#readerEnded) this.#reader.stop();
+    return true;
+  }
+}

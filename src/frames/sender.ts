@@ -1,0 +1,103 @@
+/** The writing half of a stream: a frame goes to the kernel at once, or waits its turn, and is counted. */
+import { type BatchOutcome, BatchWrite, checkFrames } from './batch-write.js';
+import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { invalidArgument, type TapfdError } from '../base/errors.js';
+import type { FrameBatch } from './batch.js';
+import type { FrameCounters } from './counters.js';
+import { frameIn, type QueuedChunk, QueuedWrite } from './queued-write.js';
+import { WaitingWrites } from './waiting-writes.js';
+import { fatalError, lossOf, refusalError, refusalOf } from './write-outcome.js';
+
+export class FrameSender {
+  readonly #device: DeviceHandle;
+  readonly #counters: FrameCounters;
+  readonly #lost: (error: Error) => void;
+  /** Batches and queued frames that the kernel did not take yet. */
+  readonly #waiting: WaitingWrites;
+  readonly #queuedWrite: QueuedWrite;
+  /** Why nothing is sent any more. */
+  #closed: Error | undefined;
+
+  /** @param lost - Called when a write shows that the device is lost. */
+  constructor(device: DeviceHandle, counters: FrameCounters, lost: (error: Error) => void) {
+    this.#device = device;
+    this.#counters = counters;
+    this.#lost = lost;
+    this.#waiting = new WaitingWrites(device.queue);
+    this.#queuedWrite = new QueuedWrite(device.queue, this.settle);
+  }
+
+  /** True while frames wait for the kernel. */
+  get waiting(): boolean {
+    return this.#waiting.any;
+  }
+
+  /** Sends one frame of Writable's queue, behind all that waits. */
+  sendQueued(chunk: QueuedChunk, done: (error?: Error | null) => void): void {
+    const frame = frameIn(chunk);
+    if (!(frame instanceof Uint8Array)) {
+      done(invalidArgument('frame', 'a Buffer or Uint8Array', frame));
+      return;
+    }
+    this.#queuedWrite.begin(chunk, done);
+    this.#waiting.add(this.#queuedWrite);
+  }
+
+  /**
+   * Sends the frames of a batch, behind all that waits.
+   *
+   * @param finish - Called with what became of them, before this returns where the kernel takes them all at once.
+   */
+  sendBatch(
+    frames: FrameBatch | readonly Uint8Array[],
+    finish: (outcome: BatchOutcome | Error) => void,
+  ): void {
+    checkFrames(frames);
+    this.#device.assertOpen('writeBatch');
+    if (this.#closed) throw this.#closed;
+    this.#waiting.add(new BatchWrite(this.#device.queue, frames, this.settle, finish));
+  }
+
+  /** Calls back when all that waits has been sent, or has failed. */
+  finish(callback: (error?: Error | null) => void): void {
+    const attempt = () => {
+      callback();
+      return true;
+    };
+    this.#waiting.add({ attempt, fail: callback });
+  }
+
+  /** The kernel takes frames again. */
+  goOn(): void {
+    this.#waiting.goOn();
+  }
+
+  /** Nothing more is sent: all that waits fails. */
+  close(error: Error): void {
+    // Callbacks of those that fail may ask for more.
+    this.#closed = error;
+    this.#waiting.fail(error);
+  }
+
+  /** Counts written frames; returns the error of those that were not sent for a reason of their own. */
+  readonly settle = (frames: number, bytes: number, outcome: number): TapfdError | undefined => {
+    const loss = lossOf(this.#device, outcome);
+    if (loss !== undefined) {
+      this.#counters.drop({ direction: 'send', reason: loss, count: frames });
+      return undefined;
+    }
+    if (outcome === 0) {
+      this.#counters.sentFrames += frames;
+      this.#counters.sentBytes += bytes;
+      return undefined;
+    }
+    const refusal = refusalOf(outcome);
+    if (refusal !== undefined) {
+      this.#counters.drop({ direction: 'send', reason: refusal.reason, count: frames });
+      return refusalError(this.#device, refusal, bytes);
+    }
+    const error = fatalError(this.#device, 'write', outcome);
+    this.#lost(error);
+    return error;
+  };
+}

@@ -1,0 +1,104 @@
+/** The vnet header in front of each frame of a device with `vnetHeader`: `struct virtio_net_hdr` (`linux/virtio_net.h`). */
+import { endianness } from 'node:os';
+import { checkBoolean, checkInteger, checkObject, checkOneOf } from '../base/checks.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+
+/** Bytes of the header; a device may put more behind them (TUNSETVNETHDRSZ), which this leaves alone. */
+const VNET_HEADER_BYTES = 10;
+
+const NEEDS_CSUM = 1;
+const DATA_VALID = 2;
+const GSO_ECN = 0x80;
+
+/**
+ * How a super-frame is to be cut: `tcp4` and `tcp6` TCP segmentation, `udp` UDP segmentation (USO), `udp4` the old
+ * fragmentation (UFO); `none` for a frame that is one already.
+ */
+export type Segmentation = 'none' | 'tcp4' | 'udp4' | 'tcp6' | 'udp';
+
+const GSO_TYPES: Record<Segmentation, number> = { none: 0, tcp4: 1, udp4: 3, tcp6: 4, udp: 5 };
+
+const SEGMENTATIONS: readonly Segmentation[] = ['none', 'tcp4', 'udp4', 'tcp6', 'udp'];
+
+/** What a vnet header says of its frame. */
+export interface VnetHeader {
+  /** The checksum at `checksumStart + checksumOffset` is that of the pseudo-header only and is to be completed. */
+  needsChecksum: boolean;
+  /** The checksum was found right. */
+  dataValid: boolean;
+  /** How the frame is to be cut. */
+  segmentation: Segmentation;
+  /** TCP: the segments carry ECN's CWR bit on the first only. */
+  ecn: boolean;
+  /** Bytes of all headers of the frame, as a hint: do not trust it. */
+  headerBytes: number;
+  /** Bytes of payload in each segment. */
+  segmentBytes: number;
+  /** Where checksumming begins, counted from the frame's beginning, vnet header not included. */
+  checksumStart: number;
+  /** Where the checksum goes, counted from `checksumStart`. */
+  checksumOffset: number;
+}
+
+/** TUN and TAP use the machine's byte order unless told otherwise (TUNSETVNETLE, TUNSETVNETBE). */
+const littleEndian = endianness() === 'LE';
+
+/**
+ * Reads the vnet header at the beginning of a frame.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array, `ERR_TAPFD_FRAME_TOO_SHORT` for
+ *   one under 10 bytes, `ERR_TAPFD_FRAME_INVALID` for an unknown kind of segmentation.
+ */
+export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
+  if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+  if (frame.length < VNET_HEADER_BYTES) {
+    throw new TapfdError(
+      'ERR_TAPFD_FRAME_TOO_SHORT',
+      `a vnet header has ${VNET_HEADER_BYTES} bytes, not ${frame.length}`,
+    );
+  }
+  const view = new DataView(frame.buffer, frame.byteOffset, VNET_HEADER_BYTES);
+  const flags = view.getUint8(0);
+  const type = view.getUint8(1);
+  const segmentation = SEGMENTATIONS.find((name) => GSO_TYPES[name] === (type & ~GSO_ECN));
+  if (segmentation === undefined) {
+    throw new TapfdError(
+      'ERR_TAPFD_FRAME_INVALID',
+      `a vnet header's gso_type is ${type}, which is none known`,
+    );
+  }
+  return {
+    needsChecksum: (flags & NEEDS_CSUM) !== 0,
+    dataValid: (flags & DATA_VALID) !== 0,
+    segmentation,
+    ecn: (type & GSO_ECN) !== 0,
+    headerBytes: view.getUint16(2, littleEndian),
+    segmentBytes: view.getUint16(4, littleEndian),
+    checksumStart: view.getUint16(6, littleEndian),
+    checksumOffset: view.getUint16(8, littleEndian),
+  };
+}
+
+/**
+ * Makes the 10 bytes of a vnet header, to stand in front of a frame. What is left out is false, `none` or 0: the header
+ * of an ordinary frame is `encodeVnetHeader()`.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a field of the wrong type or range.
+ */
+export function encodeVnetHeader(header: Partial<VnetHeader> = {}): Buffer {
+  checkObject('header', header);
+  const { needsChecksum = false, dataValid = false, segmentation = 'none', ecn = false } = header;
+  const flags =
+    (checkBoolean('header.needsChecksum', needsChecksum) ? NEEDS_CSUM : 0) |
+    (checkBoolean('header.dataValid', dataValid) ? DATA_VALID : 0);
+  const type = GSO_TYPES[checkOneOf('header.segmentation', segmentation, SEGMENTATIONS)];
+  const bytes = Buffer.alloc(VNET_HEADER_BYTES);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, VNET_HEADER_BYTES);
+  view.setUint8(0, flags);
+  view.setUint8(1, type | (checkBoolean('header.ecn', ecn) ? GSO_ECN : 0));
+  const fields = ['headerBytes', 'segmentBytes', 'checksumStart', 'checksumOffset'] as const;
+  fields.forEach((field, i) => {
+    view.setUint16(2 + 2 * i, checkInteger(`header.${field}`, header[field] ?? 0, 0, 0xffff), littleEndian);
+  });
+  return bytes;
+}

@@ -1,0 +1,55 @@
+/** What waits until the kernel takes frames again, in order. */
+import type { NativeQueue } from '../base/native.js';
+
+export interface WaitingWrite {
+  /** Goes on; false when it has to wait again. */
+  attempt(): boolean;
+  fail(error: Error): void;
+}
+
+export class WaitingWrites {
+  readonly #queue: NativeQueue;
+  #waiting: WaitingWrite[] = [];
+
+  constructor(queue: NativeQueue) {
+    this.#queue = queue;
+  }
+
+  get any(): boolean {
+    return this.#waiting.length > 0;
+  }
+
+  /** Tries at once unless others wait, and otherwise behind them. */
+  add(write: WaitingWrite): void {
+    if (!this.any && write.attempt()) return;
+    this.#waiting.push(write);
+    if (this.#waiting.length === 1) this.#queue.awaitWritable();
+  }
+
+  /** The kernel takes frames again. */
+  goOn(): void {
+    try {
+      while (this.any && this.#tryFirst());
+    } finally {
+      if (this.any) this.#queue.awaitWritable();
+    }
+  }
+
+  #tryFirst(): boolean {
+    const [first] = this.#waiting;
+    let over = true;
+    try {
+      over = first.attempt();
+    } finally {
+      // What throws is the caller's callback, and then the write itself is over. It may have ended all the others.
+      if (over && this.#waiting[0] === first) this.#waiting.shift();
+    }
+    return over;
+  }
+
+  fail(error: Error): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const write of waiting) write.fail(error);
+  }
+}

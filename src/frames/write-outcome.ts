@@ -1,0 +1,110 @@
+/** What the outcome of a native write means: sent, lost as a network card loses frames, refused, or the end. */
+import { constants } from 'node:os';
+import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { errnoName, TapfdError } from '../base/errors.js';
+import type { SendDropReason } from './counters.js';
+import { FrameFault } from '../base/native.js';
+
+const { EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC } = constants.errno;
+/** What the kernel answers when there is no device behind the descriptor any more; Node has no names for them. */
+const EBADFD = 77;
+const ENOLINK = 67;
+
+/** The outcome of a write that the kernel cannot take yet. */
+export const WOULD_WAIT = -EAGAIN;
+
+export interface FrameRefusal {
+  reason: SendDropReason;
+  code: string;
+  cause: (device: DeviceHandle) => string;
+}
+
+const REFUSALS: Partial<Record<number, FrameRefusal>> = {
+  [FrameFault.tooShort]: {
+    reason: 'too-short',
+    code: 'ERR_TAPFD_FRAME_TOO_SHORT',
+    cause: ({ kind }) =>
+      kind === 'tun'
+        ? 'it ends before its packet begins'
+        : 'an Ethernet frame has 14 bytes at least, after packet information and vnet header',
+  },
+  [FrameFault.tooLong]: {
+    reason: 'too-long',
+    code: 'ERR_TAPFD_FRAME_TOO_LONG',
+    cause: ({ link }) => `the MTU of ${link.name} is ${link.mtu}`,
+  },
+  [FrameFault.invalid]: {
+    reason: 'invalid',
+    code: 'ERR_TAPFD_FRAME_INVALID',
+    cause: () => 'a TUN packet begins with IP version 4 or 6',
+  },
+  [FrameFault.sourceMac]: {
+    reason: 'source-mac',
+    code: 'ERR_TAPFD_MAC_MISMATCH',
+    cause: ({ link }) =>
+      `its source MAC is not that of ${link.name}, ${link.mac}: answers would never arrive`,
+  },
+  // The checks have passed, so what the kernel finds wrong is the vnet header (tun.c tun_get_user).
+  [-EINVAL]: {
+    reason: 'invalid',
+    code: 'ERR_TAPFD_FRAME_INVALID',
+    cause: () => 'the kernel refuses its vnet header (EINVAL)',
+  },
+};
+
+/** Failures that cost one frame and not the stream, as a network card would lose it. */
+const LOSSES: Partial<Record<number, SendDropReason>> = {
+  [-EIO]: 'link-down',
+  [-ENOBUFS]: 'no-buffer',
+  [-ENOMEM]: 'no-buffer',
+  [-ENOSPC]: 'no-buffer',
+  [-EBUSY]: 'detached',
+};
+
+/**
+ * Why a frame was lost without an error, if it was. A macvtap that is down takes frames and drops them in silence; of one in
+ * another namespace it is not known.
+ */
+export function lossOf(device: DeviceHandle, outcome: number): SendDropReason | undefined {
+  if (outcome === 0) {
+    const { kind, follower } = device;
+    return kind === 'macvtap' && !follower.up && !follower.movedAway ? 'link-down' : undefined;
+  }
+  if (outcome === FrameFault.sourceMac && device.settings.macCheck === 'drop') return 'source-mac';
+  return LOSSES[outcome];
+}
+
+/** Why a frame was refused, if it was. */
+export function refusalOf(outcome: number): FrameRefusal | undefined {
+  return REFUSALS[outcome];
+}
+
+/** The error for the callback of a refused frame. */
+export function refusalError(device: DeviceHandle, refusal: FrameRefusal, bytes: number): TapfdError {
+  return new TapfdError(
+    refusal.code,
+    `write: a frame of ${bytes} bytes is refused: ${refusal.cause(device)}`,
+    { interface: device.link.name, recoverable: true },
+  );
+}
+
+/** The error that ends the stream after a failed read or write. */
+export function fatalError(device: DeviceHandle, syscall: 'read' | 'write', errno: number): TapfdError {
+  if (errno === -EBADFD || errno === -ENOLINK) return device.goneError();
+  const code = errnoName(errno);
+  const { name } = device.link;
+  return new TapfdError(
+    code,
+    `${syscall}: ${name} cannot be ${syscall === 'read' ? 'read' : 'written'} (${code})`,
+    {
+      errno,
+      syscall,
+      interface: name,
+    },
+  );
+}
+
+/** A failed read that is not the end: the interface is down, and libuv waits until it is up. */
+export function isDown(errno: number): boolean {
+  return errno === -EIO;
+}

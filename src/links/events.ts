@@ -1,0 +1,227 @@
+/** The async iterable of `links.watch`. */
+import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
+import { checkOptionNames } from './options.js';
+import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';
+import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
+import type { NativeLink } from '../base/native.js';
+
+/** Options of `links.watch`. */
+export interface WatchOptions {
+  /** Default: the namespace of the calling thread. */
+  netns?: NetnsLike;
+  /** Ends the iteration: it throws the signal's reason. */
+  signal?: AbortSignal;
+  /** Begin with an `'add'` for each link that is there. Default false. */
+  existing?: boolean;
+  /** Keep the process alive while watching. Default true. */
+  persistent?: boolean;
+  /**
+   * Receive buffer of the socket, in bytes of kernel memory (an event takes 2 to 4 KiB). Counts for the first watch of
+   * a namespace in this thread, as it opens the socket for all. Default 8 MiB; without CAP_NET_ADMIN at most
+   * net.core.rmem_max.
+   */
+  receiveBufferBytes?: number;
+}
+
+/** One step of `links.watch`: a link that is new, has changed, or is gone. */
+export type LinkEvent =
+  | {
+      /** New in the namespace: made there, or moved there. */
+      readonly type: 'add';
+      /** The link as it is. */
+      readonly link: Link;
+      /** Nothing was told of it before. */
+      readonly previous?: undefined;
+    }
+  | {
+      /** Changed in anything but its counters. */
+      readonly type: 'change';
+      /** The link as it is now. */
+      readonly link: Link;
+      /** The link as it was last told of. */
+      readonly previous: Link;
+    }
+  | {
+      /** Removed, or moved to another namespace. */
+      readonly type: 'remove';
+      /** The link as it was. */
+      readonly link: Link;
+      /** Nothing: `link` is what was. */
+      readonly previous?: undefined;
+    };
+
+/** Steps that wait for the consumer; with more, single steps are left out. */
+const MOST_WAITING = 1024;
+
+type Step = { readonly removed: boolean; readonly link: NativeLink };
+
+/**
+ * What `links.watch` returns: an async iterable to go through once. Ending the loop closes it; so do `return()` and
+ * `await using`.
+ */
+export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDisposable {
+  /** Resolves when the watch hears everything from then on; rejects with what kept it from starting. */
+  readonly ready: Promise<void>;
+  readonly #signal: AbortSignal | undefined;
+  readonly #persistent: boolean;
+  readonly #follower: LinkSubscriber = {
+    linkChanged: (link) => this.#add({ removed: false, link }),
+    linkRemoved: (link) => this.#add({ removed: true, link }),
+    watchFailed: (error) => this.#finish(error),
+  };
+  readonly #onAbort = () => this.#finish(this.#signal?.reason);
+  /** What the consumer was told. */
+  readonly #told = new Map<number, NativeLink>();
+  #steps: Step[] = [];
+  /** Steps were left out: the next come from comparing what was told with what is. */
+  #behind = false;
+  #watch: LinkWatch | undefined;
+  /** Calls of next() that wait for something to tell. */
+  #waiting: (() => void)[] = [];
+  #finished: { readonly error?: unknown } | undefined;
+
+  /** @internal */
+  constructor(options: WatchOptions) {
+    const given: { [name in keyof WatchOptions]: unknown } = checkObject('options', options);
+    checkOptionNames('options', given, ['netns', 'signal', 'existing', 'persistent', 'receiveBufferBytes']);
+    const netns = checkNetns('netns', given.netns);
+    const { signal } = given;
+    if (signal !== undefined && !(signal instanceof AbortSignal)) {
+      throw invalidArgument('signal', 'an AbortSignal', signal);
+    }
+    const existing = given.existing === undefined ? false : checkBoolean('existing', given.existing);
+    this.#persistent = given.persistent === undefined ? true : checkBoolean('persistent', given.persistent);
+    const watchOptions: LinkWatchOptions =
+      given.receiveBufferBytes === undefined
+        ? {}
+        : {
+            receiveBufferBytes: checkInteger('receiveBufferBytes', given.receiveBufferBytes, 1, 0x3fff_ffff),
+          };
+    this.#signal = signal;
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    this.ready = this.#start(netns, existing, watchOptions);
+    // next() tells it too; nobody needs to look at `ready`.
+    this.ready.catch((error) => this.#finish(error));
+  }
+
+  async #start(netns: NetnsLike | undefined, existing: boolean, options: LinkWatchOptions): Promise<void> {
+    if (this.#finished) throw this.#finished.error;
+    const watch = await LinkWatch.acquire(await openNetns('netns', netns), options);
+    if (this.#finished) {
+      watch.release();
+      if (this.#signal?.aborted) throw this.#signal.reason;
+      return;
+    }
+    this.#watch = watch;
+    watch.follow(this.#follower);
+    if (this.#persistent) watch.ref();
+    if (existing) this.#behind = true;
+    else for (const link of watch.links()) this.#told.set(link.index, link);
+    this.#wake();
+  }
+
+  #add(step: Step): void {
+    if (!this.#behind) this.#steps.push(step);
+    if (this.#steps.length > MOST_WAITING) {
+      this.#steps = [];
+      this.#behind = true;
+    }
+    this.#wake();
+  }
+
+  /** Gives back the watch. What was not told yet is forgotten. */
+  #finish(error?: unknown): void {
+    if (this.#finished) return;
+    this.#finished = error === undefined ? {} : { error };
+    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#steps = [];
+    this.#behind = false;
+    if (this.#watch) {
+      this.#watch.unfollow(this.#follower);
+      if (this.#persistent) this.#watch.unref();
+      this.#watch.release();
+    }
+    this.#wake();
+  }
+
+  /**
+   * The next event, as soon as there is one.
+   *
+   * @throws the signal's reason, or what ended the watch; once, then the iteration is over.
+   */
+  async next(): Promise<IteratorResult<LinkEvent, undefined>> {
+    for (;;) {
+      const event = this.#nextEvent();
+      if (event) return { done: false, value: event };
+      if (this.#finished) {
+        const { error } = this.#finished;
+        // Thrown once; afterwards the iteration is simply over.
+        this.#finished = {};
+        if (error !== undefined) throw error;
+        return { done: true, value: undefined };
+      }
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const go of waiting) go();
+  }
+
+  #nextEvent(): LinkEvent | undefined {
+    if (this.#behind && this.#watch) {
+      this.#behind = false;
+      this.#steps = this.#stepsTo(this.#watch);
+    }
+    for (let step = this.#steps.shift(); step; step = this.#steps.shift()) {
+      const event = this.#eventOf(step);
+      if (event) return event;
+    }
+    return undefined;
+  }
+
+  #stepsTo(watch: LinkWatch): Step[] {
+    const gone = [...this.#told.values()].filter((told) => {
+      const link = watch.get(told.index);
+      return link === undefined || isAnotherLink(told, link);
+    });
+    return [
+      ...gone.map((link) => ({ removed: true, link })),
+      ...[...watch.links()].map((link) => ({ removed: false, link })),
+    ];
+  }
+
+  /** Moves on what was told by one step; nothing when the step changes nothing. */
+  #eventOf({ removed, link }: Step): LinkEvent | undefined {
+    const told = this.#told.get(link.index);
+    if (removed) {
+      this.#told.delete(link.index);
+      return told && { type: 'remove', link: linkFromNative(link) };
+    }
+    this.#told.set(link.index, link);
+    if (told === undefined) return { type: 'add', link: linkFromNative(link) };
+    if (isSameState(told, link)) return undefined;
+    return { type: 'change', link: linkFromNative(link), previous: linkFromNative(told) };
+  }
+
+  /** Ends the iteration and gives the socket back. */
+  async return(): Promise<IteratorResult<LinkEvent, undefined>> {
+    this.#finish();
+    return { done: true, value: undefined };
+  }
+
+  /** As {@link return}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#finish();
+  }
+
+  /** Itself. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+}

@@ -1,0 +1,95 @@
+/** IP addresses with a prefix length, as interfaces have them: `10.0.0.1/24`, `fd00::1/64`. */
+import { isIPv4, isIPv6 } from 'node:net';
+import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import type { NativeIpPrefix } from '../base/native.js';
+
+/** An address to give to a link. */
+export interface IpPrefix {
+  /** IPv4 or IPv6, without a zone (`%eth0`). */
+  address: string;
+  /** 0 to 32 or 128. */
+  prefixLength: number;
+  /**
+   * IPv6: usable at once, without duplicate address detection, which takes more than a second and never ends on a link
+   * without carrier. Default false.
+   */
+  noDad?: boolean;
+}
+
+/** Text `ADDRESS/LENGTH`, or the parts. */
+export type IpPrefixLike = string | IpPrefix;
+
+/** A printed IPv4 or IPv6 address without a zone. */
+export function checkIpAddress(argument: string, value: unknown): string {
+  if (typeof value !== 'string' || value.includes('%') || !(isIPv4(value) || isIPv6(value))) {
+    throw invalidArgument(argument, 'an IPv4 or IPv6 address', value);
+  }
+  return value;
+}
+
+/** Checks and translates what the option `argument` gives. */
+export function checkIpPrefix(argument: string, value: unknown): NativeIpPrefix {
+  if (typeof value === 'string') return fromText(argument, value);
+  const given: { address?: unknown; prefixLength?: unknown; noDad?: unknown } = checkObject(argument, value);
+  const address = ipBytes(checkIpAddress(`${argument}.address`, given.address));
+  return {
+    address,
+    prefixLength: checkInteger(`${argument}.prefixLength`, given.prefixLength, 0, address.length * 8),
+    noDad: given.noDad === undefined ? false : checkBoolean(`${argument}.noDad`, given.noDad),
+  };
+}
+
+function fromText(argument: string, text: string): NativeIpPrefix {
+  const match = /^([^/]+)\/(\d{1,3})$/.exec(text);
+  if (match?.[1] === undefined) {
+    throw invalidArgument(argument, 'an address with its prefix length, such as "10.0.0.1/24"', text);
+  }
+  const address = ipBytes(checkIpAddress(argument, match[1]));
+  const prefixLength = Number(match[2]);
+  const longest = address.length * 8;
+  if (prefixLength > longest) {
+    throw invalidArgument(argument, `an address with a prefix length from 0 to ${longest}`, text);
+  }
+  return { address, prefixLength, noDad: false };
+}
+
+/** 4 or 16 bytes of an address that {@link checkIpAddress} let pass. */
+export function ipBytes(address: string): Uint8Array {
+  if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number);
+  // Where `::` stands, as many groups of zeros as are missing.
+  const [head = '', tail] = address.split('::');
+  const before = groupBytes(head);
+  const after = groupBytes(tail ?? '');
+  return Uint8Array.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
+}
+
+/** The bytes of `1:22:333`, the last of which may be an IPv4 address. */
+function groupBytes(groups: string): number[] {
+  if (groups === '') return [];
+  return groups.split(':').flatMap((group) => {
+    if (group.includes('.')) return group.split('.').map(Number);
+    const value = Number.parseInt(group, 16);
+    return [value >> 8, value & 0xff];
+  });
+}
+
+/** Prints 4 or 16 bytes; IPv6 as RFC 5952 wants it. */
+export function formatIp(bytes: Uint8Array): string {
+  if (bytes.length === 4) return bytes.join('.');
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16));
+  const { start, length } = longestZeroRun(groups);
+  if (length < 2) return groups.join(':');
+  return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
+}
+
+function longestZeroRun(groups: string[]): { start: number; length: number } {
+  let longest = { start: 0, length: 0 };
+  let run = 0;
+  groups.forEach((group, place) => {
+    run = group === '0' ? run + 1 : 0;
+    if (run > longest.length) longest = { start: place - run + 1, length: run };
+  });
+  return longest;
+}

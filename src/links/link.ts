@@ -1,0 +1,215 @@
+/** What a program sees of a network link. */
+import { isDeepStrictEqual } from 'node:util';
+import type { NativeLink } from '../base/native.js';
+
+const IFF_UP = 0x1;
+const IFF_LOOPBACK = 0x8;
+const IFF_RUNNING = 0x40;
+const IFF_PROMISC = 0x100;
+const IFF_ALLMULTI = 0x200;
+const TUN_TYPE_TUN = 1;
+
+/** Whether a link passes frames, as RFC 2863 says it; TUN, TAP and others that do not tell are `'unknown'` when up. */
+export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
+
+/** In the order of `linux/if.h` IF_OPER_*. */
+const OPER_STATES: readonly OperState[] = [
+  'unknown',
+  'notpresent',
+  'down',
+  'lowerlayerdown',
+  'testing',
+  'dormant',
+  'up',
+];
+
+/**
+ * What a macvlan or macvtap link does with frames for its siblings on the same lower device: `bridge` delivers them
+ * directly, `vepa` sends them out and expects a switch to send them back, `private` never lets them meet, `passthru`
+ * has the lower device to itself, `source` takes only frames from listed MACs.
+ */
+export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source';
+
+/** `linux/if_link.h` MACVLAN_MODE_*. */
+const MACVLAN_MODES: Record<MacvlanMode, number> = {
+  private: 1,
+  vepa: 2,
+  bridge: 4,
+  passthru: 8,
+  source: 16,
+};
+
+export const MACVLAN_MODE_NAMES: readonly MacvlanMode[] = ['private', 'vepa', 'bridge', 'passthru', 'source'];
+
+/** Counters since the link was made. */
+export interface LinkStats {
+  /** Frames received. On TUN and TAP: written by the program behind the descriptor. */
+  readonly rxPackets: number;
+  /** Frames sent. On TUN and TAP: read by the program behind the descriptor. */
+  readonly txPackets: number;
+  /** Bytes of the frames received. */
+  readonly rxBytes: number;
+  /** Bytes of the frames sent. */
+  readonly txBytes: number;
+  /** Frames received damaged. */
+  readonly rxErrors: number;
+  /** Frames that could not be sent for a fault. */
+  readonly txErrors: number;
+  /** Frames received and dropped. On macvtap: the descriptor's queue was full. */
+  readonly rxDropped: number;
+  /** Frames to send and dropped. On TUN and TAP: the descriptor's queue was full. */
+  readonly txDropped: number;
+  /** Multicast frames received. */
+  readonly multicast: number;
+}
+
+/** What only a TUN or TAP link has (`linux/if_link.h` IFLA_TUN_*). */
+export interface TunLink {
+  /** Packets (`tun`) or Ethernet frames (`tap`). */
+  readonly type: 'tun' | 'tap';
+  /** The uid that may attach; absent: it takes CAP_NET_ADMIN alone. */
+  readonly owner?: number;
+  /** The gid that may attach. */
+  readonly group?: number;
+  /** Each frame has 4 bytes of packet information in front. */
+  readonly packetInfo: boolean;
+  /** Each frame has a vnet header in front. */
+  readonly vnetHeader: boolean;
+  /** It outlives its descriptors. */
+  readonly persist: boolean;
+  /** It may have several queues. */
+  readonly multiQueue: boolean;
+  /** Attached queues; the kernel tells it of multi-queue links only, else 0. */
+  readonly queues: number;
+  /** Detached queues. */
+  readonly disabledQueues: number;
+}
+
+/** What only a vxlan link has. */
+export interface VxlanLink {
+  /** The network identifier (VNI). */
+  readonly id: number;
+  /** Where frames for unknown MACs go; absent: nowhere. */
+  readonly remote?: string;
+  /** The source address. */
+  readonly local?: string;
+  /** UDP destination port. */
+  readonly port: number;
+  /** Learns which MAC is behind which address. */
+  readonly learning: boolean;
+}
+
+/** One network link as the kernel described it at one moment. It does not change afterwards. */
+export interface Link {
+  /** The number that stays while the link does (but may change when it moves to another namespace). */
+  readonly index: number;
+  /** 1 to 15 bytes. */
+  readonly name: string;
+  /** `tun` (TAP too), `macvtap`, `macvlan`, `bridge`, `veth`, `vxlan`, …; absent for hardware and loopback. */
+  readonly kind?: string;
+  /** As what it serves its master: `bridge` for a bridge port. */
+  readonly portKind?: string;
+  /** Absent where there is none: TUN. */
+  readonly mac?: string;
+  /** Bytes of the longest packet, Ethernet header not counted. */
+  readonly mtu: number;
+  /** Set up by the administrator (IFF_UP). */
+  readonly up: boolean;
+  /** Up, and the kernel would send through it (IFF_RUNNING). */
+  readonly running: boolean;
+  /** There is something at the other end. */
+  readonly carrier: boolean;
+  /** Whether it passes frames. */
+  readonly operState: OperState;
+  /** It is `lo`. */
+  readonly loopback: boolean;
+  /** Set by the administrator; a link may be promiscuous without, for a bridge or a packet socket. */
+  readonly promiscuous: boolean;
+  /** It takes multicast frames of every group. */
+  readonly allMulticast: boolean;
+  /** Index of the bridge (or bond, VRF) it belongs to. */
+  readonly master?: number;
+  /** Index of the lower device; of the peer for a veth. */
+  readonly lower?: number;
+  /** `lower` is an index in another namespace, which this namespace knows by this number (`ip netns list-id`). */
+  readonly lowerNetnsId?: number;
+  /** Frames that may wait to be sent. */
+  readonly txQueueLength: number;
+  /** Transmit queues. */
+  readonly txQueues: number;
+  /** Receive queues. */
+  readonly rxQueues: number;
+  /** Free text that the administrator gave it; empty without. */
+  readonly alias: string;
+  /** Counters at that moment. */
+  readonly stats: LinkStats;
+  /** For kind `tun`. */
+  readonly tun?: TunLink;
+  /** For kinds `macvlan` and `macvtap`. */
+  readonly mode?: MacvlanMode;
+  /** For kind `vxlan`. */
+  readonly vxlan?: VxlanLink;
+}
+
+/** The kernel's number of a mode. */
+export function macvlanModeNumber(mode: MacvlanMode): number {
+  return MACVLAN_MODES[mode];
+}
+
+/** The public form of what the addon read. */
+export function linkFromNative(native: NativeLink): Link {
+  const mode = MACVLAN_MODE_NAMES.find((name) => MACVLAN_MODES[name] === native.macvlanMode);
+  return {
+    index: native.index,
+    name: native.name,
+    ...(native.kind !== '' && { kind: native.kind }),
+    ...(native.portKind !== '' && { portKind: native.portKind }),
+    ...(native.mac !== undefined && { mac: native.mac }),
+    mtu: native.mtu,
+    up: (native.flags & IFF_UP) !== 0,
+    running: (native.flags & IFF_RUNNING) !== 0,
+    carrier: native.carrier,
+    operState: OPER_STATES[native.operState] ?? 'unknown',
+    loopback: (native.flags & IFF_LOOPBACK) !== 0,
+    promiscuous: (native.flags & IFF_PROMISC) !== 0,
+    allMulticast: (native.flags & IFF_ALLMULTI) !== 0,
+    ...(native.master !== 0 && { master: native.master }),
+    ...(native.lower !== 0 && { lower: native.lower }),
+    ...(native.lowerNetnsId !== undefined && { lowerNetnsId: native.lowerNetnsId }),
+    txQueueLength: native.txQueueLength,
+    txQueues: native.txQueues,
+    rxQueues: native.rxQueues,
+    alias: native.alias,
+    stats: native.stats,
+    ...(native.tun && { tun: tunFromNative(native.tun) }),
+    ...(mode && { mode }),
+    ...(native.vxlan && { vxlan: vxlanFromNative(native.vxlan) }),
+  };
+}
+
+function tunFromNative(native: NonNullable<NativeLink['tun']>): TunLink {
+  return { ...native, type: native.type === TUN_TYPE_TUN ? 'tun' : 'tap' };
+}
+
+function vxlanFromNative({ remote, local, ...rest }: NonNullable<NativeLink['vxlan']>): VxlanLink {
+  return { ...rest, ...(remote !== '' && { remote }), ...(local !== '' && { local }) };
+}
+
+/** Whether two descriptions of one link tell the same. Counters aside: they move without any event. */
+export function isSameState(a: NativeLink, b: NativeLink): boolean {
+  return isDeepStrictEqual({ ...a, stats: undefined }, { ...b, stats: undefined });
+}
+
+/**
+ * Whether an index has passed on to another link between two descriptions. The kernel gives no identity beyond the
+ * index (which it does not use again by itself, but a creator may ask for it), so this goes by what cannot change in
+ * a link, and takes name and MAC both new for a new link.
+ */
+export function isAnotherLink(before: NativeLink, after: NativeLink): boolean {
+  return (
+    before.kind !== after.kind ||
+    before.tun?.type !== after.tun?.type ||
+    before.vxlan?.id !== after.vxlan?.id ||
+    (before.name !== after.name && before.mac !== after.mac)
+  );
+}

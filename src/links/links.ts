@@ -1,0 +1,280 @@
+/** Links over rtnetlink: listing, making, changing, removing, watching. */
+import { checkObject } from '../base/checks.js';
+import { invalidArgument, nativeCall } from '../base/errors.js';
+import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
+import { type Link, linkFromNative } from './link.js';
+import { LinkEvents, type WatchOptions } from './events.js';
+import {
+  type CheckedNetns,
+  checkLinkChanges,
+  checkLinkRef,
+  checkNewLink,
+  checkOptionNames,
+  type LinkChanges,
+  type LinkRef,
+  type NewLink,
+} from './options.js';
+import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
+import { type NamespaceHandle, type NativeLinkRef, native } from '../base/native.js';
+
+/** Where a function of {@link links} works. */
+export interface NetnsOption {
+  /** Default: the namespace of the calling thread. Another needs CAP_SYS_ADMIN to enter it. */
+  netns?: NetnsLike;
+}
+
+/** Options of `links.list`. */
+export interface ListOptions extends NetnsOption {
+  /** Only links of this kind: `tun`, `bridge`, … */
+  kind?: string;
+}
+
+/** An address of a link. */
+export interface LinkAddress {
+  /** Text in its shortest form: `10.0.0.1`, `fd00::1`. */
+  readonly address: string;
+  /** 0 to 32 or 128. */
+  readonly prefixLength: number;
+  /** IPv4 or IPv6. */
+  readonly family: 4 | 6;
+  /** Was added without duplicate address detection. */
+  readonly noDad: boolean;
+}
+
+function netnsOf(options: unknown): CheckedNetns {
+  const given: { netns?: unknown } = checkObject('options', options);
+  checkOptionNames('options', given, ['netns']);
+  return checkNetns('netns', given.netns);
+}
+
+/** Opens the namespace of an option, to be closed when the work is over. */
+type OpenNamespace = (argument: string, netns: CheckedNetns) => Promise<NamespaceHandle>;
+
+async function withNamespaces<T>(work: (open: OpenNamespace) => Promise<T>): Promise<T> {
+  const handles: NamespaceHandle[] = [];
+  try {
+    return await work(async (argument, netns) => {
+      const handle = await openNetns(argument, netns);
+      handles.push(handle);
+      return handle;
+    });
+  } finally {
+    for (const handle of handles) handle.close();
+  }
+}
+
+function withNetns<T>(netns: CheckedNetns, work: (ns: NamespaceHandle) => Promise<T>): Promise<T> {
+  return withNamespaces(async (open) => work(await open('netns', netns)));
+}
+
+/** What a failure of `operation` on `link` is told with. */
+function about(operation: string, link: NativeLinkRef) {
+  return { operation, ...(typeof link === 'string' && { interface: link }) };
+}
+
+async function indexOf(operation: string, ns: NamespaceHandle, link: NativeLinkRef): Promise<number> {
+  if (typeof link === 'number') return link;
+  const found = await nativeCall(about(operation, link), () => native().getLink(ns, link));
+  return found.index;
+}
+
+/**
+ * Every link of a namespace, in the kernel's order.
+ *
+ * Needs no privilege in the caller's own namespace.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; what {@link NetnsOption} can meet: `ENOENT`, `EPERM`,
+ * `ERR_TAPFD_NOT_A_NAMESPACE`; `EINTR` when the list changed each of a hundred times it was read.
+ */
+async function list(options: ListOptions = {}): Promise<Link[]> {
+  const given: { netns?: unknown; kind?: unknown } = checkObject('options', options);
+  checkOptionNames('options', given, ['netns', 'kind']);
+  const netns = checkNetns('netns', given.netns);
+  const { kind } = given;
+  if (kind !== undefined && typeof kind !== 'string') throw invalidArgument('kind', 'a kind of link', kind);
+  const found = await withNetns(netns, (ns) =>
+    nativeCall({ operation: 'links.list' }, () => native().listLinks(ns)),
+  );
+  return found.map(linkFromNative).filter((link) => kind === undefined || link.kind === kind);
+}
+
+/**
+ * One link by its name (alternative names count) or index.
+ *
+ * Needs no privilege in the caller's own namespace.
+ *
+ * @throws TapfdError `ENODEV` when there is none; as {@link list}.
+ */
+async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
+  const ref = checkLinkRef('link', link);
+  return withNetns(netnsOf(options), async (ns) =>
+    linkFromNative(await nativeCall(about('links.get', ref), () => native().getLink(ns, ref))),
+  );
+}
+
+/**
+ * Makes a link and returns it as the kernel made it. When a later step fails (its bridge, its going up, the move),
+ * the link is removed again.
+ *
+ * Needs CAP_NET_ADMIN over the namespace, and over those of `moveTo` and `peer.netns`.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: the name is taken, or a vxlan with the same `id`;
+ * `EBUSY`: the lower device is a bridge port or has a passthru link; `EINVAL`: the lower device is loopback, a value is
+ * out of the kind's range (`detail` has the kernel's words); `EADDRINUSE`: the MAC is that of another link on
+ * the same lower device, told when the link goes up; `ENODEV`: no such lower device or bridge; `ENOTSUP`: the
+ * kernel does not know the kind; `EPERM`.
+ */
+async function create(options: NewLink): Promise<Link> {
+  const checked = checkNewLink('options', options);
+  const { native: link, lower, master } = checked;
+  const made = await withNamespaces(async (open) => {
+    const ns = await open('netns', checked.netns);
+    if (checked.moveTo !== undefined) link.changes.netns = await open('moveTo', checked.moveTo);
+    if (checked.peerNetns !== undefined) link.peerNetns = await open('peer.netns', checked.peerNetns);
+    if (lower !== undefined) link.lower = await indexOf('links.create', ns, lower);
+    if (master !== undefined) {
+      link.changes.master = await indexOf('links.create', link.changes.netns ?? ns, master);
+    }
+    return nativeCall({ operation: 'links.create' }, () => native().createLink(ns, link));
+  });
+  return linkFromNative(made);
+}
+
+/**
+ * Changes a link. The kernel takes the changes one by one, so that those before one that fails stay.
+ * Setting down comes first and setting up last.
+ *
+ * Needs CAP_NET_ADMIN over the namespace, and over that of `moveTo`.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; `EBUSY`: the link is another master's or must be down
+ * for it; `EEXIST`: the name is taken; `EINVAL`, `ERANGE`: a value the link cannot have; `EADDRINUSE`,
+ * `EADDRNOTAVAIL`: the MAC; `ENOTSUP`: this kind has no such thing; `EPERM`.
+ */
+async function set(link: LinkRef, changes: LinkChanges, options: NetnsOption = {}): Promise<void> {
+  const ref = checkLinkRef('link', link);
+  const checked = checkLinkChanges('changes', changes);
+  const netns = netnsOf(options);
+  const { native: wanted, master } = checked;
+  await withNamespaces(async (open) => {
+    const ns = await open('netns', netns);
+    if (checked.moveTo !== undefined) wanted.netns = await open('moveTo', checked.moveTo);
+    if (master !== undefined) wanted.master = await indexOf('links.set', wanted.netns ?? ns, master);
+    await nativeCall(about('links.set', ref), () => native().setLink(ns, ref, wanted));
+  });
+}
+
+/**
+ * Removes a link; of a veth pair both ends go. Programs that hold a descriptor of a TUN, TAP or macvtap link are left
+ * with a dead one.
+ *
+ * Needs CAP_NET_ADMIN over the namespace.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; `ENOTSUP`: hardware and loopback cannot be removed;
+ * `EPERM`.
+ */
+async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
+  const ref = checkLinkRef('link', link);
+  await withNetns(netnsOf(options), (ns) =>
+    nativeCall(about('links.remove', ref), () => native().removeLink(ns, ref)),
+  );
+}
+
+/**
+ * Gives a link an address, without a broadcast address and with the route to its network, as `ip address add`.
+ *
+ * Needs CAP_NET_ADMIN over the namespace.
+ *
+ * @param address - `'10.0.0.1/24'`, `'fd00::1/64'`, or the parts with `noDad`.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: it has the address; `ENODEV`; `EACCES`: IPv6 is disabled
+ * on it; `EPERM`.
+ */
+async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
+  const ref = checkLinkRef('link', link);
+  const prefix = checkIpPrefix('address', address);
+  await withNetns(netnsOf(options), (ns) =>
+    nativeCall(about('links.addAddress', ref), () => native().addAddress(ns, ref, prefix)),
+  );
+}
+
+/**
+ * Takes an address from a link.
+ *
+ * Needs CAP_NET_ADMIN over the namespace.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRNOTAVAIL`: it has no such address with that prefix length;
+ * `ENODEV`; `EPERM`.
+ */
+async function removeAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
+  const ref = checkLinkRef('link', link);
+  const prefix = checkIpPrefix('address', address);
+  await withNetns(netnsOf(options), (ns) =>
+    nativeCall(about('links.removeAddress', ref), () => native().removeAddress(ns, ref, prefix)),
+  );
+}
+
+/**
+ * The addresses of a link, those the kernel made itself (IPv6 link-local) among them.
+ *
+ * Needs no privilege in the caller's own namespace.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; as {@link list}.
+ */
+async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<LinkAddress[]> {
+  const ref = checkLinkRef('link', link);
+  const found = await withNetns(netnsOf(options), (ns) =>
+    nativeCall(about('links.addresses', ref), () => native().listAddresses(ns, ref)),
+  );
+  return found.map(({ address, prefixLength, noDad }) => ({
+    address: formatIp(address),
+    prefixLength,
+    family: address.length === 4 ? 4 : 6,
+    noDad,
+  }));
+}
+
+/**
+ * Tells of links that are made, changed and removed (or moved to another namespace, which looks the same from here).
+ *
+ * ```ts
+ * for await (const { type, link } of links.watch()) console.log(type, link.name);
+ * ```
+ *
+ * Starts at once; what happens after `ready` has resolved is told for certain. Repetitions, of which the kernel sends
+ * many, are not told. When it sends faster than the program reads, single steps are left out: the events then lead
+ * from what was last told to what is. All watches of one namespace share one socket.
+ *
+ * Needs no privilege in the caller's own namespace.
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`, at the call. From `ready` and the iteration: as {@link list}, and
+ * the reason of `signal`.
+ */
+function watch(options: WatchOptions = {}): LinkEvents {
+  return new LinkEvents(options);
+}
+
+/**
+ * Links over rtnetlink (rtnetlink(7)). Every call runs off the JavaScript thread, and none changes the namespace of a
+ * thread that lasts. An error carries the kernel's own words as `detail` where it gave any.
+ *
+ * @namespace
+ */
+export const links = {
+  /** @function */
+  list,
+  /** @function */
+  get,
+  /** @function */
+  create,
+  /** @function */
+  set,
+  /** @function */
+  remove,
+  /** @function */
+  addAddress,
+  /** @function */
+  removeAddress,
+  /** @function */
+  addresses,
+  /** @function */
+  watch,
+} as const;

@@ -1,0 +1,96 @@
+/** Taking a network card out of a running guest. */
+import { TapfdError } from '../../base/errors.js';
+import { fdsetsOf } from './fdsets.js';
+import type { HotPluggedDevices } from './devices.js';
+import { deviceIdOf } from '../nic/nic.js';
+import { checkId } from '../nic/option-syntax.js';
+import type { QmpClient } from '../qmp-client.js';
+import { isNotFound, QmpError } from '../qmp/error.js';
+import { type QmpSignalOptions, signalOf } from '../qmp/signal.js';
+
+export async function removeNic(
+  qmp: QmpClient,
+  devices: HotPluggedDevices,
+  netdevId: string,
+  options: QmpSignalOptions,
+): Promise<void> {
+  checkId('id', netdevId);
+  const signal = signalOf(options);
+  const limit: QmpSignalOptions = signal === undefined ? {} : { signal };
+  await unplug(qmp, devices, deviceIdOf(netdevId), limit);
+  const sets = fdsetsOf(netdevId, await qmp.execute('query-fdsets', {}, limit));
+  // In one go: QEMU closes these numbers with the backend already, and must not have used them for other files when the
+  // sets go.
+  await Promise.all([
+    deleteBackend(qmp, devices, netdevId, limit),
+    ...sets.map((entry) => qmp.execute('remove-fd', entry, limit)),
+  ]);
+}
+
+async function deleteBackend(
+  qmp: QmpClient,
+  devices: HotPluggedDevices,
+  netdevId: string,
+  limit: QmpSignalOptions,
+): Promise<void> {
+  try {
+    await qmp.execute('netdev_del', { id: netdevId }, limit);
+  } catch (error) {
+    // Of a card that was plugged in here, it is what an earlier call did before it was aborted.
+    if (!(isNotFound(error) && devices.has(netdevId))) throw error;
+  }
+  devices.destroy(netdevId);
+}
+
+/** Has the guest let go of the card. One that is not there (any more) is no error. */
+async function unplug(
+  qmp: QmpClient,
+  devices: HotPluggedDevices,
+  deviceId: string,
+  { signal }: QmpSignalOptions,
+): Promise<void> {
+  const settled = new AbortController();
+  const waiting = {
+    where: ({ device }: Readonly<Record<string, unknown>>) => device === deviceId,
+    signal: signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]),
+  };
+  // Before the command: the guest may be quicker than QEMU's answer.
+  const outcome = Promise.race([
+    qmp.waitForEvent('DEVICE_DELETED', waiting),
+    qmp.waitForEvent('DEVICE_UNPLUG_GUEST_ERROR', waiting).then(() => {
+      throw new TapfdError('ERR_TAPFD_QMP_UNPLUG', `removeNic: the guest does not let go of ${deviceId}`, {
+        recoverable: true,
+      });
+    }),
+  ]);
+  outcome.catch(() => {}); // it is awaited below, or of no interest
+  try {
+    await requestUnplug(qmp, devices, deviceId, signal === undefined ? {} : { signal });
+    await outcome;
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+  } finally {
+    settled.abort();
+  }
+  devices.unplugging.delete(deviceId);
+}
+
+async function requestUnplug(
+  qmp: QmpClient,
+  { unplugging }: HotPluggedDevices,
+  deviceId: string,
+  limit: QmpSignalOptions,
+): Promise<void> {
+  try {
+    await qmp.execute('device_del', { id: deviceId }, limit);
+  } catch (error) {
+    // While an earlier request waits for the guest, some QEMU refuse another. Of one that came from elsewhere only their
+    // words tell, for there is no class for it.
+    const isWaiting =
+      error instanceof QmpError &&
+      error.qmpClass === 'GenericError' &&
+      (unplugging.has(deviceId) || error.detail?.includes('already in the process of unplug'));
+    if (!isWaiting) throw error;
+  }
+  unplugging.add(deviceId);
+}

@@ -1,0 +1,67 @@
+/** Which number a descriptor gets in a child process, and writing that number into the child's arguments. */
+
+import type { SpawnOptions, StdioOptions } from 'node:child_process';
+import { fstatSync } from 'node:fs';
+import { checkFd } from '../../base/checks.js';
+import { invalidArgument, TapfdError } from '../../base/errors.js';
+
+/** A descriptor's number, or what holds one (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed either way. */
+export type FdSource =
+  | number
+  | {
+      /** The descriptor's number. */
+      readonly fd: number;
+    };
+
+/** One place in the `stdio` list of `child_process.spawn`. */
+export type StdioEntry = Exclude<StdioOptions, string>[number];
+
+/** 0, 1 and 2 are the child's standard streams. libuv also makes those three blocking, which a device must not be. */
+const STANDARD_STREAMS = 3;
+
+/** The caller's `stdio` written out, at least the three standard streams. What is added behind it starts at its length. */
+export function standardStreams(stdio: SpawnOptions['stdio']): StdioEntry[] {
+  const entries: StdioEntry[] = Array.isArray(stdio)
+    ? [...stdio]
+    : Array.from({ length: STANDARD_STREAMS }, () => stdio);
+  while (entries.length < STANDARD_STREAMS) entries.push(undefined);
+  return entries;
+}
+
+/** The numbers behind `sources`, each of them open now. */
+export function openFds(argument: string, sources: readonly FdSource[]): number[] {
+  if (!Array.isArray(sources)) throw invalidArgument(argument, 'an array of descriptors or devices', sources);
+  return sources.map((source, position) => openFd(`${argument}[${position}]`, source));
+}
+
+function openFd(argument: string, source: unknown): number {
+  const fd = checkFd(argument, typeof source === 'object' && source && 'fd' in source ? source.fd : source);
+  try {
+    fstatSync(fd);
+  } catch (cause) {
+    throw new TapfdError('EBADF', `${argument}: descriptor ${fd} is not open in this process`, {
+      errno: -9,
+      syscall: 'fstat',
+      argument,
+      cause,
+    });
+  }
+  return fd;
+}
+
+/**
+ * `args` with each `{fd:N}` replaced by `firstFd + N`. Everything that starts with `{fd:` is meant for this function
+ * and refused when it is not right; `{fd}`, which shells use, is left alone.
+ */
+export function fillPlaceholders(args: readonly string[], count: number, firstFd: number): string[] {
+  if (!Array.isArray(args)) throw invalidArgument('args', 'an array of strings', args);
+  return args.map((arg: unknown, position) => {
+    if (typeof arg !== 'string') throw invalidArgument(`args[${position}]`, 'a string', arg);
+    return arg.replace(/\{fd:(?:(0|[1-9]\d*)\})?/g, (_placeholder, digits?: string) => {
+      const index = Number(digits);
+      if (index < count) return String(firstFd + index);
+      const range = count === 0 ? 'no "{fd:" (fds is empty)' : `"{fd:N}" with N from 0 to ${count - 1}`;
+      throw invalidArgument(`args[${position}]`, `a string with ${range}`, arg);
+    });
+  });
+}

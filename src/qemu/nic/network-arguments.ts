@@ -1,0 +1,198 @@
+import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
+import { invalidArgument } from '../../base/errors.js';
+import { type CheckedNic, checkNics, type QemuNic } from './nic.js';
+import { formatOptions, type QemuOption } from './option-syntax.js';
+
+/**
+ * How the cards are written.
+ *
+ * - `netdev`: `-netdev tap,id=…,fd=… -device MODEL,netdev=…,mac=…`, the way of today's QEMU; everything works.
+ * - `classic`: `-net nic,model=…,macaddr=… -net tap,fd=…`, as in old texts. QEMU joins all `-net` of a guest in one hub,
+ *   so it is for a single card with one queue, without vhost and without properties.
+ */
+export type QemuNetworkStyle = 'netdev' | 'classic';
+
+/** Options of {@link qemuNetworkArguments}. */
+export interface QemuNetworkArgumentsOptions {
+  /** The number of the first descriptor in QEMU; the others follow it. At least 3. Default 3. */
+  firstFd?: number;
+  /** Default `netdev`. */
+  style?: QemuNetworkStyle;
+}
+
+/** One card as QEMU knows it. */
+export interface QemuNicFacts {
+  /** For the monitor: `set_link`, `netdev_del`. */
+  netdevId: string;
+  /** For the monitor: `device_del`; also the name in `NIC_RX_FILTER_CHANGED`. `undefined` in classic style. */
+  deviceId: string | undefined;
+  /** The guest's MAC. */
+  mac: string;
+  /** The numbers of its descriptors in QEMU, one for each queue. */
+  childFds: number[];
+}
+
+/** What {@link qemuNetworkArguments} makes. */
+export interface QemuNetworkArguments {
+  /** For QEMU's command line, one string an argument. */
+  args: string[];
+  /**
+   * The descriptors in this process, in the order in which QEMU is to have them from `firstFd` on: each card's queues,
+   * then its `vhostFds`. Borrowed.
+   */
+  fds: number[];
+  /** For `child_process.spawn`: three pipes, nothing up to `firstFd`, then `fds`. */
+  stdio: ('pipe' | 'ignore' | number)[];
+  /** What the cards are called and which MACs they have. */
+  nics: QemuNicFacts[];
+}
+
+/**
+ * QEMU's arguments for network cards on open TAP and macvtap devices, and the list of descriptors to start it with:
+ * both from one source, so that the number in `fd=` and the MAC in `mac=` cannot be those of another device.
+ *
+ * It only reads facts of the devices: they stay open, go on reading, and belong to the caller. `spawnQemu` does the
+ * rest (it asks the kernel too, starts QEMU, and hands the devices over).
+ *
+ * Each value is written so that QEMU reads it back as it is: a comma in it cannot begin an option of its own
+ * (QEMU `docs/system/invocation.rst`).
+ *
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, id, MAC (multicast, zero) or property; an id twice;
+ *   something in classic style that it cannot say.
+ * @throws TapfdError `ERR_TAPFD_QEMU_TUN`: a TUN, which carries no Ethernet frames.
+ * @throws TapfdError `ERR_TAPFD_QEMU_PACKET_INFO`: the device was opened with `packetInfo`.
+ * @throws TapfdError `ERR_TAPFD_QEMU_DETACHED_QUEUE`: the queue was detached, which gets no frames.
+ * @throws TapfdError `ERR_TAPFD_QEMU_DEAD_DEVICE`: the device was destroyed or handed off.
+ * @throws TapfdError `ERR_TAPFD_QEMU_MIXED_QUEUES`: the queues of a card are of several interfaces.
+ * @throws TapfdError `ERR_TAPFD_QEMU_MIXED_VNET_HEADER`: the queues of a card differ in their virtio header.
+ * @throws TapfdError `ERR_TAPFD_QEMU_MODEL`: vhost or several queues for a card that has no such thing.
+ * @throws TapfdError `ERR_TAPFD_MAC_MISMATCH`: a guest's MAC that is not its macvtap's. The message names both.
+ * @throws TapfdError `ERR_TAPFD_QEMU_HOST_MAC`: a guest's MAC that is its TAP's own.
+ * @throws TapfdError `ERR_TAPFD_QEMU_DUPLICATE_MAC`, `ERR_TAPFD_QEMU_DUPLICATE_FD`,
+ *   `ERR_TAPFD_QEMU_DUPLICATE_INTERFACE`: two cards share it.
+ */
+export function qemuNetworkArguments(
+  nics: readonly QemuNic[],
+  options: QemuNetworkArgumentsOptions = {},
+): QemuNetworkArguments {
+  checkObject('options', options);
+  const firstFd = checkInteger('firstFd', options.firstFd ?? 3, 3, 0x7fff_ffff);
+  return formatNics(checkNics(nics), firstFd, options.style);
+}
+
+/** The second half of {@link qemuNetworkArguments}, for cards already found right. */
+export function formatNics(
+  nics: readonly CheckedNic[],
+  firstFd: number,
+  style: QemuNetworkStyle = 'netdev',
+): QemuNetworkArguments {
+  const classic = checkOneOf('style', style, ['netdev', 'classic']) === 'classic';
+  if (classic) refuseWhatClassicCannotSay(nics);
+  const fds = nics.flatMap(descriptorsOf);
+  const args: string[] = [];
+  const facts: QemuNicFacts[] = [];
+  let next = firstFd;
+  for (const nic of nics) {
+    const numbers = descriptorsOf(nic).map((_fd, i) => next + i);
+    next += numbers.length;
+    const childFds = numbers.slice(0, nic.queues.length);
+    const vhostFds = numbers.slice(nic.queues.length);
+    args.push(...(classic ? classicArguments(nic, childFds) : netdevArguments(nic, childFds, vhostFds)));
+    facts.push({
+      netdevId: nic.netdevId,
+      deviceId: classic ? undefined : nic.deviceId,
+      mac: nic.mac,
+      childFds,
+    });
+  }
+  const standard = Array.from({ length: firstFd }, (_, fd) =>
+    fd < 3 ? ('pipe' as const) : ('ignore' as const),
+  );
+  return { args, fds, stdio: [...standard, ...fds], nics: facts };
+}
+
+/** A card's descriptors in this process: its queues, then those for vhost. */
+export function descriptorsOf(nic: CheckedNic): number[] {
+  return [...nic.queues.map((queue) => queue.fd), ...nic.vhostFds];
+}
+
+function netdevArguments(
+  nic: CheckedNic,
+  childFds: readonly number[],
+  vhostFds: readonly number[],
+): string[] {
+  return [
+    '-netdev',
+    formatOptions('tap', netdevOptions(nic, childFds.map(String), vhostFds.map(String))),
+    '-device',
+    formatOptions(nic.model, deviceOptions(nic)),
+  ];
+}
+
+/** The backend, as QEMU's command line and `netdev_add` name its options. `fds`: numbers or names, as QEMU is to look for them. */
+export function netdevOptions(
+  nic: CheckedNic,
+  fds: readonly string[],
+  vhostFds: readonly string[],
+): QemuOption[] {
+  // The id comes before anything of the user's: old QEMUs look for the first ",id=", even inside another value.
+  const netdev: QemuOption[] = [['id', nic.netdevId], descriptorOption('fd', fds)];
+  if (nic.vhost) netdev.push(['vhost', true]);
+  if (vhostFds.length > 0) netdev.push(descriptorOption('vhostfd', vhostFds));
+  return [...netdev, ...nic.netdevProperties];
+}
+
+/** The card, as QEMU's command line and `device_add` name its properties. */
+export function deviceOptions(nic: CheckedNic): QemuOption[] {
+  const device: QemuOption[] = [
+    ['id', nic.deviceId],
+    ['netdev', nic.netdevId],
+    ['mac', nic.mac],
+  ];
+  const queues = nic.queues.length;
+  if (queues > 1) device.push(['mq', true], ...vectors(nic, queues));
+  if (nic.bus !== undefined) device.push(['bus', nic.bus]);
+  if (nic.romfile !== undefined) device.push(['romfile', nic.romfile]);
+  return [...device, ...nic.properties];
+}
+
+function descriptorOption(name: 'fd' | 'vhostfd', fds: readonly string[]): QemuOption {
+  return fds.length === 1 ? [name, String(fds[0])] : [`${name}s`, fds.join(':')];
+}
+
+/** One interrupt vector for each direction of each queue, one for the configuration, one for the control queue. */
+function vectors({ model, properties }: CheckedNic, queues: number): QemuOption[] {
+  // Only PCI cards have them, and a number that the user gave stands.
+  const isPci = model === 'virtio-net' || model.startsWith('virtio-net-pci');
+  const isGiven = properties.some(([key]) => key === 'vectors');
+  return isPci && !isGiven ? [['vectors', 2 * queues + 2]] : [];
+}
+
+function classicArguments(nic: CheckedNic, childFds: readonly number[]): string[] {
+  const card = formatOptions('nic', [
+    ['model', nic.model],
+    ['macaddr', nic.mac],
+  ]);
+  return ['-net', card, '-net', formatOptions('tap', [descriptorOption('fd', childFds.map(String))])];
+}
+
+function refuseWhatClassicCannotSay(nics: readonly CheckedNic[]): void {
+  const fits =
+    nics.length <= 1 &&
+    nics.every(
+      (nic) =>
+        nic.queues.length === 1 &&
+        !nic.vhost &&
+        nic.bus === undefined &&
+        nic.romfile === undefined &&
+        nic.properties.length === 0 &&
+        nic.netdevProperties.length === 0,
+    );
+  if (!fits) {
+    throw invalidArgument(
+      'style',
+      '"netdev" for several cards or queues, vhost, a bus, a ROM file or properties',
+      'classic',
+    );
+  }
+}

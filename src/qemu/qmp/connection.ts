@@ -1,0 +1,194 @@
+/** One connection to a monitor: commands and answers by id, events as they come, and one end that all waiters learn. */
+import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { deferred } from './deferred.js';
+import { QmpError } from './error.js';
+import {
+  LineSplitter,
+  notQmp,
+  parseQmpMessage,
+  type QmpEvent,
+  type QmpGreeting,
+  unreadCommand,
+} from './messages.js';
+import type { QmpSocket } from './socket.js';
+
+/** Who follows a connection. */
+export interface QmpFollower {
+  event(event: QmpEvent): void;
+  /** The connection is over; `error` is undefined when this side wanted it. */
+  end(error: Error | undefined): void;
+}
+
+/** A command that was not answered yet. */
+interface Pending {
+  readonly command: string;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class QmpConnection {
+  /** Resolves when the socket is closed. */
+  readonly over: Promise<void>;
+  readonly #socket: QmpSocket;
+  readonly #greeting = deferred<QmpGreeting>();
+  readonly #pending = new Map<number, Pending>();
+  #follower: QmpFollower | undefined;
+  #lastId = 0;
+  #isGreeted = false;
+  #end: { readonly error: Error | undefined } | undefined;
+
+  constructor(socket: QmpSocket) {
+    this.#socket = socket;
+    this.over = this.#read();
+  }
+
+  /** What QEMU says first. */
+  get greeted(): Promise<QmpGreeting> {
+    return this.#greeting.promise;
+  }
+
+  get ended(): boolean {
+    return this.#end !== undefined;
+  }
+
+  follow(follower: QmpFollower): void {
+    this.#follower = follower;
+    if (this.#end !== undefined) follower.end(this.#end.error);
+  }
+
+  /** The answer to a command, however long it takes. */
+  async execute(command: string, args: object, fds: readonly number[]): Promise<unknown> {
+    if (this.#end !== undefined) throw this.endedError(command);
+    this.#lastId += 1;
+    const id = this.#lastId;
+    const line = commandLine(command, args, id);
+    const { promise, resolve, reject } = deferred<unknown>();
+    this.#pending.set(id, { command, resolve, reject });
+    this.#socket.send(line, fds).catch((error: Error) => {
+      // Nothing of it was sent, but the connection may live on. If QEMU is gone, reading finds out.
+      this.#pending.get(id)?.reject(isEndOfQemu(error) ? endOf(command, error) : error);
+      this.#pending.delete(id);
+    });
+    return promise;
+  }
+
+  /** The failure of `what` because the connection is over. */
+  endedError(what: string): TapfdError {
+    return endOf(what, this.#end?.error);
+  }
+
+  destroy(): void {
+    this.#finish(undefined);
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  /** Reads to the end; never rejects. */
+  async #read(): Promise<void> {
+    const lines = new LineSplitter();
+    try {
+      for await (const { data } of this.#socket) {
+        for (const line of lines.split(data)) {
+          if (line.trim() !== '') this.#take(line);
+        }
+      }
+      this.#finish(new TapfdError('ERR_TAPFD_QMP_CLOSED', 'QEMU has closed it'));
+    } catch (error) {
+      this.#finish(reasonOf(error));
+    }
+  }
+
+  #take(line: string): void {
+    const message = parseQmpMessage(line);
+    if (message.type === 'greeting') {
+      // Once.
+      if (this.#isGreeted) throw notQmp(line);
+      this.#isGreeted = true;
+      this.#greeting.resolve(message.greeting);
+      return;
+    }
+    if (message.type === 'event') {
+      this.#follower?.event(message.event);
+      return;
+    }
+    const pending = this.#pending.get(Number(message.id));
+    if (pending === undefined) {
+      // QEMU leaves the id out when it could not read the command; which one it was, nobody can tell.
+      const isUnread = message.type === 'error' && message.id === undefined;
+      throw isUnread ? unreadCommand(message.text) : notQmp(line);
+    }
+    this.#pending.delete(Number(message.id));
+    if (message.type === 'return') pending.resolve(message.value);
+    else pending.reject(new QmpError(pending.command, message.qmpClass, message.text));
+  }
+
+  #finish(error: Error | undefined): void {
+    if (this.#end !== undefined) return;
+    this.#end = { error };
+    this.#socket.destroy();
+    this.#greeting.reject(endOf('connect', error));
+    for (const { command, reject } of this.#pending.values()) reject(endOf(command, error));
+    this.#pending.clear();
+    this.#follower?.end(error);
+  }
+}
+
+function commandLine(command: string, args: object, id: number): string {
+  try {
+    return `${JSON.stringify({ execute: command, arguments: args, id }, wellFormed)}\n`;
+  } catch (cause) {
+    throw invalidArgument('args', `what JSON can say (${cause})`, args);
+  }
+}
+
+/** Half a surrogate pair; with `u`, a whole one is a character of another kind. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+/** Refuses what JavaScript can write as JSON, and QEMU cannot read. */
+function wellFormed(key: string, value: unknown): unknown {
+  for (const text of [key, value]) {
+    if (typeof text === 'string' && LONE_SURROGATE.test(text)) throw new Error('half a surrogate pair');
+  }
+  return value;
+}
+
+/** Why the connection ended, of what reading it threw. */
+function reasonOf(error: unknown): Error {
+  if (!(error instanceof Error)) return new Error(String(error));
+  // A QEMU that ends while it is being told something.
+  const isReset = 'code' in error && error.code === 'ECONNRESET';
+  return isReset ? new TapfdError('ERR_TAPFD_QMP_CLOSED', error.message, { cause: error }) : error;
+}
+
+/** QEMU's side of the connection is gone; after other ends its guest may run on. */
+export function isEndOfQemu(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    ['ERR_TAPFD_QMP_CLOSED', 'EPIPE', 'ECONNRESET'].includes(String(error.code))
+  );
+}
+
+/** A command failed because QEMU is gone. */
+export function isFailureByEndOfQemu(error: unknown): boolean {
+  return error instanceof TapfdError && error.code === 'ERR_TAPFD_QMP_CLOSED' && isEndOfQemu(error.cause);
+}
+
+/** `error`: why the connection ended; undefined when this side wanted it. */
+function endOf(what: string, error: Error | undefined): TapfdError {
+  if (error === undefined) {
+    return new TapfdError('ERR_TAPFD_QMP_CLOSED', `${what}: the client was destroyed`);
+  }
+  if (error instanceof TapfdError && error.code === 'ERR_TAPFD_QMP_PROTOCOL') {
+    return new TapfdError(error.code, `${what}: ${error.message}`, { cause: error });
+  }
+  return new TapfdError('ERR_TAPFD_QMP_CLOSED', `${what}: the connection to QEMU is over: ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,152 @@
+/** The words of QMP (QEMU `docs/interop/qmp-spec`): one JSON object a line, out of bytes that come in any pieces. */
+import { TapfdError } from '../../base/errors.js';
+
+/** QEMU's version. */
+export interface QmpVersion {
+  /** 7 of 7.2.22. */
+  readonly major: number;
+  /** 2 of 7.2.22. */
+  readonly minor: number;
+  /** 22 of 7.2.22. */
+  readonly micro: number;
+}
+
+/** What QEMU says first. */
+export interface QmpGreeting {
+  /** Its version. */
+  readonly version: QmpVersion;
+  /** Who has built it, in whose words: `Debian 1:7.2+dfsg-7`. */
+  readonly package: string;
+  /** What the connection can do beyond the basics: `oob`. */
+  readonly capabilities: readonly string[];
+}
+
+/** When something happened, by the host's clock; -1 where QEMU has none. */
+export interface QmpTimestamp {
+  /** Since 1970. */
+  readonly seconds: number;
+  /** 0 to 999999. */
+  readonly microseconds: number;
+}
+
+/** Something that happened in QEMU (`QAPI Events` in its QMP reference). */
+export interface QmpEvent {
+  /** `DEVICE_DELETED`, `SHUTDOWN`, … */
+  readonly event: string;
+  /** What QEMU tells about it; empty where it tells nothing more. */
+  readonly data: Readonly<Record<string, unknown>>;
+  /** When. */
+  readonly timestamp: QmpTimestamp;
+}
+
+/** One line of QEMU's. */
+export type QmpMessage =
+  | { readonly type: 'greeting'; readonly greeting: QmpGreeting }
+  | { readonly type: 'event'; readonly event: QmpEvent }
+  | { readonly type: 'return'; readonly id: unknown; readonly value: unknown }
+  | { readonly type: 'error'; readonly id: unknown; readonly qmpClass: string; readonly text: string };
+
+/** More than any answer of QEMU has (the schema of all its commands is 0.3 MB): what is longer is no QMP. */
+const MOST_LINE_BYTES = 64 * 1024 * 1024;
+
+const LINE_FEED = 10;
+
+/** Cuts a stream of bytes into lines. */
+export class LineSplitter {
+  #pieces: Uint8Array[] = [];
+  #bytes = 0;
+
+  /**
+   * The lines that end in `data`, in order.
+   *
+   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` when a line grows beyond all measure.
+   */
+  *split(data: Uint8Array): Generator<string, void, undefined> {
+    let start = 0;
+    for (let end = data.indexOf(LINE_FEED); end !== -1; end = data.indexOf(LINE_FEED, start)) {
+      this.#keep(data.subarray(start, end));
+      start = end + 1;
+      const line = Buffer.concat(this.#pieces).toString();
+      this.#pieces = [];
+      this.#bytes = 0;
+      yield line;
+    }
+    this.#keep(data.subarray(start));
+  }
+
+  #keep(piece: Uint8Array): void {
+    this.#bytes += piece.length;
+    if (this.#bytes > MOST_LINE_BYTES) throw notQmp(`a line of more than ${MOST_LINE_BYTES} bytes`);
+    if (piece.length > 0) this.#pieces.push(piece);
+  }
+}
+
+/**
+ * Reads one line.
+ *
+ * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` for anything that QEMU would not say.
+ */
+export function parseQmpMessage(line: string): QmpMessage {
+  const message = parseObject(line);
+  if ('QMP' in message) return { type: 'greeting', greeting: greetingFrom(message.QMP, line) };
+  if ('event' in message) return { type: 'event', event: eventFrom(message, line) };
+  const { id } = message;
+  if ('return' in message) return { type: 'return', id, value: message.return };
+  const { error } = message;
+  if (isObject(error) && typeof error.class === 'string' && typeof error.desc === 'string') {
+    return { type: 'error', id, qmpClass: error.class, text: error.desc };
+  }
+  throw notQmp(line);
+}
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function parseObject(line: string): JsonObject {
+  let value: unknown;
+  try {
+    value = JSON.parse(line);
+  } catch (cause) {
+    throw notQmp(line, cause);
+  }
+  if (!isObject(value)) throw notQmp(line);
+  return value;
+}
+
+function greetingFrom(greeting: unknown, line: string): QmpGreeting {
+  if (!isObject(greeting) || !isObject(greeting.version) || !isObject(greeting.version.qemu)) {
+    throw notQmp(line);
+  }
+  const { qemu } = greeting.version;
+  const { capabilities } = greeting;
+  return {
+    version: { major: Number(qemu.major), minor: Number(qemu.minor), micro: Number(qemu.micro) },
+    package: String(greeting.version.package),
+    capabilities: Array.isArray(capabilities) ? capabilities.map(String) : [],
+  };
+}
+
+function eventFrom(message: JsonObject, line: string): QmpEvent {
+  const { event, data = {}, timestamp } = message;
+  if (typeof event !== 'string' || !isObject(data) || !isObject(timestamp)) throw notQmp(line);
+  const { seconds, microseconds } = timestamp;
+  return { event, data, timestamp: { seconds: Number(seconds), microseconds: Number(microseconds) } };
+}
+
+/** QEMU could not read a command, for the reason `text`. */
+export function unreadCommand(text: string): TapfdError {
+  return new TapfdError('ERR_TAPFD_QMP_PROTOCOL', `QEMU could not read a command: ${text}`, { detail: text });
+}
+
+/** The other end says something that is no QMP. */
+export function notQmp(said: string, cause?: unknown): TapfdError {
+  const shown = JSON.stringify(said.length > 80 ? `${said.slice(0, 80)}…` : said);
+  return new TapfdError(
+    'ERR_TAPFD_QMP_PROTOCOL',
+    `the other end does not speak QMP: ${shown}. Connect to a monitor in mode "control" (-qmp, or -mon mode=control)`,
+    { cause },
+  );
+}

@@ -1,0 +1,249 @@
+/** What a device hears of its link, and how its life ends: deleted, moved, handed off. */
+import { once } from 'node:events';
+import { closeSync, fstatSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import t from 'tap';
+import { adoptFd, type FrameStream, type LinkChange, openMacvtap, openTap, openTun, Tap } from 'tapfd';
+import { fileNeeds } from '../../kit/capabilities.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { collect, numberedFrame, numberOf, tapPair } from '../../kit/tap-pair.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+// A device that is not read does not keep the process alive, and most of these only listen.
+const alive = setInterval(() => undefined, 60_000);
+t.teardown(() => clearInterval(alive));
+
+async function openOnVeth(ns: TestNamespace) {
+  await vethPair(ns, 'lower', ns, 'other');
+  return openMacvtap({ netns: ns.name, lower: 'lower', guestMac: '02:00:00:00:00:01' });
+}
+
+/** Waits until the named fact has changed. */
+async function changeOf(device: FrameStream, fact: string): Promise<LinkChange> {
+  for (;;) {
+    const [change]: LinkChange[] = await once(device, 'link');
+    if (change.changed.some((name) => name === fact)) return change;
+  }
+}
+
+/** The error the device is destroyed with. */
+async function endOf(device: FrameStream): Promise<Error> {
+  const [error] = await once(device, 'error');
+  if (!device.closed) await new Promise((resolve) => device.on('close', resolve));
+  return error;
+}
+
+t.test('TAP: each change of the link is reported and believed', async (t) => {
+  const { ns, a } = await tapPair(t);
+  const after = async (fact: string, ...args: string[]) => {
+    const change = changeOf(a, fact);
+    await ns.ip('link', 'set', 'dev', a.name, ...args);
+    return change;
+  };
+  t.match(await after('mtu', 'mtu', '9000'), { changed: ['mtu'], mtu: 9000 });
+  t.equal(a.mtu, 9000);
+  const accepted = await new Promise((resolve) => a.write(numberedFrame(1, 9014), resolve));
+  t.equal(accepted, null, 'the new MTU counts for written frames');
+  t.match(await after('mac', 'address', '02:00:00:00:00:77'), { mac: '02:00:00:00:00:77' });
+  t.equal(a.mac, '02:00:00:00:00:77');
+  const down = await after('up', 'down');
+  t.equal(down.up, false);
+  t.equal((await after('name', 'name', 'renamed')).name, 'renamed');
+  t.equal(a.name, 'renamed');
+  t.equal((await after('up', 'up')).up, true);
+  const unplugged = changeOf(a, 'carrier');
+  await a.setCarrier(false);
+  t.equal((await unplugged).carrier, false);
+});
+
+t.test('macvtap: the MAC rule follows the link', async (t) => {
+  const ns = await ownNamespace(t);
+  const macvtap = await openOnVeth(ns);
+  t.teardown(() => macvtap[Symbol.asyncDispose]());
+  const frame = numberedFrame(1);
+  const from = (mac: string) => {
+    frame.write(mac.replaceAll(':', ''), 6, 'hex');
+    return new Promise((resolve) => macvtap.write(frame, resolve));
+  };
+  t.equal(await from('02:00:00:00:00:01'), null);
+  t.ok(macvtap.guestMacMatches);
+  const changed = changeOf(macvtap, 'mac');
+  await ns.ip('link', 'set', 'dev', macvtap.name, 'address', '02:00:00:00:00:02');
+  t.equal((await changed).mac, '02:00:00:00:00:02');
+  t.notOk(macvtap.guestMacMatches);
+  t.match(await from('02:00:00:00:00:01'), {
+    code: 'ERR_TAPFD_MAC_MISMATCH',
+    message: /02:00:00:00:00:02/,
+  });
+  t.equal(await from('02:00:00:00:00:02'), null);
+  const mended = changeOf(macvtap, 'mac');
+  await macvtap.setMac('02:00:00:00:00:01');
+  await mended;
+  t.ok(macvtap.guestMacMatches);
+});
+
+t.test('a deleted device ends its stream, read or not', async (t) => {
+  for (const reading of [true, false]) {
+    const ns = await ownNamespace(t);
+    await ns.ip('link', 'add', 'br0', 'type', 'bridge');
+    const macvtap = await openOnVeth(ns);
+    const devices = [await openTap({ netns: ns.name }), await openTun({ netns: ns.name }), macvtap];
+    for (const device of devices) {
+      t.equal(await device.isAlive(), true);
+      if (reading) device.resume();
+      const end = endOf(device);
+      await ns.ip('link', 'delete', device.name);
+      t.match(
+        await end,
+        { code: 'ERR_TAPFD_DEVICE_GONE', interface: device.name },
+        `${device.kind} ${reading ? 'reading' : 'idle'}`,
+      );
+      t.equal(device.fd, -1);
+    }
+  }
+});
+
+t.test('a macvtap whose lower device is deleted goes with it', async (t) => {
+  const ns = await ownNamespace(t);
+  const macvtap = await openOnVeth(ns);
+  const end = endOf(macvtap);
+  await ns.ip('link', 'delete', 'lower');
+  t.match(await end, { code: 'ERR_TAPFD_DEVICE_GONE' });
+});
+
+t.test('a writer hears of the deletion at once', async (t) => {
+  const { ns, a } = await tapPair(t);
+  const end = endOf(a);
+  await ns.ip('link', 'delete', a.name);
+  a.write(numberedFrame(1));
+  t.match(await end, { code: 'ERR_TAPFD_DEVICE_GONE' });
+});
+
+t.test('TAP and TUN are followed into another namespace', async (t) => {
+  for (const open of [openTap, openTun]) {
+    const from = await ownNamespace(t);
+    const to = await ownNamespace(t);
+    const device = await open({ netns: from.name });
+    t.teardown(() => device[Symbol.asyncDispose]());
+    const moved = changeOf(device, 'namespace');
+    await from.ip('link', 'set', device.name, 'netns', to.name, 'name', 'moved0');
+    t.match(await moved, { name: 'moved0' });
+    const renamed = changeOf(device, 'name');
+    await to.ip('link', 'set', 'moved0', 'name', 'moved1');
+    t.equal((await renamed).name, 'moved1', 'and watched there');
+    const end = endOf(device);
+    await to.ip('link', 'delete', 'moved1');
+    t.match(await end, { code: 'ERR_TAPFD_DEVICE_GONE' });
+  }
+});
+
+t.test('a macvtap that moved is followed by its descriptor', async (t) => {
+  const from = await ownNamespace(t);
+  const to = await ownNamespace(t);
+  const macvtap = await openOnVeth(from);
+  const moved = changeOf(macvtap, 'namespace');
+  await from.ip('link', 'set', macvtap.name, 'netns', to.name);
+  await moved;
+  t.equal(await macvtap.isAlive(), true);
+  await t.rejects(macvtap.refreshStats(), { code: 'ERR_TAPFD_INVALID_STATE' });
+  await t.rejects(macvtap.openQueue(), { code: 'ERR_TAPFD_INVALID_STATE' });
+  const changed = changeOf(macvtap, 'mac');
+  await to.ip('link', 'set', macvtap.name, 'address', '02:00:00:00:00:05');
+  t.equal((await changed).mac, '02:00:00:00:00:05');
+  const end = endOf(macvtap);
+  await to.ip('link', 'delete', macvtap.name);
+  t.match(await end, { code: 'ERR_TAPFD_DEVICE_GONE' });
+});
+
+t.test('an index given out anew does not confuse the device that has it', async (t) => {
+  const ns = await ownNamespace(t);
+  // Deleted and made again with the same index while the events wait to be read.
+  await ns.ip('link', 'add', 'tap7', 'index', '4711', 'type', 'bridge');
+  const witness = await openTap({ netns: ns.name });
+  await ns.ip('link', 'delete', 'tap7');
+  await ns.ip('link', 'add', 'veth7', 'index', '4711', 'type', 'veth', 'peer', 'name', 'veth8');
+  const macvtap = await openMacvtap({ netns: ns.name, lower: 'veth8' });
+  await delay(10);
+  t.notOk(macvtap.destroyed);
+  t.equal(await witness.isAlive(), true);
+  await macvtap[Symbol.asyncDispose]();
+  await witness[Symbol.asyncDispose]();
+});
+
+t.test('hand-off gives the descriptor for good', async (t) => {
+  const { ns, a, b } = await tapPair(t);
+  const waiting = collect(b, 3);
+  for (let i = 0; i < 3; i++) a.write(numberedFrame(i));
+  await waiting;
+  const ended = new Promise((resolve) => b.on('end', resolve));
+  const fd = b.handOff();
+  t.equal(b.fd, -1);
+  t.equal(b.handedOff, true);
+  t.ok(fstatSync(fd).isCharacterDevice(), 'still open');
+  await ended;
+  t.throws(() => b.handOff(), { code: 'ERR_TAPFD_HANDED_OFF' });
+  t.match(await new Promise((resolve) => b.on('error', () => undefined).write(numberedFrame(1), resolve)), {
+    code: 'ERR_TAPFD_HANDED_OFF',
+  });
+  await new Promise((resolve) => b.destroy().on('close', resolve));
+  t.ok(fstatSync(fd).isCharacterDevice(), 'destroy() leaves it alone');
+  const taken = await adoptFd(fd, { netns: ns.name });
+  t.equal(taken.kind, 'tap');
+  if (!(taken instanceof Tap)) throw new Error(`adopted as ${taken.kind}`);
+  const arriving = collect(taken, 1);
+  a.write(numberedFrame(9));
+  t.equal(numberOf((await arriving)[0]), 9);
+  await taken[Symbol.asyncDispose]();
+  t.throws(() => closeSync(fd), { code: 'EBADF' }, 'the adopter has closed it');
+});
+
+t.test('hand-off while a call is under way is refused', async (t) => {
+  const { a } = await tapPair(t);
+  const setting = a.setSendBuffer(1 << 20);
+  t.throws(() => a.handOff(), { code: 'ERR_TAPFD_INVALID_STATE', recoverable: true });
+  await setting;
+  closeSync(a.handOff());
+});
+
+t.test('hand-off fails the frames that wait', async (t) => {
+  const { a } = await tapPair(t);
+  a.on('error', () => undefined);
+  a.cork();
+  const waiting = new Promise((resolve) => a.write(numberedFrame(1), resolve));
+  closeSync(a.handOff());
+  a.uncork();
+  t.match(await waiting, { code: 'ERR_TAPFD_HANDED_OFF' });
+});
+
+t.test('a macvtap link that the open made stays after hand-off until destroy', async (t) => {
+  const ns = await ownNamespace(t);
+  const macvtap = await openOnVeth(ns);
+  const fd = macvtap.handOff();
+  t.ok(await ns.link(macvtap.name));
+  const closed = new Promise((resolve) => macvtap.on('close', resolve));
+  macvtap.destroy();
+  await closed;
+  t.equal(await ns.link(macvtap.name), undefined);
+  closeSync(fd);
+});
+
+t.test('a device that is deleted while another program has it ends', async (t) => {
+  const ns = await ownNamespace(t);
+  const tap = await openTap({ netns: ns.name });
+  const ended = new Promise((resolve) => tap.on('error', resolve));
+  await ns.ip('link', 'delete', tap.name);
+  await tap.restoreSettings();
+  t.match(await ended, { code: 'ERR_TAPFD_DEVICE_GONE' });
+});
+
+t.test('suspended reading resumes', async (t) => {
+  const { a, b } = await tapPair(t);
+  const arriving = collect(b, 1);
+  b.suspendReading();
+  a.write(numberedFrame(1));
+  await delay(20);
+  t.equal(b.stats.received.frames, 0);
+  b.resumeReading();
+  t.equal(numberOf((await arriving)[0]), 1);
+});

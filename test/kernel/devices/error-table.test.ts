@@ -1,0 +1,365 @@
+/**
+ * What the kernel refuses, row by row: code, errno, system call, cause and remedy.
+ *
+ * Rows of the kernel's tables that no call of this library can meet, because it asks for nothing of the kind:
+ * - TUNSETIFF with two `%d` or without a type (refused before, see open-bad-input), twice on one descriptor of our own.
+ * - TUNSETSNDBUF of 0 or less, a ninth unicast address in TUNSETTXFILTER, a multicast or zero MAC (EADDRNOTAVAIL):
+ *   refused before (device-ioctls).
+ * - TUNSETVNETHDRSZ under 10 and TUNSETVNETLE/BE: the size is 10 or what the descriptor has, the order is never set.
+ * - TUNSETOFFLOAD with bits left over (EINVAL): the masks are tried in turn, and the last is 0.
+ * - TUNSETIFINDEX, TUNSETLINK, TUNATTACHFILTER, TUNSETDEBUG: not used. On macvtap, whose driver answers EINVAL to
+ *   everything that is TUN's and TAP's alone, the class has no such methods.
+ * The 257th queue (E2BIG, EBUSY), TUNSETQUEUE twice (EINVAL) and the write to a detached queue with NAPI (EBUSY) are in
+ * queues, programs (bpf, TUNSETFILTEREBPF, TUNSETSTEERINGEBPF) in bpf.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t, { type Test } from 'tap';
+import {
+  adoptFd,
+  type FrameStream,
+  openMacvtap,
+  openTap,
+  openTun,
+  type Tap,
+  type Tun,
+  type TunOptions,
+} from 'tapfd';
+import { tapSettings } from '../../../lib/devices/check-open-options.js';
+import { TapfdError } from '../../../lib/base/errors.js';
+import { native } from '../../../lib/base/native.js';
+import { tunSetIffRemedy } from '../../../lib/devices/tunsetiff-remedy.js';
+import { needs } from '../../kit/capabilities.js';
+import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
+import { callsInChild } from '../../kit/open-in-child.js';
+
+const run = promisify(execFile);
+const NOBODY = 65534;
+const TUNSETIFF = 'ioctl TUNSETIFF';
+const OPENINGS: ((options: TunOptions) => Promise<Tap | Tun>)[] = [openTap, openTun];
+
+t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
+  const network = await DeviceNetwork.create(t);
+  const netns = network.name;
+  await network.wire('wire', 'far');
+  const FIXED_LINKS = await network.linkNames();
+
+  /** One row; nothing is left behind it. */
+  function row(name: string, test: (t: Test) => Promise<void>): void {
+    t.test(name, async (t) => {
+      await test(t);
+      t.strictSame(await network.linkNames(), FIXED_LINKS, 'nothing is left');
+    });
+  }
+
+  async function dispose(...devices: FrameStream[]): Promise<void> {
+    for (const device of devices) await device[Symbol.asyncDispose]();
+  }
+
+  for (const open of OPENINGS) {
+    const kind = open === openTap ? 'tap' : 'tun';
+    const busy = { code: 'EBUSY', errno: -16, syscall: TUNSETIFF, interface: 'row', path: '/dev/net/tun' };
+    const invalid = { ...busy, code: 'EINVAL', errno: -22 };
+
+    row(`${kind}: TUNSETIFF EBUSY: exists, and exclusive`, async (t) => {
+      const device = await open({ netns, name: 'row', multiQueue: true });
+      await t.rejects(open({ netns, name: 'row', multiQueue: true, exclusive: true }), {
+        ...busy,
+        message: /row exists: leave out exclusive/,
+      });
+      await dispose(device);
+    });
+
+    row(`${kind}: TUNSETIFF EBUSY: the one queue is taken`, async (t) => {
+      const device = await open({ netns, name: 'row' });
+      await t.rejects(open({ netns, name: 'row' }), {
+        ...busy,
+        message: /row is open already and has one queue.*multiQueue: true/,
+      });
+      await dispose(device);
+    });
+
+    row(`${kind}: TUNSETIFF EINVAL: multi-queue on one side only`, async (t) => {
+      const many = await open({ netns, name: 'row', multiQueue: true });
+      await t.rejects(open({ netns, name: 'row' }), {
+        ...invalid,
+        message: /row is multi-queue: open it with multiQueue: true/,
+      });
+      await dispose(many);
+      const one = await open({ netns, name: 'row' });
+      await t.rejects(open({ netns, name: 'row', multiQueue: true }), {
+        ...invalid,
+        message: /row has one queue: open it without multiQueue/,
+      });
+      await dispose(one);
+    });
+
+    row(`${kind}: TUNSETIFF EINVAL: a device of the other type`, async (t) => {
+      const device: Tap | Tun = await (open === openTap ? openTun : openTap)({ netns, name: 'row' });
+      await t.rejects(open({ netns, name: 'row' }), {
+        ...invalid,
+        message: kind === 'tap' ? /row is a TUN device: use openTun/ : /row is a TAP device: use openTap/,
+      });
+      await dispose(device);
+    });
+
+    row(`${kind}: TUNSETIFF EINVAL: a link of another kind`, async (t) => {
+      await t.rejects(open({ netns, name: 'wire' }), {
+        ...invalid,
+        interface: 'wire',
+        message: /wire is a veth link, not a TUN or TAP device/,
+      });
+      await t.rejects(open({ netns, name: 'lo' }), {
+        ...invalid,
+        interface: 'lo',
+        message: /lo is no virtual link, not a TUN or TAP device/,
+      });
+    });
+
+    row(`${kind}: TUNSETIFF EINVAL: a name that the kernel does not take`, async (t) => {
+      // Its second byte in UTF-8 is 0xA0, a space to the kernel (lib/ctype.c).
+      await t.rejects(open({ netns, name: 'voilà' }), {
+        ...invalid,
+        interface: 'voilà',
+        message: /takes no device of the name voilà/,
+      });
+    });
+
+    row(`${kind}: ioctls on a device that was deleted: EBADFD`, async (t) => {
+      const device: Tap | Tun = await open({ netns, name: 'row', multiQueue: true });
+      const end = once(device, 'error');
+      // While the event loop stands still: the library has not heard of it when the calls are made.
+      execFileSync('ip', ['-n', netns, 'link', 'delete', 'row']);
+      const calls: Record<string, Promise<unknown>> = {
+        TUNSETPERSIST: device.setPersist(true),
+        TUNSETOWNER: device.setOwner(1),
+        TUNSETGROUP: device.setGroup(1),
+        TUNSETCARRIER: device.setCarrier(true),
+        TUNSETOFFLOAD: device.setOffload([]),
+        TUNSETSNDBUF: device.setSendBuffer(1000),
+        TUNSETSTEERINGEBPF: device.setSteeringProgram(null),
+        TUNSETFILTEREBPF: device.setFilterProgram(null),
+        ...('setMac' in device && {
+          SIOCSIFHWADDR: device.setMac('02:00:00:00:00:01'),
+          TUNSETTXFILTER: device.setTxFilter(null),
+        }),
+      };
+      // They are looked at one by one, and may all have failed by then.
+      for (const call of Object.values(calls)) call.catch(() => undefined);
+      const alive = device.isAlive();
+      for (const [ioctl, call] of Object.entries(calls)) {
+        await t.rejects(
+          call,
+          {
+            code: 'EBADFD',
+            errno: -77,
+            syscall: `ioctl ${ioctl}`,
+            interface: 'row',
+            message: /deleted: open it anew/,
+          },
+          ioctl,
+        );
+      }
+      t.equal(await alive, false);
+      t.match(await end, [{ code: 'ERR_TAPFD_DEVICE_GONE' }]);
+    });
+  }
+
+  row('macvtap: ioctls on a link that was deleted: ENOLINK', async (t) => {
+    const device = await openMacvtap({ netns, lower: 'wire', name: 'row' });
+    const end = once(device, 'error');
+    execFileSync('ip', ['-n', netns, 'link', 'delete', 'row']);
+    const gone = { code: 'ENOLINK', errno: -67, interface: 'row', message: /deleted: open it anew/ };
+    const calls: Record<string, Promise<unknown>> = {
+      TUNSETOFFLOAD: device.setOffload([]),
+      SIOCSIFHWADDR: device.setMac('02:00:00:00:00:01'),
+    };
+    for (const call of Object.values(calls)) call.catch(() => undefined);
+    const detached = device.detachQueue();
+    const alive = device.isAlive();
+    for (const [ioctl, call] of Object.entries(calls)) {
+      await t.rejects(call, { ...gone, syscall: `ioctl ${ioctl}` }, ioctl);
+    }
+    await t.rejects(detached, { code: 'EINVAL', syscall: 'ioctl TUNSETQUEUE', message: /deleted/ });
+    t.equal(await alive, false);
+    t.match(await end, [{ code: 'ERR_TAPFD_DEVICE_GONE' }]);
+  });
+
+  row('macvtap has none of the methods that its driver answers with EINVAL', async (t) => {
+    const device = await openMacvtap({ netns, lower: 'wire' });
+    const TUN_ONLY =
+      'setPersist setOwner setGroup setCarrier setTxFilter setSteeringProgram setFilterProgram';
+    for (const method of TUN_ONLY.split(' ')) t.notOk(method in device, method);
+    await dispose(device);
+  });
+
+  row('TUNGETIFF: a clone device without interface: EBADFD', async (t) => {
+    const fd = openSync('/dev/net/tun', 'r+');
+    await t.rejects(adoptFd(fd), {
+      code: 'EBADFD',
+      errno: -77,
+      syscall: 'ioctl TUNGETIFF',
+      message: /never given one/,
+    });
+    closeSync(fd);
+  });
+
+  row('TUNSETIFF EEXIST: another vnet header on an attached descriptor', async (t) => {
+    const device = await openTap({ netns, name: 'row' });
+    const fd = device.handOff();
+    await t.rejects(adoptFd(fd, { netns, vnetHeader: true }), {
+      code: 'EEXIST',
+      errno: -17,
+      syscall: TUNSETIFF,
+      interface: 'row',
+      message: /leave out vnetHeader/,
+    });
+    await dispose(await adoptFd(fd, { netns }));
+  });
+
+  row('open: no clone device', async (t) => {
+    const path = join(t.testdir(), 'nothing');
+    await t.rejects(openTap({ netns, devicePath: path }), {
+      code: 'ENOENT',
+      errno: -2,
+      syscall: 'open',
+      path,
+      message: /modprobe tun.*mknod .* c 10 200/,
+    });
+    await t.rejects(openTap({ netns, devicePath: join(path, 'below') }), { code: 'ENOENT', syscall: 'open' });
+  });
+
+  row('open: a path that leads nowhere', async (t) => {
+    const directory = t.testdir({ file: '' });
+    await t.rejects(openTap({ netns, devicePath: join(directory, 'file', 'below') }), {
+      code: 'ENOTDIR',
+      syscall: 'open',
+    });
+  });
+
+  row('a namespace that is missing', async (t) => {
+    for (const open of OPENINGS) {
+      await t.rejects(open({ netns: 'tapfd-nowhere' }), {
+        code: 'ENOENT',
+        syscall: 'open',
+        path: '/run/netns/tapfd-nowhere',
+        message: /no namespace of that name/,
+      });
+    }
+  });
+
+  row('without privilege', async (t) => {
+    // In /dev, since devices may not be opened on other file systems (nodev), nor the repository be searched.
+    const everyones = `/dev/tapfd-${process.pid}-everyones`;
+    const roots = `/dev/tapfd-${process.pid}-roots`;
+    const elsewhere = await DeviceNetwork.create(t);
+    for (const [path, mode] of [
+      [everyones, '666'],
+      [roots, '600'],
+    ]) {
+      await run('mknod', ['-m', mode, path, 'c', '10', '200']);
+      t.teardown(() => rm(path));
+    }
+    const lasting = { netns, persist: true, up: true };
+    const devices = [
+      await openTap({ ...lasting, name: 'theirs', owner: NOBODY }),
+      await openTun({ ...lasting, name: 'group', group: NOBODY }),
+      await openTap({ ...lasting, name: 'owner', owner: 4242 }),
+      await openTap({ ...lasting, name: 'both', owner: 4242, group: 4343 }),
+      await openTap({ ...lasting, name: 'others', group: 4343 }),
+    ];
+    for (const device of devices) await device[Symbol.asyncDispose]();
+    const node = `link add link wire name node index ${ownIndex(1)} type macvtap`;
+    await network.ip(...node.split(' '));
+    await network.ip('link', 'set', 'node', 'up');
+
+    const device = JSON.stringify({ devicePath: everyones }).slice(1, -1);
+    const outcomes = await callsInChild(
+      { prefix: ['ip', 'netns', 'exec', netns], as: NOBODY },
+      {
+        'making a device': `openTap({ ${device}, name: 'new' })`,
+        frags: `openTap({ ${device}, name: 'new', napi: 'frags' })`,
+        'attaching as owner': `openTap({ ${device}, name: 'theirs' })`,
+        'attaching as group': `openTun({ ${device}, name: 'group' })`,
+        anothers: `openTap({ ${device}, name: 'owner' })`,
+        'anothers, with group': `openTap({ ${device}, name: 'both' })`,
+        'another groups': `openTap({ ${device}, name: 'others' })`,
+        'changing the link': `openTap({ ${device}, name: 'theirs', mtu: 1400 })`,
+        'node of the clone device': `openTap({ devicePath: ${JSON.stringify(roots)} })`,
+        'node of a macvtap': `openMacvtap({ name: 'node' })`,
+        'making a macvtap': `openMacvtap({ lower: 'wire' })`,
+        'entering a namespace': `openTap({ ${device}, netns: '${elsewhere.name}' })`,
+        'MAC through the descriptor': `openTap({ ${device}, name: 'theirs' }).then(async (device) => {
+          await device.setMac('02:00:00:00:00:77');
+          return device;
+        })`,
+        'loading a program': `openTap({ ${device}, name: 'theirs' }).then(async (device) => {
+          await device.setFilterProgram(new Uint8Array(8)).finally(() => device[Symbol.asyncDispose]());
+        })`,
+      },
+    );
+    const denied = { code: 'EPERM', errno: -1, syscall: TUNSETIFF, path: everyones };
+    t.match(outcomes, {
+      'making a device': {
+        error: { ...denied, interface: 'new', message: /CAP_NET_ADMIN.*persist: true and owner/ },
+      },
+      frags: { error: { ...denied, interface: 'new', message: /'frags' needs CAP_NET_ADMIN/ } },
+      'attaching as owner': { opened: { kind: 'tap', name: 'theirs' } },
+      'attaching as group': { opened: { kind: 'tun', name: 'group' } },
+      anothers: { error: { ...denied, interface: 'owner', message: /owner belongs to uid 4242:/ } },
+      'anothers, with group': { error: { ...denied, message: /both belongs to uid 4242 and gid 4343:/ } },
+      'another groups': { error: { ...denied, message: /others belongs to gid 4343:/ } },
+      'changing the link': {
+        error: {
+          code: 'EPERM',
+          errno: -1,
+          syscall: 'rtnetlink RTM_SETLINK',
+          interface: 'theirs',
+          message: /CAP_NET_ADMIN/,
+        },
+      },
+      'node of the clone device': {
+        error: { code: 'EACCES', errno: -13, syscall: 'open', path: roots, message: /mode 0666/ },
+      },
+      'node of a macvtap': {
+        error: {
+          code: 'EACCES',
+          errno: -13,
+          syscall: 'open',
+          path: /^\/dev\/tap\d+$/,
+          interface: 'node',
+          message: /udev/,
+        },
+      },
+      'making a macvtap': {
+        error: { code: 'EPERM', errno: -1, syscall: 'rtnetlink RTM_NEWLINK', message: /CAP_NET_ADMIN/ },
+      },
+      'entering a namespace': {
+        error: { code: 'EPERM', errno: -1, syscall: 'setns', message: /CAP_SYS_ADMIN/ },
+      },
+      'MAC through the descriptor': { opened: { name: 'theirs', mac: '02:00:00:00:00:77' } },
+      'loading a program': {
+        error: { code: 'EPERM', errno: -1, syscall: 'bpf BPF_PROG_LOAD', message: /CAP_BPF/ },
+      },
+    });
+    for (const name of ['theirs', 'group', 'owner', 'both', 'others', 'node']) {
+      await network.ip('link', 'delete', 'dev', name);
+    }
+  });
+
+  row('remedies for what the kernel cannot be brought to do at will', async (t) => {
+    const ns = await native().openNamespace(network.path);
+    const settings = tapSettings('tap', { name: 'row' });
+    const remedy = (code: string) => tunSetIffRemedy(new TapfdError(code, 'failed'), ns, settings);
+    const device = await openTap({ netns, name: 'row' });
+    t.match(await remedy('EINVAL'), /row exists and does not fit/, 'it changed while we looked');
+    t.match(await remedy('EPERM'), /row belongs to no one/, 'as kernels before 6.18 refuse it');
+    t.equal(await remedy('ENOMEM'), undefined);
+    await dispose(device);
+    ns.close();
+  });
+});

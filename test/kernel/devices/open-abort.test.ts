@@ -1,0 +1,101 @@
+/** The option `signal`: an open that is aborted leaves nothing, whenever that happens. */
+import { open } from 'node:fs/promises';
+import t from 'tap';
+import { adoptFd, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
+import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { DeviceNetwork, openDescriptors } from '../../kit/device-network.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+t.test('aborted opens', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
+  const network = await DeviceNetwork.create(t);
+  const netns = network.name;
+  await network.wire('wire', 'far');
+  const FIXED_LINKS = await network.linkNames();
+
+  const openings: Record<string, (signal: AbortSignal) => Promise<FrameStream>> = {
+    'openTap, persistent': (signal) => openTap({ netns, name: 'doomed', persist: true, signal }),
+    openTun: (signal) => openTun({ netns, name: 'doomed', signal }),
+    'openMacvtap, persistent': (signal) =>
+      openMacvtap({ netns, name: 'doomed', lower: 'wire', persist: true, signal }),
+    openMacvtap: (signal) => openMacvtap({ netns, name: 'doomed', lower: 'wire', signal }),
+  };
+
+  for (const [name, opening] of Object.entries(openings)) {
+    t.test(`${name}: aborted before`, async (t) => {
+      const before = await openDescriptors();
+      const reason = new Error('changed my mind');
+      await t.rejects(opening(AbortSignal.abort(reason)), reason);
+      await t.rejects(opening(AbortSignal.abort()), { name: 'AbortError' });
+      t.strictSame(await network.linkNames(), FIXED_LINKS);
+      t.equal(await openDescriptors(), before);
+    });
+
+    t.test(`${name}: aborted at any turn of the event loop until it is open`, async (t) => {
+      const warm = await opening(new AbortController().signal);
+      await destroyed(warm);
+      const before = await openDescriptors();
+      let aborted = 0;
+      for (let turns = 0; ; turns += 1) {
+        const controller = new AbortController();
+        let settled = false;
+        const outcome = opening(controller.signal)
+          .catch((error: Error) => error)
+          .finally(() => {
+            settled = true;
+          });
+        for (let turn = 0; turn < turns && !settled; turn += 1) await new Promise(setImmediate);
+        const tooLate = settled;
+        controller.abort();
+        const result = await outcome;
+        if (!(result instanceof Error)) {
+          await destroyed(result);
+          if (tooLate) break;
+          continue; // the signal came with the answer
+        }
+        t.equal(result.name, 'AbortError');
+        aborted += 1;
+        if (turns % 10 === 0) t.strictSame(await network.linkNames(), FIXED_LINKS, `after ${turns} turns`);
+      }
+      t.ok(aborted > 0, `${aborted} aborted`);
+      t.strictSame(await network.linkNames(), FIXED_LINKS);
+      t.equal(await openDescriptors(), before);
+    });
+  }
+
+  /** Destroyed for good, the link too. */
+  async function destroyed(device: FrameStream): Promise<void> {
+    await device[Symbol.asyncDispose]();
+    if ((await network.link('doomed')) !== undefined) await network.ip('link', 'delete', 'doomed');
+  }
+
+  t.test('adoptFd: aborted, the descriptor stays the callers', async (t) => {
+    const device = await openTap({ netns, name: 'mine' });
+    const fd = device.handOff();
+    const controller = new AbortController();
+    const outcome = adoptFd(fd, { netns, signal: controller.signal });
+    await new Promise(setImmediate);
+    controller.abort();
+    await t.rejects(outcome, { name: 'AbortError' });
+    t.ok(await network.link('mine'), 'still open');
+    const adopted = await adoptFd(fd, { netns });
+    t.equal(adopted.fd, fd, 'and free to be adopted');
+    await adopted[Symbol.asyncDispose]();
+  });
+
+  t.test('a signal that comes when the device is open changes nothing', async (t) => {
+    const controller = new AbortController();
+    const device = await openTap({ netns, name: 'kept', signal: controller.signal });
+    controller.abort();
+    t.equal(await device.isAlive(), true);
+    t.notOk(device.destroyed);
+    await device[Symbol.asyncDispose]();
+  });
+
+  t.test('the namespace that was given as a descriptor stays open', async (t) => {
+    const file = await open(network.path);
+    await t.rejects(openTap({ netns: file.fd, signal: AbortSignal.abort() }), { name: 'AbortError' });
+    await file.stat();
+    await file.close();
+  });
+});

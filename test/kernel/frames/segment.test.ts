@@ -1,0 +1,408 @@
+/** `segment: true`: the kernel moves super-frames, JavaScript sees frames of MTU size. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { on, once } from 'node:events';
+import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import t, { type Test } from 'tap';
+import {
+  adoptFd,
+  encodeVnetHeader,
+  type FrameBatch,
+  type FrameStream,
+  forward,
+  openMacvtap,
+  openTap,
+  openTun,
+  type Tap,
+} from 'tapfd';
+import { fileNeeds } from '../../kit/capabilities.js';
+import { tcpFrame } from '../../kit/frames.js';
+import { ownNamespace, quietNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+t.test('macvtap: offloads are granted, and no vnet header shows', async (t) => {
+  const ns = await ownNamespace(t);
+  const peer = await ownNamespace(t);
+  await vethPair(ns, 'lower', peer, 'wire');
+  const macvtap = await openMacvtap({ netns: ns.name, lower: 'lower', segment: true });
+  t.equal(macvtap.vnetHeaderBytes, 0);
+  t.equal(macvtap.flags.vnetHeader, true);
+  t.ok(macvtap.features.offload.includes('tso4'));
+  await macvtap[Symbol.asyncDispose]();
+});
+
+/** A TCP super-frame over IPv4 behind its vnet header, as a guest or a program on another TAP may write it. */
+function superFrame(payload: Buffer, segmentBytes: number, totalLength = 40 + payload.length): Buffer {
+  const vnet = encodeVnetHeader({
+    needsChecksum: true,
+    segmentation: 'tcp4',
+    headerBytes: 54,
+    segmentBytes,
+    checksumStart: 34,
+    checksumOffset: 16,
+  });
+  const headers = Buffer.from(
+    '02000000000202000000000108004500000000014000400600000a0900010a090002' +
+      '03e807d000000001000000075010020000000000',
+    'hex',
+  );
+  headers.writeUInt16BE(totalLength, 16);
+  return Buffer.concat([vnet, headers, payload]);
+}
+
+/** A TAP that splits, and another on the same bridge that takes super-frames from us. */
+async function bridged(t: Test): Promise<{ ns: TestNamespace; writer: Tap; reader: Tap }> {
+  const ns = await quietNamespace(t);
+  await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
+  await ns.ip('link', 'set', 'br0', 'up');
+  const netns = ns.name;
+  const writer = await openTap({ netns, bridge: 'br0', vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] });
+  const reader = await openTap({ netns, bridge: 'br0', segment: true });
+  t.teardown(() => Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]));
+  return { ns, writer, reader };
+}
+
+/** The TCP payloads that come, by both ways of reading. */
+const READERS: Record<string, (device: FrameStream, count: number) => Promise<Buffer[]>> = {
+  async duplex(device, count) {
+    const got: Buffer[] = [];
+    for await (const [frame] of on(device, 'data') as AsyncIterable<[Buffer]>) {
+      if (got.push(frame.subarray(54)) === count) break;
+    }
+    return got;
+  },
+  async batches(device, count) {
+    const got: Buffer[] = [];
+    for await (const batch of device.batches()) {
+      for (const frame of batch) got.push(Buffer.from(frame.subarray(54)));
+      if (got.length >= count) break;
+    }
+    return got;
+  },
+};
+
+for (const [way, read] of Object.entries(READERS)) {
+  t.test(`${way}: a malformed super-frame is counted, and what comes behind it is read`, async (t) => {
+    const { writer, reader } = await bridged(t);
+    const dropped = once(reader, 'drop');
+    const reading = read(reader, 3);
+    const payload = randomBytes(2500);
+    writer.write(superFrame(payload, 1000, 9999));
+    t.strictSame(await dropped, [{ direction: 'receive', reason: 'malformed', count: 1 }]);
+    writer.write(superFrame(payload, 1000));
+    t.strictSame(Buffer.concat(await reading), payload);
+    t.equal(reader.stats.received.frames, 3);
+    t.equal(reader.stats.received.drops.malformed, 1);
+  });
+
+  t.test(`${way}: segments longer than the MTU, which a bridge lets pass, are read whole`, async (t) => {
+    const { writer, reader } = await bridged(t);
+    const payloads = [9000, 30_000].map((segmentBytes) => ({ segmentBytes, payload: randomBytes(64_000) }));
+    const reading = read(reader, 8 + 3);
+    for (const { payload, segmentBytes } of payloads) writer.write(superFrame(payload, segmentBytes));
+    const got = await reading;
+    t.strictSame(
+      got.map(({ length }) => length),
+      [...Array(7).fill(9000), 1000, 30_000, 30_000, 4000],
+    );
+    t.ok(Buffer.concat(got).equals(Buffer.concat(payloads.map(({ payload }) => payload))));
+  });
+}
+
+t.test('the rest of a super-frame comes although the device goes down in the middle', async (t) => {
+  const { ns, writer, reader } = await bridged(t);
+  const payload = randomBytes(50_000);
+  const reading = READERS.duplex(reader, 500);
+  // Synchronous on purpose: it is down before the next burst.
+  reader.once('data', () => execFileSync('ip', ['-netns', ns.name, 'link', 'set', reader.name, 'down']));
+  writer.write(superFrame(payload, 100));
+  t.ok(Buffer.concat(await reading).equals(payload));
+});
+
+t.test('the rest of a super-frame comes although the writing is held up', async (t) => {
+  const ns = await ownNamespace(t);
+  await vethPair(ns, 'lower', ns, 'other');
+  const common = { netns: ns.name, lower: 'lower' };
+  const [sibling, reader, writer] = [
+    await openMacvtap({ ...common, guestMac: '02:00:00:00:00:0b' }),
+    await openMacvtap({
+      ...common,
+      guestMac: '02:00:00:00:00:0a',
+      segment: true,
+      sendBufferBytes: 64 * 1024,
+    }),
+    await openMacvtap({ ...common, guestMac: '02:00:00:00:00:01', vnetHeader: true }),
+  ];
+  t.teardown(() => Promise.all([sibling, reader, writer].map((device) => device[Symbol.asyncDispose]())));
+  // Nobody reads the sibling.
+  while (reader.writableLength === 0) reader.write(numbered(0));
+  const sent = superFrame(randomBytes(50_000), 100);
+  sent.write('02000000000a020000000001', 10, 'hex');
+  writer.write(sent);
+  let got = 0;
+  for await (const frame of reader) {
+    if (frame.readUInt16BE(12) === 0x0800) got += 1;
+    if (got === 500) break;
+  }
+  t.equal(got, 500);
+});
+
+t.test('super-frames that are cut to many do not hold up the event loop', async (t) => {
+  const { writer, reader } = await bridged(t);
+  const all = 4 * 500;
+  let inTurn = 0;
+  let most = 0;
+  let got = 0;
+  reader.on('data', () => {
+    got += 1;
+    inTurn += 1;
+    most = Math.max(most, inTurn);
+  });
+  for (let i = 0; i < 4; i++) writer.write(superFrame(randomBytes(50_000), 100));
+  while (got < all) {
+    await nextTurn();
+    inTurn = 0;
+  }
+  t.equal(most, 64, 'one burst a turn');
+});
+
+t.test('a hand-off in the middle of a super-frame gives out the rest of it', async (t) => {
+  const { writer, reader } = await bridged(t);
+  const got: Buffer[] = [];
+  let fd = -1;
+  reader.on('data', (frame: Buffer) => {
+    // More segments than a burst has frames.
+    if (got.push(frame.subarray(54)) === 100) fd = reader.handOff();
+  });
+  const payload = randomBytes(50_000);
+  writer.write(superFrame(payload, 100));
+  await once(reader, 'end');
+  t.equal(got.length, 500);
+  t.ok(Buffer.concat(got).equals(payload));
+  t.equal(reader.stats.received.frames, 500);
+  closeSync(fd);
+});
+
+/** A reader that has taken up a super-frame of 500 frames and given out the first 64 of them, and what they all hold. */
+async function inSuperFrame<T>(t: Test, takeFirst: (reader: Tap) => T) {
+  const { writer, reader } = await bridged(t);
+  const taken = takeFirst(reader);
+  const payload = randomBytes(50_000);
+  writer.write(superFrame(payload, 100));
+  return { reader, taken, payload };
+}
+
+t.test('a hand-off in the middle of a super-frame: a loop gets the rest, waiting or not', async (t) => {
+  for (const waits of [true, false]) {
+    const { reader, taken, payload } = await inSuperFrame(t, (device) => device[Symbol.asyncIterator]());
+    const got: Buffer[] = [];
+    const add = ({ value }: IteratorResult<Buffer>) => got.push(value.subarray(54));
+    while (got.length < 64) add(await taken.next());
+    const waiting = waits ? taken.next() : undefined;
+    closeSync(reader.handOff());
+    if (waiting) add(await waiting);
+    for await (const frame of taken) got.push(frame.subarray(54));
+    t.ok(Buffer.concat(got).equals(payload));
+    t.equal(reader.stats.received.frames, 500);
+  }
+});
+
+t.test('a hand-off in the middle of a super-frame: batches get the rest, waited for or not', async (t) => {
+  for (const waits of [true, false]) {
+    const { reader, taken, payload } = await inSuperFrame(t, (device) => device.batches({ maxFrames: 64 }));
+    const got: Buffer[] = [];
+    const lengths: number[] = [];
+    const add = (batch: FrameBatch) => {
+      lengths.push(batch.length);
+      for (const frame of batch) got.push(Buffer.from(frame.subarray(54)));
+    };
+    add((await taken.next()).value as FrameBatch);
+    const waiting = waits ? taken.next() : undefined;
+    closeSync(reader.handOff());
+    if (waiting) add((await waiting).value as FrameBatch);
+    for await (const batch of taken) add(batch);
+    t.same(lengths, [...Array(7).fill(64), 52]);
+    t.ok(Buffer.concat(got).equals(payload));
+    t.equal(reader.stats.received.frames, 500);
+  }
+});
+
+t.test(
+  'a hand-off in the middle of a super-frame: who leaves the batches finds the rest in the stream',
+  async (t) => {
+    const { reader, taken } = await inSuperFrame(t, (device) => device.batches({ maxFrames: 64 }));
+    await taken.next();
+    closeSync(reader.handOff());
+    await taken.return?.();
+    let rest = 0;
+    reader.on('data', () => {
+      rest += 1;
+    });
+    await once(reader, 'end');
+    t.equal(rest, 436);
+  },
+);
+
+t.test('a hand-off in the middle of a super-frame: the rest is forwarded', async (t) => {
+  // With a batch in hand, and when the next one is being waited for.
+  for (const soon of [(act: () => void) => act(), queueMicrotask]) {
+    const { ns, writer, reader } = await bridged(t);
+    const to = await openTap({ netns: ns.name });
+    t.teardown(() => to[Symbol.asyncDispose]());
+    const transform = () => {
+      if (!reader.handedOff) soon(() => closeSync(reader.handOff()));
+    };
+    const forwarding = forward(reader, to, { maxFrames: 64, transform });
+    writer.write(superFrame(randomBytes(50_000), 100));
+    t.same(await forwarding, { frames: 500, lost: 0 });
+  }
+});
+
+t.test('options that do not go together, and adoption', async (t) => {
+  const invalid = { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'segment' };
+  await t.rejects(openTun({ segment: true, vnetHeader: false }), invalid);
+  await t.rejects(openTun({ segment: true, packetInfo: true }), invalid);
+  await t.rejects(openTun({ segment: 'yes' as unknown as boolean }), invalid);
+  const ns = await ownNamespace(t);
+  const plain = await openTun({ netns: ns.name });
+  const fd = plain.handOff();
+  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true, vnetHeader: false }), invalid);
+  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true }), { code: 'EEXIST' });
+  const sized = await openTun({ netns: ns.name, vnetHeader: true });
+  const sizedFd = sized.handOff();
+  setVnetHeaderBytes(sizedFd, 12);
+  await t.rejects(adoptFd(sizedFd, { netns: ns.name, segment: true }), invalid);
+  closeSync(sizedFd);
+  const again = await adoptFd(fd, { netns: ns.name });
+  await again[Symbol.asyncDispose]();
+  const whole = await openTun({ netns: ns.name, vnetHeader: true });
+  const adopted = await adoptFd(whole.handOff(), { netns: ns.name, segment: true });
+  t.equal(adopted.vnetHeaderBytes, 0);
+  t.same(adopted.features.offload, [], 'what it was granted is not known');
+  t.same(await adopted.setOffload(['csum', 'tso4']), ['csum', 'tso4']);
+  await adopted[Symbol.asyncDispose]();
+
+  await vethPair(ns, 'lower', ns, 'other');
+  const bare = await openMacvtap({ netns: ns.name, lower: 'lower' });
+  t.equal(bare.flags.vnetHeader, false);
+  const dressed = await adoptFd(bare.handOff(), { netns: ns.name, segment: true });
+  t.equal(dressed.flags.vnetHeader, true, 'a macvtap can be given the header');
+  await dressed[Symbol.asyncDispose]();
+  await bare[Symbol.asyncDispose]();
+});
+
+/** As QEMU does with a descriptor that it was given. */
+function setVnetHeaderBytes(fd: number, bytes: number): void {
+  const TUNSETVNETHDRSZ = 0x400454d8;
+  const script = `open(my $tun, '+<&=3') or die $!; my $size = pack('i', ${bytes});
+    ioctl($tun, ${TUNSETVNETHDRSZ}, $size) or die $!;`;
+  execFileSync('perl', ['-e', script], { stdio: ['ignore', 'inherit', 'inherit', fd] });
+}
+
+t.test('a driver that takes few parts in a frame (IFF_NAPI_FRAGS) gets the pieces', async (t) => {
+  const ns = await quietNamespace(t);
+  await ns.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
+  const common = { netns: ns.name, bridge: 'br0' };
+  const seer = await openTap({ ...common, vnetHeader: true, offload: ['csum', 'tso4'] });
+  const joiner = await openTap({ ...common, segment: true, napi: 'frags' });
+  t.teardown(() => Promise.all([joiner[Symbol.asyncDispose](), seer[Symbol.asyncDispose]()]));
+  const batches = joiner.batches({ maxFrames: 30 });
+  const [to, from] = ['02:00:00:00:00:02', '02:00:00:00:00:01'];
+  seer.write(tcpFrame({ to, from, payloadBytes: 3000, segmentBytes: 100 }));
+  const { value: batch } = await batches.next();
+  t.equal(batch?.length, 30);
+  const seen = READERS.duplex(seer, 30);
+  t.equal(await joiner.writeBatch(batch as FrameBatch), 30, 'none is lost');
+  t.equal((await seen).length, 30);
+  t.equal(joiner.features.joins, false);
+  await batches.return?.();
+});
+
+t.test('a batch whose memory JavaScript has given away is refused', async (t) => {
+  const { writer, reader } = await bridged(t);
+  for (const device of [writer, reader]) {
+    const batches = reader.batches();
+    writer.write(superFrame(randomBytes(200), 100));
+    const { value } = await batches.next();
+    const batch = (value as FrameBatch).copy();
+    structuredClone(batch.spans.buffer, { transfer: [batch.spans.buffer as ArrayBuffer] });
+    await t.rejects(device.writeBatch(batch), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'frames' });
+    await batches.return?.();
+  }
+});
+
+t.test('what was read as long frames comes out after the MTU has shrunk', async (t) => {
+  const ns = await ownNamespace(t);
+  const tun = await openTun({
+    netns: ns.name,
+    segment: true,
+    mtu: 9000,
+    addresses: ['10.6.0.1/24'],
+  });
+  t.teardown(() => tun[Symbol.asyncDispose]());
+  // Three of them do not fit one slab, and what is left of it would take a frame of the later MTU.
+  const ping = ['ping', '-n', '-c', '5', '-i', '0.01', '-W', '1', '-s', '5900', '10.6.0.2'];
+  await ns.exec(ping[0], ...ping.slice(1)).catch(() => undefined); // nobody answers
+  const alive = setInterval(() => undefined, 60_000);
+  t.teardown(() => clearInterval(alive));
+  const changed = once(tun, 'link');
+  await ns.ip('link', 'set', tun.name, 'mtu', '1500');
+  await changed;
+  let long = 0;
+  for await (const frame of tun) {
+    if (frame.length === 5928) long += 1;
+    if (long === 5) break;
+  }
+  t.equal(long, 5);
+});
+
+/** An Ethernet frame that is of no flow, with a number in it. */
+function numbered(number: number): Buffer {
+  const frame = Buffer.alloc(1400);
+  frame.write('02000000000b02000000000a88b5', 0, 'hex');
+  frame.writeUInt32BE(number, 14);
+  return frame;
+}
+
+t.test('frames taken out of a batch that waits are not written in place of later ones', async (t) => {
+  const ns = await ownNamespace(t);
+  await vethPair(ns, 'lower', ns, 'other');
+  const open = (guestMac: string) =>
+    openMacvtap({ netns: ns.name, lower: 'lower', guestMac, segment: true, sendBufferBytes: 64 * 1024 });
+  const a = await open('02:00:00:00:00:0a');
+  const b = await open('02:00:00:00:00:0b');
+  t.teardown(() => Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()]));
+  const other = await openTap({ netns: ns.name });
+  t.teardown(() => other[Symbol.asyncDispose]());
+  const batchOf = async (first: number, count: number) => {
+    const batch = await someBatch(other);
+    batch.filter(() => false);
+    for (let i = 0; i < count; i++) batch.append(numbered(first + i));
+    return batch.copy();
+  };
+  const waits = await batchOf(0, 200);
+  const written = a.writeBatch(waits);
+  const second = a.writeBatch(await batchOf(1000, 3));
+  waits.filter(() => false);
+  const numbers: number[] = [];
+  for await (const frame of b) {
+    if (frame.readUInt16BE(12) !== 0x88b5) continue;
+    numbers.push(frame.readUInt32BE(14));
+    if (numbers.at(-1) === 1002) break;
+  }
+  t.ok(numbers.length < 100, 'not all of the first');
+  t.same(numbers.slice(-3), [1000, 1001, 1002]);
+  t.equal(await second, 3);
+  t.ok((await written) < 100);
+});
+
+/** Any batch of a device's own frames: the neighbour discovery that Linux begins with. */
+async function someBatch(device: FrameStream): Promise<FrameBatch> {
+  const batches = device.batches();
+  const { value } = await batches.next();
+  await batches.return?.();
+  if (!value) throw new Error('no batch');
+  return value;
+}

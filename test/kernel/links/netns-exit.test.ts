@@ -1,0 +1,130 @@
+/** However a program ends, the namespaces it made end with it. Each case is a process of its own. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import t, { type Test } from 'tap';
+import { fileNeeds } from '../../kit/capabilities.js';
+import { run } from '../../kit/network.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+let made = 0;
+
+interface Ended {
+  status: number | null;
+  path: string;
+  output: string;
+}
+
+/** Runs a module that has `netns` made by createNetns and says when it was there. */
+async function runScript(t: Test, body: string): Promise<Ended> {
+  made += 1;
+  const name = `tapfd-${process.pid}-exit${made}`;
+  t.teardown(() => run('ip', 'netns', 'delete', name).catch(() => undefined));
+  const script = `
+    import { existsSync } from 'node:fs';
+    import { Worker } from 'node:worker_threads';
+    import { createNetns, links } from 'tapfd';
+    const name = process.argv[1];
+    ${body}`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, name], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
+  const output = await text(child.stdout);
+  return { status: await exited, path: `/run/netns/${name}`, output };
+}
+
+const make = `const netns = await createNetns(name); console.log(existsSync(netns.path) ? 'made' : 'missing');`;
+/** The same in a worker, which then goes on with `rest`. */
+function inWorker(rest: string): string {
+  const script = `
+    import { existsSync } from 'node:fs';
+    import { parentPort, workerData as name } from 'node:worker_threads';
+    const { createNetns, links } = await import(${JSON.stringify(import.meta.resolve('tapfd'))});
+    const netns = await createNetns(name);
+    parentPort.postMessage(existsSync(netns.path) ? 'made' : 'missing');
+    ${rest}`;
+  return `
+    const url = new URL(${JSON.stringify(`data:text/javascript,${encodeURIComponent(script)}`)});
+    const worker = new Worker(url, { workerData: name });
+    worker.on('error', () => {});
+    console.log(await new Promise((resolve) => worker.once('message', resolve)));`;
+}
+
+const cases: [string, number, string][] = [
+  ['at the end of the program', 0, make],
+  ['at process.exit()', 3, `${make} process.exit(3);`],
+  ['in an exit listener set before', 0, `process.on('exit', () => {}); ${make} process.exit();`],
+  ['after an uncaught exception', 1, `${make} setImmediate(() => { throw new Error('on purpose'); });`],
+  ['after an unhandled rejection', 1, `${make} Promise.reject(new Error('on purpose'));`],
+  [
+    'while watched',
+    0,
+    `${make} const events = links.watch({ netns: name }); await events.ready; process.exit();`,
+  ],
+  ['at the end of a worker', 0, inWorker('')],
+  ['at process.exit() in a worker', 0, inWorker('process.exit(0);')],
+  ['after an uncaught exception in a worker', 0, inWorker(`throw new Error('on purpose');`)],
+  [
+    'when a worker is terminated',
+    0,
+    `${inWorker('setInterval(() => {}, 1000);')} await worker.terminate();
+     console.log(existsSync('/run/netns/' + name) ? 'left' : 'removed'); `,
+  ],
+  [
+    'when a worker is terminated while it watches',
+    0,
+    `${inWorker('for await (const event of links.watch({ netns: name })) parentPort.postMessage(event.type);')}
+     await links.create({ kind: 'bridge', netns: name });
+     await worker.terminate();`,
+  ],
+  [
+    'when the program exits with a worker running',
+    0,
+    `${inWorker('setInterval(() => {}, 1000);')} process.exit();`,
+  ],
+];
+
+for (const [when, status, body] of cases) {
+  t.test(when, async (t) => {
+    const ended = await runScript(t, body);
+    t.match(ended.output, /^made\n(removed\n)?$/);
+    t.equal(ended.status, status);
+    t.notOk(existsSync(ended.path), 'removed');
+  });
+}
+
+t.test('when a worker is terminated at any moment of the creation', async (t) => {
+  const body = `
+    const script = \`
+      import { parentPort } from 'node:worker_threads';
+      const { createNetns } = await import(${JSON.stringify(import.meta.resolve('tapfd'))});
+      parentPort.postMessage('go');
+      for (;;) await createNetns();\`;
+    const url = new URL('data:text/javascript,' + encodeURIComponent(script));
+    for (let i = 0; i < 10; i++) {
+      const worker = new Worker(url);
+      await new Promise((resolve) => worker.once('message', resolve));
+      for (let turns = 0; turns < i * 3; turns++) await new Promise((resolve) => setImmediate(resolve));
+      await worker.terminate();
+    }
+    const { readdirSync } = await import('node:fs');
+    const left = readdirSync('/run/netns').filter((one) => one.startsWith('tapfd-' + process.pid + '-'));
+    console.log(JSON.stringify(left));`;
+  const ended = await runScript(t, body);
+  t.equal(ended.output, '[]\n');
+  t.equal(ended.status, 0);
+});
+
+t.test('when the program exits in the middle of the creation', async (t) => {
+  for (const end of [
+    'process.exit(5)',
+    'setImmediate(() => process.exit(5))',
+    'await made; process.exit(5)',
+  ]) {
+    const ended = await runScript(t, `const made = createNetns(name); ${end};`);
+    t.equal(ended.status, 5);
+    t.notOk(existsSync(ended.path), end);
+  }
+});

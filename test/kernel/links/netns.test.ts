@@ -1,0 +1,178 @@
+/** Namespaces of one's own: made as `ip netns` makes them, used, and gone again. */
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import t, { type Test } from 'tap';
+import { createNetns, links, type Netns } from 'tapfd';
+import { fileNeeds } from '../../kit/capabilities.js';
+import { run } from '../../kit/network.js';
+
+fileNeeds(t, 'root', 'tun-device', 'macvtap');
+
+let made = 0;
+
+function uniqueName(): string {
+  made += 1;
+  return `tapfd-${process.pid}-own${made}`;
+}
+
+/** Made by the library, removed by `ip` should the test fail to. */
+async function own(t: Test, name = uniqueName()): Promise<Netns> {
+  const netns = await createNetns(name);
+  t.teardown(() => run('ip', 'netns', 'delete', netns.name).catch(() => undefined));
+  return netns;
+}
+
+/** Ours of those that `ip` knows; other test files make theirs at the same time. */
+async function namesOfIp(): Promise<string[]> {
+  const output = await run('ip', '-j', 'netns', 'list');
+  const names: string[] = JSON.parse(output || '[]').map(({ name }: { name: string }) => name);
+  return names.filter((name) => name.startsWith(`tapfd-${process.pid}-`));
+}
+
+t.test('a namespace that ip and others can use', async (t) => {
+  const name = uniqueName();
+  const netns = await own(t, name);
+  t.match(netns, { name, path: `/run/netns/${name}` });
+  t.ok((await namesOfIp()).includes(name));
+  t.not(statSync(netns.path).ino, statSync('/proc/self/ns/net').ino, 'another than ours');
+  const [lo, ...others] = JSON.parse(await run('ip', '-n', name, '-j', 'link'));
+  t.match(lo, { ifname: 'lo', operstate: 'DOWN' }, 'lo is as the kernel makes it');
+  t.same(others, []);
+  await netns.remove();
+  t.notOk(existsSync(netns.path));
+  t.notOk((await namesOfIp()).includes(name));
+  await netns.remove();
+  t.pass('a second time does nothing');
+});
+
+t.test('the default name is new each time', async (t) => {
+  const all = await Promise.all(Array.from({ length: 8 }, () => createNetns()));
+  t.teardown(() => Promise.all(all.map((netns) => netns.remove())));
+  t.equal(new Set(all.map(({ name }) => name)).size, 8);
+  t.equal(new Set(all.map(({ path }) => statSync(path).ino)).size, 8);
+  for (const { name } of all) t.match(name, /^tapfd-\d+-[0-9a-f]{12}$/);
+});
+
+t.test('the directory is one shared mount, however many are made at once', async (t) => {
+  const all = await Promise.all([own(t), own(t), own(t), own(t)]);
+  const mounts = readFileSync('/proc/self/mountinfo', 'utf8').split('\n');
+  const at = (path: string) => mounts.filter((line) => line.split(' ')[4] === path);
+  t.equal(at('/run/netns').length, 1);
+  t.match(at('/run/netns')[0], / shared:\d+ /);
+  for (const { path } of all) t.equal(at(path).length, 1, path);
+});
+
+t.test('a name that is taken', async (t) => {
+  const netns = await own(t);
+  await t.rejects(createNetns(netns.name), {
+    code: 'EEXIST',
+    syscall: 'open',
+    path: netns.path,
+    message: /choose another name/,
+  });
+  t.ok(existsSync(netns.path), 'the first one stays');
+  // What an unmount without unlink leaves.
+  const stale = `/run/netns/${uniqueName()}`;
+  writeFileSync(stale, '');
+  t.teardown(() => rmSync(stale, { force: true }));
+  await t.rejects(createNetns(stale.slice('/run/netns/'.length)), { code: 'EEXIST' });
+  t.ok(existsSync(stale));
+});
+
+t.test('removing takes away this namespace and nothing else', async (t) => {
+  const gone = await own(t);
+  await run('ip', 'netns', 'delete', gone.name);
+  await gone.remove();
+  t.pass('gone already');
+
+  const replaced = await own(t);
+  await run('ip', 'netns', 'delete', replaced.name);
+  await run('ip', 'netns', 'add', replaced.name);
+  await replaced.remove();
+  t.ok((await namesOfIp()).includes(replaced.name), 'the later one of that name stays');
+
+  const first = await own(t);
+  await run('ip', 'netns', 'delete', first.name);
+  const second = await own(t, first.name);
+  await first.remove();
+  t.ok(existsSync(second.path), 'also when it is the library’s own');
+  await second.remove();
+  t.notOk(existsSync(second.path));
+
+  const file = await own(t);
+  await run('ip', 'netns', 'delete', file.name);
+  writeFileSync(file.path, 'precious');
+  t.teardown(() => rmSync(file.path, { force: true }));
+  await t.rejects(file.remove(), { code: 'ERR_TAPFD_NOT_A_NAMESPACE', path: file.path });
+  t.equal(readFileSync(file.path, 'utf8'), 'precious');
+  rmSync(file.path);
+  await file.remove();
+  t.pass('and a removal that failed can be tried again');
+});
+
+t.test('await using', async (t) => {
+  const netns = await own(t);
+  await netns[Symbol.asyncDispose]();
+  t.notOk(existsSync(netns.path));
+});
+
+t.test('programs inside', async (t) => {
+  const netns = await own(t);
+  await links.create({ kind: 'bridge', name: 'inside', netns: netns.name });
+  const ip = netns.spawn('ip', ['-j', 'link']);
+  const names = JSON.parse(await text(ip.stdout)).map(({ ifname }: { ifname: string }) => ifname);
+  t.same(names, ['lo', 'inside']);
+
+  const cat = netns.spawn('readlink', ['/proc/self/ns/net'], { env: { ...process.env, LC_ALL: 'C' } });
+  t.equal((await text(cat.stdout)).trim(), `net:[${statSync(netns.path).ino}]`);
+
+  const exited = (child: ReturnType<Netns['spawn']>) =>
+    new Promise<number | null>((resolve) => child.on('exit', resolve));
+  t.equal(await exited(netns.spawn('true')), 0);
+  t.equal(
+    await exited(netns.spawn('sh', ['-c', 'exit 7'], { stdio: 'ignore' })),
+    7,
+    'its status is passed on',
+  );
+  t.equal(await exited(netns.spawn('tapfd-no-such-program', [], { stdio: 'ignore' })), 127);
+
+  await run('ip', 'netns', 'delete', netns.name);
+  await run('ip', 'netns', 'add', netns.name);
+  t.teardown(() => run('ip', 'netns', 'delete', netns.name));
+  t.throws(() => netns.spawn('true'), { code: 'ENOENT', path: netns.path }, 'not into a stranger');
+
+  const removed = await own(t);
+  await removed.remove();
+  t.throws(() => removed.spawn('true'), { code: 'ENOENT', path: removed.path, message: /gone/ });
+});
+
+t.test('the namespace goes once nobody is left in it', async (t) => {
+  const outside = await own(t);
+  const netns = await own(t);
+  await links.create({
+    kind: 'veth',
+    name: 'near',
+    peer: { name: 'far', netns: netns.name },
+    netns: outside.name,
+  });
+  const events = links.watch({ netns: outside.name });
+  await events.ready;
+  await netns.remove();
+  // With its namespace a veth's end goes, and with that the other.
+  for await (const { type, link } of events) if (type === 'remove' && link.name === 'near') break;
+  t.pass('nothing of ours holds it');
+});
+
+t.test('no descriptor is left after many', async (t) => {
+  await (await createNetns()).remove();
+  const count = () => [readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length];
+  const before = count();
+  const namespaces = await namesOfIp();
+  for (let i = 0; i < 100; i++) {
+    const netns = await createNetns();
+    await createNetns(netns.name).catch(() => undefined);
+    await netns.remove();
+  }
+  t.same(count(), before);
+  t.same(await namesOfIp(), namespaces);
+});

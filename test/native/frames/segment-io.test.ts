@@ -1,0 +1,12 @@
+import t from 'tap';
+import { buildDriver, runDriver } from '../../kit/native-program.js';
+
+// The compiler takes most of it.
+t.setTimeout(300_000);
+
+t.test(
+  'a kernel that is full, refuses joined frames, or is gone; super-frames that are malformed or too long',
+  async (t) => {
+    t.equal(await runDriver(await buildDriver('segment_io_test')), 'reads and writes');
+  },
+);

@@ -1,0 +1,12 @@
+import t from 'tap';
+import { buildDriver, runDriver } from '../../kit/native-program.js';
+
+// The compiler takes most of it.
+t.setTimeout(300_000);
+
+t.test(
+  'super-frames are cut into the frames a sender would have built; what is malformed is refused',
+  async (t) => {
+    t.match(await runDriver(await buildDriver('segment_test')), /^\d+ super-frames, \d+ faults$/);
+  },
+);

@@ -1,0 +1,33 @@
+/** The reader of netlink messages over malformed ones, in C++ under the address sanitizer where there is one. */
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import t from 'tap';
+
+const execute = promisify(execFile);
+const root = join(import.meta.dirname, '../../..');
+const compiler = process.env.CXX ?? 'c++';
+
+async function compile(output: string, ...flags: string[]): Promise<void> {
+  const sources = [
+    'test/native/links/rtnl_message_test.cc',
+    'native/links/rtnl/message.cc',
+    'native/links/link.cc',
+    'native/links/link_from_message.cc',
+    'native/links/link_request.cc',
+    'native/links/rtnl/socket.cc',
+    'native/sys/net_namespace.cc',
+  ];
+  const options = ['-std=c++17', '-O0', '-pthread', '-Inative', ...flags, '-o', output];
+  await execute(compiler, [...options, ...sources], { cwd: root });
+}
+
+t.test('malformed messages are read to where they make sense and no further', async (t) => {
+  const program = join(t.testdir(), 'rtnl_message_test');
+  await compile(program, '-fsanitize=address').catch(async (error) => {
+    t.comment(`without a sanitizer: ${String(error.stderr).split('\n', 1)[0]}`);
+    await compile(program);
+  });
+  const { stdout } = await execute(program);
+  t.equal(stdout, 'all right\n');
+});

@@ -1,0 +1,30 @@
+/** Remedies that depend on what the call was about. */
+import t from 'tap';
+import { fromNative } from '../../../lib/base/errors.js';
+import { explain } from '../../../lib/base/remedies.js';
+
+t.test('a remedy knows the file or the interface', async (t) => {
+  const failure = new Error('open: failed');
+  const text = (code: string, facts: object) => explain(code, failure, { syscall: 'open', ...facts });
+  t.match(text('EACCES', { path: '/dev/tap7' }), /nodes of macvtap links are root's/);
+  t.match(text('EACCES', { path: '/somewhere' }), /no permission on that file/);
+  t.match(text('EACCES', {}), /no permission on that file/);
+  t.match(text('EBUSY', { interface: 'macvtap7' }), /macvtap7 has 256 queues/);
+  t.match(text('EEXIST', { path: '/run/netns/blue' }), /blue is there already/);
+  t.match(explain('EBUSY', failure, { syscall: 'openat', interface: 'm7' }), /m7 has 256 queues/);
+  t.match(text('EPERM', { path: '/dev/tap7' }), /device cgroup/);
+  t.match(explain('EPERM', failure, { syscall: 'openat', interface: 'm7' }), /device cgroup.*node of m7/);
+  t.match(explain('EXDEV', failure, { detail: 'the words' }), /EXDEV.*kernel: the words/);
+});
+
+t.test("the message names the file or the interface, the failure's own first", async (t) => {
+  const failure = (facts: object) =>
+    Object.assign(new Error('open: No such file or directory'), { errno: -2, syscall: 'open', ...facts });
+  const text = (facts: object, context: object) =>
+    String(fromNative(failure(facts), { operation: 'openTap', ...context }));
+  t.match(text({ path: '/a', interface: 'tap1' }, { interface: 'tap0' }), /directory \(ENOENT, \/a\); /);
+  t.match(text({ interface: 'tap1' }, { interface: 'tap0' }), /\(ENOENT, tap1\)/);
+  t.match(text({}, { interface: 'tap0', path: '/dev/net/tun' }), /\(ENOENT, tap0\)/);
+  t.match(text({}, { interface: 'tap%d' }), /\(ENOENT\)/, 'a template is the name of none');
+  t.match(text({}, {}), /\(ENOENT\)/);
+});

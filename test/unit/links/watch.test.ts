@@ -1,0 +1,397 @@
+/** The table of links over a kernel of the test's own: lists and events that a real one gives only by chance. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import t from 'tap';
+import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '../../../lib/links/watch.js';
+import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '../../../lib/base/native.js';
+
+setFlagsFromString('--expose-gc');
+const collectGarbage: () => void = runInNewContext('gc');
+
+const stats = {
+  rxPackets: 0,
+  txPackets: 0,
+  rxBytes: 0,
+  txBytes: 0,
+  rxErrors: 0,
+  txErrors: 0,
+  rxDropped: 0,
+  txDropped: 0,
+  multicast: 0,
+};
+
+function link(index: number, changes: Partial<NativeLink> = {}): NativeLink {
+  return {
+    index,
+    name: `eth${index}`,
+    kind: 'veth',
+    portKind: '',
+    mac: `02:00:00:00:00:0${index}`,
+    mtu: 1500,
+    flags: 1,
+    operState: 6,
+    carrier: true,
+    master: 0,
+    lower: 0,
+    txQueueLength: 1000,
+    txQueues: 1,
+    rxQueues: 1,
+    alias: '',
+    stats,
+    ...changes,
+  };
+}
+
+let namespaces = 0;
+
+/** A namespace handle that counts how often it was closed. */
+class Handle implements NamespaceHandle {
+  closed = 0;
+  constructor(readonly key = `fake:${++namespaces}`) {}
+  close(): void {
+    this.closed++;
+  }
+}
+
+/** What the addon would do, done by hand. */
+class Kernel implements LinkWatchPort {
+  links: NativeLink[] = [];
+  lists = 0;
+  keptAlive = false;
+  watching = 0;
+  /** Lists wait for this. */
+  listGate: Promise<void> = Promise.resolve();
+  listError: Error | undefined;
+  options: unknown;
+  emit: (events: NativeLinkEvent[]) => void = () => undefined;
+
+  async watchLinks(_ns: NamespaceHandle, options: object, onEvents: (events: NativeLinkEvent[]) => void) {
+    this.options = options;
+    this.emit = onEvents;
+    this.watching++;
+    return {
+      ref: () => {
+        this.keptAlive = true;
+      },
+      unref: () => {
+        this.keptAlive = false;
+      },
+      close: () => {
+        this.watching--;
+      },
+    };
+  }
+
+  async listLinks(): Promise<NativeLink[]> {
+    this.lists++;
+    const found = [...this.links];
+    await this.listGate;
+    if (this.listError) throw this.listError;
+    return found;
+  }
+}
+
+/** Notes what it is told. */
+class Listener implements LinkSubscriber {
+  readonly told: string[] = [];
+  readonly states: [NativeLink, NativeLink | undefined][] = [];
+  linkChanged(link: NativeLink, previous: NativeLink | undefined): void {
+    this.told.push(`${previous ? 'change' : 'add'} ${link.name}`);
+    this.states.push([link, previous]);
+  }
+  linkRemoved(link: NativeLink): void {
+    this.told.push(`remove ${link.name}`);
+  }
+  watchFailed(error: unknown): void {
+    this.told.push(`failed ${error instanceof Error ? error.message : error}`);
+  }
+}
+
+/** Lets a promise chain without timers run to its end. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}
+
+t.test('the first list fills the table and tells nobody', async (t) => {
+  const kernel = new Kernel();
+  kernel.links = [link(1), link(2)];
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel, receiveBufferBytes: 5000 });
+  t.same([...watch.links()], [link(1), link(2)]);
+  t.same(watch.get(2), link(2));
+  t.equal(watch.get(3), undefined);
+  t.same(kernel.options, { receiveBufferBytes: 5000 });
+  watch.release();
+  t.equal(kernel.watching, 0);
+});
+
+t.test('one watch for a namespace, closed with its last user', async (t) => {
+  const kernel = new Kernel();
+  const first = new Handle('fake:shared');
+  const second = new Handle('fake:shared');
+  const [a, b] = await Promise.all([
+    LinkWatch.acquire(first, { port: kernel }),
+    LinkWatch.acquire(second, { port: kernel }),
+  ]);
+  t.equal(a, b);
+  t.equal(kernel.watching, 1);
+  t.equal(second.closed, 1, 'the second handle is not needed');
+  const c = await LinkWatch.acquire(first, { port: kernel });
+  t.equal(first.closed, 0, 'the handle in use stays open');
+  t.equal(c.share(), a);
+  for (let i = 0; i < 3; i++) a.release();
+  t.equal(kernel.watching, 1);
+  a.release();
+  t.equal(kernel.watching, 0);
+  t.equal(first.closed, 1);
+  const again = await LinkWatch.acquire(new Handle('fake:shared'), { port: kernel });
+  t.not(again, a, 'a new one afterwards');
+  again.release();
+});
+
+t.test('a start that fails leaves nothing', async (t) => {
+  const kernel = new Kernel();
+  kernel.listError = new Error('no list');
+  const handle = new Handle();
+  await t.rejects(LinkWatch.acquire(handle, { port: kernel }), { message: 'no list' });
+  t.equal(kernel.watching, 0);
+  t.equal(handle.closed, 1);
+  kernel.listError = undefined;
+  const watch = await LinkWatch.acquire(new Handle(handle.key), { port: kernel });
+  watch.release();
+});
+
+t.test('a socket that fails before the first list is through', async (t) => {
+  const kernel = new Kernel();
+  let open = () => {};
+  kernel.listGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const handle = new Handle();
+  const acquired = LinkWatch.acquire(handle, { port: kernel });
+  await settle();
+  kernel.emit([{ type: 'error', error: new Error('socket lost') }]);
+  open();
+  await t.rejects(acquired, { message: 'socket lost' });
+  t.equal(handle.closed, 1);
+  t.equal(kernel.watching, 0);
+});
+
+t.test('events go to who follows all and to who subscribed to the link', async (t) => {
+  const kernel = new Kernel();
+  kernel.links = [link(1), link(2)];
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  const all = new Listener();
+  const two = new Listener();
+  const alsoTwo = new Listener();
+  watch.follow(all);
+  watch.subscribe(2, two);
+  watch.subscribe(2, alsoTwo);
+  const renamed = link(2, { name: 'new2' });
+  kernel.emit([
+    { type: 'change', link: link(1, { mtu: 1400 }) },
+    { type: 'change', link: renamed },
+    { type: 'change', link: { ...renamed, stats: { ...stats, rxBytes: 1 } } },
+    { type: 'change', link: link(3) },
+    { type: 'remove', link: link(7) },
+  ]);
+  t.same(all.told, ['change eth1', 'change new2', 'add eth3'], 'repetitions and unknown links are not told');
+  t.same(two.told, ['change new2']);
+  t.same(two.states, [[renamed, link(2)]]);
+  watch.unsubscribe(2, two);
+  watch.unsubscribe(5, two);
+  kernel.emit([{ type: 'remove', link: renamed }]);
+  t.same(alsoTwo.told, ['change new2', 'remove new2']);
+  t.same(two.told, ['change new2']);
+  t.equal(watch.get(2), undefined);
+  watch.unfollow(all);
+  watch.unsubscribe(2, alsoTwo);
+  kernel.emit([{ type: 'change', link: link(2) }]);
+  t.equal(all.told.length, 4);
+  t.equal(alsoTwo.told.length, 2);
+  watch.release();
+  kernel.emit([{ type: 'change', link: link(9) }]);
+  t.equal(watch.get(9), undefined, 'a closed watch hears nothing');
+});
+
+t.test('what happens during the first list is not lost, whichever is newer', async (t) => {
+  const kernel = new Kernel();
+  kernel.links = [link(1), link(2)];
+  let open = () => {};
+  kernel.listGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const acquired = LinkWatch.acquire(new Handle(), { port: kernel });
+  await settle();
+  kernel.emit([
+    { type: 'change', link: link(2, { mtu: 9000 }) },
+    { type: 'remove', link: link(1) },
+  ]);
+  open();
+  const watch = await acquired;
+  t.same([...watch.links()], [link(2, { mtu: 9000 })]);
+  watch.release();
+});
+
+t.test('an overrun is made up for by a new list', async (t) => {
+  const kernel = new Kernel();
+  kernel.links = [link(1), link(2), link(3), link(4), link(5)];
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  const all = new Listener();
+  const five = new Listener();
+  watch.follow(all);
+  watch.subscribe(5, five);
+  let open = () => {};
+  kernel.listGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  kernel.links = [
+    link(1),
+    link(3, { mtu: 1400 }),
+    link(4, { kind: 'tun', tun: undefined }),
+    link(5, { name: 'other', mac: '02:00:00:00:00:55' }),
+    link(6),
+  ];
+  kernel.emit([{ type: 'overrun' }, { type: 'change', link: link(1, { mtu: 1300 }) }]);
+  await settle();
+  t.same(all.told, [], 'nothing before the list is there');
+  t.equal(kernel.lists, 2);
+  open();
+  await settle();
+  t.same(all.told, [
+    'remove eth2',
+    'remove eth4',
+    'remove eth5',
+    'change eth3',
+    'add eth4',
+    'add other',
+    'add eth6',
+    'change eth1',
+  ]);
+  t.same(five.told, ['remove eth5', 'add other'], 'an index used again is a removal first');
+  t.equal(watch.get(1)?.mtu, 1300);
+  watch.release();
+});
+
+t.test('an overrun during the list that makes up for one', async (t) => {
+  const kernel = new Kernel();
+  kernel.links = [link(1)];
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  let open = () => {};
+  kernel.listGate = new Promise((resolve) => {
+    open = resolve;
+  });
+  kernel.emit([{ type: 'overrun' }]);
+  kernel.links = [link(1), link(2)];
+  kernel.emit([{ type: 'overrun' }]);
+  open();
+  await settle();
+  t.equal(kernel.lists, 3);
+  t.same([...watch.links()], [link(1), link(2)]);
+  watch.release();
+});
+
+t.test('a watch given back while it reads a list', async (t) => {
+  const kernel = new Kernel();
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  const all = new Listener();
+  watch.follow(all);
+  kernel.links = [link(1)];
+  kernel.emit([{ type: 'overrun' }]);
+  watch.release();
+  await settle();
+  t.same(all.told, []);
+});
+
+t.test('a socket that is lost ends the watch and tells everybody', async (t) => {
+  for (const lose of [
+    (kernel: Kernel) => kernel.emit([{ type: 'error', error: new Error('lost') }]),
+    (kernel: Kernel) => {
+      kernel.listError = new Error('lost');
+      kernel.emit([{ type: 'overrun' }]);
+    },
+  ]) {
+    const kernel = new Kernel();
+    const handle = new Handle();
+    const watch = await LinkWatch.acquire(handle, { port: kernel });
+    const all = new Listener();
+    const one = new Listener();
+    watch.follow(all);
+    watch.subscribe(1, one);
+    watch.subscribe(1, { linkChanged: () => undefined, linkRemoved: () => undefined });
+    lose(kernel);
+    await settle();
+    t.same(all.told, ['failed lost']);
+    t.same(one.told, ['failed lost']);
+    t.equal(kernel.watching, 0);
+    t.equal(handle.closed, 1);
+    const fresh = new Kernel();
+    const next = await LinkWatch.acquire(new Handle(handle.key), { port: fresh });
+    t.not(next, watch, 'the next to come gets a new one');
+    watch.release();
+    t.equal(handle.closed, 1);
+    t.equal(fresh.watching, 1, 'which the old one does not take along');
+    next.release();
+  }
+});
+
+t.test('ref and unref count', async (t) => {
+  const kernel = new Kernel();
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  t.notOk(kernel.keptAlive);
+  watch.ref();
+  watch.ref();
+  t.ok(kernel.keptAlive);
+  watch.unref();
+  t.ok(kernel.keptAlive);
+  watch.unref();
+  t.notOk(kernel.keptAlive);
+  watch.release();
+});
+
+t.test('a subscriber that throws is an uncaught exception, and the others still hear', async (t) => {
+  const kernel = new Kernel();
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  const after = new Listener();
+  watch.follow({
+    linkChanged: () => {
+      throw new Error('from a subscriber');
+    },
+    linkRemoved: () => undefined,
+  });
+  watch.follow(after);
+  const uncaught = t.capture(process, 'emit', (event: string, error: unknown) => {
+    if (event !== 'uncaughtException') return false;
+    t.match(error, { message: 'from a subscriber' });
+    return true;
+  });
+  kernel.emit([{ type: 'change', link: link(1) }]);
+  await new Promise((resolve) => setImmediate(resolve));
+  t.equal(uncaught().filter(({ args }) => args[0] === 'uncaughtException').length, 1);
+  t.same(after.told, ['add eth1']);
+  watch.release();
+});
+
+t.test('a subscriber that nobody else holds is collected and forgotten', async (t) => {
+  const kernel = new Kernel();
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  const kept = new Listener();
+  watch.subscribe(1, kept);
+  const subscribeAndForget = () => {
+    const dropped = new Listener();
+    watch.subscribe(1, dropped);
+    watch.subscribe(2, dropped);
+    return new WeakRef(dropped);
+  };
+  const dropped = subscribeAndForget();
+  // A WeakRef that was looked at holds its target until the current task is over.
+  while (dropped.deref()) {
+    await new Promise((resolve) => setImmediate(resolve));
+    collectGarbage();
+  }
+  kernel.emit([
+    { type: 'change', link: link(1) },
+    { type: 'change', link: link(2) },
+  ]);
+  t.same(kept.told, ['add eth1']);
+  watch.release();
+});
