@@ -9,11 +9,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { lackOf } from './test/capabilities.mjs';
 import { ensureCommands } from './debian-packages.mjs';
 import { buildGuestImage } from './guest/image.mjs';
 import { build, checkSystem, installDependencies, ROOT } from './prepare.mjs';
 import { runScript, say, step, Trouble } from './run-command.mjs';
+import { lackOf } from './test/capabilities.mjs';
 
 await runScript(async () => {
   const wantsGuests = !process.argv.includes('--no-guests');

@@ -5,16 +5,42 @@
  *
  * @module tapfd
  */
-export { adoptFd } from './devices/adopt-fd.js';
-export type { BatchOptions } from './frames/batch-reader.js';
-export type { DeviceFlags } from './descriptor/device-flags.js';
+
+export type { AbortOptions } from './base/abort.js';
 export { TapfdError, type TapfdErrorDetails } from './base/errors.js';
-export { FdMessage } from './fd-socket/message.js';
-export { type AcceptOptions, FdServer, type FdServerOptions } from './fd-socket/server.js';
-export { type AbortOptions, FdSocket, type PeerCredentials, type SendableFd } from './fd-socket/socket.js';
+export type { FdSource } from './base/fd-source.js';
+export type { DeviceKind } from './base/native.js';
+export type { DeviceFlags } from './descriptor/device-flags.js';
+export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
+export type { Offload } from './descriptor/offload.js';
+export type { MacCheck } from './descriptor/settings.js';
+export { adoptFd } from './devices/adopt-fd.js';
+export { Macvtap } from './devices/macvtap.js';
+export { openMacvtap } from './devices/open-macvtap.js';
+export type {
+  AdoptOptions,
+  BridgeHelperOptions,
+  GuestMacOptions,
+  LinkOptions,
+  MacvtapMode,
+  MacvtapOptions,
+  QueueOptions,
+  StreamOptions,
+  TapOptions,
+  TunOptions,
+  TunTapOptions,
+} from './devices/open-options.js';
+export { openTap, openTun } from './devices/open-tap.js';
+export { openTapFromBridgeHelper } from './devices/open-tap-from-bridge-helper.js';
+export { Tap, type TxFilter } from './devices/tap.js';
+export { Tun } from './devices/tun.js';
+export { type BpfProgram, TunTapDevice } from './devices/tun-tap-device.js';
 export type { Finding, FindingCode } from './diagnose/finding.js';
-export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
+export { FdMessage } from './fd-socket/message.js';
+export { FdServer, type FdServerOptions } from './fd-socket/server.js';
+export { FdSocket, type PeerCredentials } from './fd-socket/socket.js';
 export { FrameBatch } from './frames/batch.js';
+export type { BatchOptions } from './frames/batch-reader.js';
 export type {
   DirectionStats,
   FrameDrop,
@@ -22,11 +48,21 @@ export type {
   ReceiveDropReason,
   SendDropReason,
 } from './frames/counters.js';
+export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
 export { type DeviceFeatures, FrameStream } from './frames/stream.js';
+export {
+  decodeVnetHeader,
+  encodeVnetHeader,
+  type Segmentation,
+  type VnetHeader,
+} from './frames/vnet-header.js';
+export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
 export type { Link, LinkStats, MacvlanMode, OperState, TunLink, VxlanLink } from './links/link.js';
-export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
-export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
+export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links/links.js';
+export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
+export type { NetnsLike } from './links/namespace.js';
+export { createNetns, type Netns } from './links/netns.js';
 export type {
   LinkChanges,
   LinkRef,
@@ -42,31 +78,3 @@ export type {
   NewVxlan,
   VethPeer,
 } from './links/options.js';
-export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links/links.js';
-export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
-export { Macvtap } from './devices/macvtap.js';
-export type { NetnsLike } from './links/namespace.js';
-export type { DeviceKind } from './base/native.js';
-export { createNetns, type Netns } from './links/netns.js';
-export type { Offload } from './descriptor/offload.js';
-export { openMacvtap } from './devices/open-macvtap.js';
-export type {
-  AdoptOptions,
-  BridgeHelperOptions,
-  GuestMacOptions,
-  LinkOptions,
-  MacCheck,
-  MacvtapMode,
-  MacvtapOptions,
-  QueueOptions,
-  StreamOptions,
-  TapOptions,
-  TunOptions,
-  TunTapOptions,
-} from './devices/open-options.js';
-export { openTap, openTun } from './devices/open-tap.js';
-export { openTapFromBridgeHelper } from './devices/open-tap-from-bridge-helper.js';
-export { Tap, type TxFilter } from './devices/tap.js';
-export { Tun } from './devices/tun.js';
-export { type BpfProgram, TunTapDevice } from './devices/tun-tap-device.js';
-export { decodeVnetHeader, encodeVnetHeader, type Segmentation, type VnetHeader } from './frames/vnet-header.js';

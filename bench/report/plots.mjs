@@ -1,15 +1,16 @@
 /** The plots of a run: one for each scenario. */
-import { barChart } from './bar-chart.mjs';
-import { isTapfd, label } from './labels.mjs';
-import { digits, figureOf } from './report.mjs';
+
 import { targetOf } from '../targets.mjs';
+import { barChart } from './bar-chart.mjs';
+import { digits, figureOf } from './figures.mjs';
+import { isTapfd, label } from './labels.mjs';
 
 /**
- * @typedef {import('./report.mjs').Row} Row
+ * @typedef {import('./figures.mjs').Row} Row
  * @typedef {Row['better']} Better
  */
 
-/** @param {import('./report.mjs').Report} report @returns {Record<string, string>} SVG by name */
+/** @param {import('./figures.mjs').Report} report @returns {Record<string, string>} SVG by name */
 export function plotsOf(report) {
   /** @type {Record<string, string>} */
   const plots = {};
@@ -22,7 +23,7 @@ export function plotsOf(report) {
 /**
  * Figures that are better the larger, and those that are better the smaller, have no axis in common.
  *
- * @param {import('./report.mjs').Scenario} scenario
+ * @param {import('./figures.mjs').Scenario} scenario
  * @returns {[name: string, better: Better, rows: readonly Row[]][]}
  */
 function partsOf({ name, better, rows }) {
@@ -43,8 +44,8 @@ function partsOf({ name, better, rows }) {
 }
 
 /**
- * @param {import('./report.mjs').Report} report
- * @param {import('./report.mjs').Scenario} scenario
+ * @param {import('./figures.mjs').Report} report
+ * @param {import('./figures.mjs').Scenario} scenario
  * @param {Better} better
  * @param {readonly Row[]} rows
  */

@@ -1,42 +1,16 @@
 /** What a run leaves behind: JSON with every figure, a table to read, plots to show. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { reaches, targetOf } from '../targets.mjs';
+import { digits, figureOf } from './figures.mjs';
 import { label } from './labels.mjs';
 import { plotsOf } from './plots.mjs';
-import { reaches, targetOf } from '../targets.mjs';
 
 /**
  * @typedef {import('../statistics.mjs').Summary} Summary
- *
- * @typedef {object} Row One way of working in one case of a scenario.
- * @property {string} scenario
- * @property {string} subject
- * @property {string} [variant]
- * @property {number} [size] of the frames, in bytes
- * @property {number} [devices]
- * @property {string} unit
- * @property {'less' | 'more'} better
- * @property {Summary} value
- * @property {Summary} [ratio] to the floor of the same run
- *
- * @typedef {object} Scenario
- * @property {string} name
- * @property {string} title
- * @property {string} unit
- * @property {'less' | 'more'} better
- * @property {readonly Row[]} rows
- * @property {readonly {subject: string, reason: string}[]} skipped
- *
- * @typedef {object} Machine
- * @property {string} tapfd its version
- * @property {string} node
- * @property {string} kernel
- * @property {string} processor
- * @property {number} processors
- * @property {number} loadBefore
- * @property {number} loadAfter
- *
- * @typedef {{machine: Machine, scenarios: readonly Scenario[]}} Report
+ * @typedef {import('./figures.mjs').Row} Row
+ * @typedef {import('./figures.mjs').Scenario} Scenario
+ * @typedef {import('./figures.mjs').Report} Report
  */
 
 /** @param {Report} report @param {string} directory */
@@ -65,11 +39,6 @@ export function markdownOf(report) {
       (scenario) => `## ${scenario.title}\n\n${scenarioTable(scenario)}${skippedOf(scenario)}`,
     ),
   ].join('\n');
-}
-
-/** The figure that a target speaks of: a ratio to the floor where there is a floor. @param {Row} row */
-export function figureOf(row) {
-  return row.ratio ?? row.value;
 }
 
 /** @param {Report} report */
@@ -139,12 +108,6 @@ function placeOf({ size, devices }) {
 /** @param {Summary} summary */
 function spread({ lowerQuartile, upperQuartile }) {
   return `${digits(lowerQuartile)} to ${digits(upperQuartile)}`;
-}
-
-/** Three digits that count. @param {number} value */
-export function digits(value) {
-  if (Math.abs(value) >= 100) return value.toFixed(0);
-  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
 /** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */

@@ -1,8 +1,8 @@
 /** What devices cost that are open and have nothing to do. */
 import { makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
 import { subjectScript } from '../rig/rig.mjs';
-import { summary } from '../statistics.mjs';
 import { SubjectProcess } from '../rig/subject-process.mjs';
+import { summary } from '../statistics.mjs';
 
 export const idle = {
   name: 'idle',

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { floor } from '../rig/compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
 import { subjectScript } from '../rig/rig.mjs';
-import { summary } from '../statistics.mjs';
 import { endingWithBench, SubjectProcess } from '../rig/subject-process.mjs';
+import { summary } from '../statistics.mjs';
 
 const DEVICE = 'bench0';
 const EVERY_US = 500;

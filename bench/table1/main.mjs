@@ -16,10 +16,10 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { lackOf } from '../../scripts/test/capabilities.mjs';
 import { ensureCommands, installCommand } from '../../scripts/debian-packages.mjs';
 import { build, checkSystem, installDependencies, ROOT } from '../../scripts/prepare.mjs';
 import { runScript, say, step, Trouble } from '../../scripts/run-command.mjs';
+import { lackOf } from '../../scripts/test/capabilities.mjs';
 import { FULL, QUICK, SMOKE } from './sizes.mjs';
 
 const COMMANDS = ['ip', 'iperf3', 'busybox', 'qemu-system-x86_64', 'g++'];

@@ -21,9 +21,15 @@ import {
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { aptGet, installCommand, mayInstall, packageListsAreEmpty, updateLists } from '../debian-packages.mjs';
-import { NewcArchive } from './newc-archive.mjs';
+import {
+  aptGet,
+  installCommand,
+  mayInstall,
+  packageListsAreEmpty,
+  updateLists,
+} from '../debian-packages.mjs';
 import { capture, findCommand, runScript, say, Trouble } from '../run-command.mjs';
+import { NewcArchive } from './newc-archive.mjs';
 
 /** Follows Debian's kernel of the day; cloud kernels have virtio-net and little else. */
 const KERNEL_METAPACKAGE = 'linux-image-cloud-amd64';

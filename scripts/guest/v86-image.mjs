@@ -12,16 +12,9 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { aptGet } from '../debian-packages.mjs';
-import {
-  cacheDirectory,
-  initramfs,
-  makeOnce,
-  UNPACKED,
-  unpackKernel,
-  unpackPackages,
-} from './image.mjs';
 import { ROOT } from '../prepare.mjs';
 import { capture, findCommand, runScript, say, Trouble } from '../run-command.mjs';
+import { cacheDirectory, initramfs, makeOnce, UNPACKED, unpackKernel, unpackPackages } from './image.mjs';
 
 /** Follows Debian's kernel for any 32-bit PC, without PAE. */
 const KERNEL_METAPACKAGE = 'linux-image-686';

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installCommand } from '../debian-packages.mjs';
 import { findGuestImage } from '../guest/image.mjs';
-import { findCommand } from '../run-command.mjs';
 import { findV86Image } from '../guest/v86-image.mjs';
+import { findCommand } from '../run-command.mjs';
 
 /** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
 const ROOT_CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_MKNOD: 27 };

@@ -10,14 +10,14 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { capabilityInReason, handDown, missingCapabilities } from './capabilities.mjs';
 import { COMMANDS, ensureCommands, LINT_COMMANDS, mayInstall } from '../debian-packages.mjs';
 import { buildGuestImage } from '../guest/image.mjs';
-import { leftSince, namespacesAndLinks } from './leftovers.mjs';
+import { buildV86Image } from '../guest/v86-image.mjs';
 import { build, checkSystem, installDependencies, ROOT } from '../prepare.mjs';
 import { runScript, say, Trouble } from '../run-command.mjs';
+import { capabilityInReason, handDown, missingCapabilities } from './capabilities.mjs';
+import { leftSince, namespacesAndLinks } from './leftovers.mjs';
 import { TapReport } from './tap-report.mjs';
-import { buildV86Image } from '../guest/v86-image.mjs';
 
 const inCi = !['', 'false', '0'].includes(process.env.CI ?? '');
 

@@ -1,8 +1,15 @@
 /** Checks of what a caller gives, before any system call. Each returns the value it found right, typed. */
 import { invalidArgument } from './errors.js';
 
+/** `(uid_t)-1` means "no one" to the kernel. */
+const LARGEST_ID = 0xffff_fffe;
 /** `net/if.h` IFNAMSIZ: 16 with the closing NUL, so 15 bytes are left. */
 const INTERFACE_NAME_BYTES = 15;
+
+/** `undefined` counts as left out; anything else must pass. */
+export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
+  return value === undefined ? undefined : check(value);
+}
 
 export function checkBoolean(argument: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw invalidArgument(argument, 'a boolean', value);
@@ -74,4 +81,9 @@ export function checkPath(argument: string, value: unknown): string {
 /** A file descriptor's number. Whether it is open, the kernel says. */
 export function checkFd(argument: string, value: unknown): number {
   return checkInteger(argument, value, 0, 0x7fff_ffff);
+}
+
+/** A uid or gid. */
+export function checkId(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 0, LARGEST_ID);
 }

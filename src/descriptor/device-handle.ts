@@ -1,12 +1,14 @@
 /** One open descriptor and what is known of its device: facts, calls on it, and the one way it is given up. */
-import type { StreamSettings } from '../devices/check-open-options.js';
-import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';
-import { invalidState, nativeCall, TapfdError } from '../base/errors.js';
-import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
-import type { LinkWatch } from '../links/watch.js';
-import { formatMac, parseMac } from '../links/mac.js';
+
+import { invalidState, TapfdError } from '../base/errors.js';
 import type { DeviceKind, NativeFrameRules, NativeLink, NativeOpened, NativeQueue } from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
+import { formatMac, parseMac } from '../links/mac.js';
+import type { LinkWatch } from '../links/watch.js';
+import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';
+import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
+import type { StreamSettings } from './settings.js';
 
 /** What an opening call hands to the class it makes. */
 export interface OpenedDevice {

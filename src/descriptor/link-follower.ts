@@ -1,7 +1,13 @@
 /** Follows the link behind a descriptor: its changes, its move to another namespace, its end. */
 import { invalidState, TapfdError } from '../base/errors.js';
+import {
+  type DeviceKind,
+  type NativeLink,
+  type NativeOpened,
+  type NativeQueue,
+  native,
+} from '../base/native.js';
 import { isolated, LinkWatch } from '../links/watch.js';
-import { type DeviceKind, type NativeLink, type NativeOpened, type NativeQueue, native } from '../base/native.js';
 
 /** `linux/if.h`. */
 const IFF_UP = 0x1;

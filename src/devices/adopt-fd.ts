@@ -1,11 +1,18 @@
 /** Taking over a descriptor that someone else opened. */
-import { adoptSettings, checkOptions, checkSignal, streamSettings } from './check-open-options.js';
+import { checkSignal } from '../base/abort.js';
 import { checkFd } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import {
+  type NativeOpened,
+  type NativeQueueSettings,
+  type NativeTapSettings,
+  native,
+} from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
 import { deviceFlags } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { invalidArgument, nativeCall } from '../base/errors.js';
+import { adoptSettings, checkOptions, streamSettings } from './check-open-options.js';
 import { Macvtap } from './macvtap.js';
-import { type NativeOpened, type NativeQueueSettings, type NativeTapSettings, native } from '../base/native.js';
 import { openDevice } from './open-device.js';
 import type { AdoptOptions } from './open-options.js';
 import { tapQueueOpener } from './open-tap.js';

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { TapfdError } from '../base/errors.js';
-import type { FdSocket } from '../fd-socket/socket.js';
 import { startProcess } from '../base/start-process.js';
+import type { FdSocket } from '../fd-socket/socket.js';
 
 /** Where distributions install it; the first that is there is taken. */
 const HELPER_PATHS = [

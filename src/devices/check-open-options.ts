@@ -1,16 +1,16 @@
 /** Checks of the opening options, all before any system call, and the native settings made from them. */
 import {
   checkBoolean,
+  checkId,
   checkInteger,
   checkInterfaceName,
   checkInterfaceTemplate,
   checkObject,
   checkOneOf,
   checkPath,
+  optional,
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import { checkIpPrefix } from '../links/ip-prefix.js';
-import { checkUnicastMac, formatMac } from '../links/mac.js';
 import type {
   NativeAdoptSettings,
   NativeLinkSettings,
@@ -19,12 +19,14 @@ import type {
   NativeTapSettings,
 } from '../base/native.js';
 import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
+import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
+import { checkIpPrefix } from '../links/ip-prefix.js';
+import { checkUnicastMac, formatMac } from '../links/mac.js';
 import type {
   AdoptOptions,
   BridgeHelperOptions,
   GuestMacOptions,
   LinkOptions,
-  MacCheck,
   MacvtapMode,
   MacvtapOptions,
   QueueOptions,
@@ -35,8 +37,6 @@ import type {
 import { checkOptionNames, type OpeningCall } from './option-names.js';
 
 const LARGEST_INT = 0x7fff_ffff;
-/** `(uid_t)-1` means "no one" to the kernel. */
-const LARGEST_ID = 0xffff_fffe;
 /** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65521;
@@ -54,31 +54,8 @@ const DEFAULT_HIGH_WATER_MARK = 64;
 /** `linux/virtio_net.h` struct virtio_net_hdr. */
 const VNET_HEADER_BYTES = 10;
 
-/** What {@link FrameStream} needs of the options. */
-export interface StreamSettings {
-  readableHighWaterMark: number;
-  writableHighWaterMark: number;
-  copyFrames: boolean;
-  segment: boolean;
-  macCheck: MacCheck;
-  guestMac: string | undefined;
-  /** As set at opening; of an adopted descriptor, the default. */
-  sendBufferBytes: number;
-}
-
-function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
-  return value === undefined ? undefined : check(value);
-}
-
 export function checkOptions(call: OpeningCall, value: unknown): void {
   checkOptionNames(call, checkObject('options', value));
-}
-
-export function checkSignal(value: unknown): AbortSignal | undefined {
-  return optional(value, (signal) => {
-    if (signal instanceof AbortSignal) return signal;
-    throw invalidArgument('signal', 'an AbortSignal', signal);
-  });
 }
 
 export function streamSettings(
@@ -192,11 +169,6 @@ export function tapSettings(
     queue: queueSettings(options),
     link: linkSettings(options),
   };
-}
-
-/** A uid or gid. */
-export function checkId(argument: string, value: unknown): number {
-  return checkInteger(argument, value, 0, LARGEST_ID);
 }
 
 export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings & Persist<boolean> {

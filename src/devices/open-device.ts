@@ -1,8 +1,9 @@
 /** The frame of every opening call: namespace, watch, abort, and nothing left behind when it fails. */
-import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { LinkWatch } from '../links/watch.js';
-import { type NetnsLike, openNetns } from '../links/namespace.js';
+
 import type { NamespaceHandle, NativeOpened } from '../base/native.js';
+import type { OpenedDevice } from '../descriptor/device-handle.js';
+import { type NetnsLike, openNetns } from '../links/namespace.js';
+import { LinkWatch } from '../links/watch.js';
 
 /** What the caller's options say about where and how long. */
 export interface OpenPlace {

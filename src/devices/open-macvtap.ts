@@ -1,8 +1,9 @@
 /** Opening macvtap links. */
-import { checkOptions, checkSignal, macvtapSettings, streamSettings } from './check-open-options.js';
-import { nativeCall } from '../base/errors.js';
-import { Macvtap } from './macvtap.js';
+import { checkSignal } from '../base/abort.js';
 import { native } from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
+import { checkOptions, macvtapSettings, streamSettings } from './check-open-options.js';
+import { Macvtap } from './macvtap.js';
 import { openDevice } from './open-device.js';
 import type { MacvtapOptions } from './open-options.js';
 

@@ -1,7 +1,9 @@
 /** The options of the opening calls. */
+
+import type { Offload } from '../descriptor/offload.js';
+import type { MacCheck } from '../descriptor/settings.js';
 import type { IpPrefixLike } from '../links/ip-prefix.js';
 import type { NetnsLike } from '../links/namespace.js';
-import type { Offload } from '../descriptor/offload.js';
 
 /** Options of every opening call. */
 export interface StreamOptions {
@@ -95,9 +97,6 @@ export interface TapOptions extends TunTapOptions {
   /** Name of a bridge to join. */
   bridge?: string;
 }
-
-/** What a written frame gets whose source MAC is not the macvtap's. */
-export type MacCheck = 'error' | 'drop' | 'off';
 
 /** The ways macvtap links on one lower device see each other (`man ip-link`, macvlan). */
 export type MacvtapMode = 'bridge' | 'vepa' | 'private' | 'passthru' | 'source';

@@ -1,13 +1,15 @@
 /** A TAP in a bridge without any privilege, through QEMU's setuid helper. */
+
 import { close } from 'node:fs';
 import { promisify } from 'node:util';
-import { adoptFd } from './adopt-fd.js';
-import { findBridgeHelper, helperFailure, type RunningHelper, startBridgeHelper } from './bridge-helper.js';
-import { bridgeHelperSettings, checkOptions, checkSignal, streamSettings } from './check-open-options.js';
+import { checkSignal } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import type { FdMessage } from '../fd-socket/message.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { links } from '../links/links.js';
+import { adoptFd } from './adopt-fd.js';
+import { findBridgeHelper, helperFailure, type RunningHelper, startBridgeHelper } from './bridge-helper.js';
+import { bridgeHelperSettings, checkOptions, streamSettings } from './check-open-options.js';
 import type { BridgeHelperOptions } from './open-options.js';
 import { Tap } from './tap.js';
 

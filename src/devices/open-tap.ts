@@ -1,9 +1,11 @@
 /** Opening TAP and TUN devices. */
-import { checkOptions, checkSignal, streamSettings, tapSettings } from './check-open-options.js';
+import { checkSignal } from '../base/abort.js';
+import { TapfdError } from '../base/errors.js';
+import { type NamespaceHandle, type NativeOpened, type NativeTapSettings, native } from '../base/native.js';
+import { fromNative, nativeCall } from '../base/native-call.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { fromNative, nativeCall, TapfdError } from '../base/errors.js';
-import { type NamespaceHandle, type NativeOpened, type NativeTapSettings, native } from '../base/native.js';
+import { checkOptions, streamSettings, tapSettings } from './check-open-options.js';
 import { openDevice } from './open-device.js';
 import type { TapOptions, TunOptions } from './open-options.js';
 import { Tap } from './tap.js';

@@ -1,9 +1,8 @@
 /** What TUN and TAP devices share beyond frames: the ioctls that macvtap does not have. */
 
-import { checkId } from './check-open-options.js';
-import { checkBoolean, checkFd } from '../base/checks.js';
-import { IFF_PERSIST } from '../descriptor/device-flags.js';
+import { checkBoolean, checkFd, checkId } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
+import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import { FrameStream } from '../frames/stream.js';
 
 /** `linux/bpf.h`: each instruction has 8 bytes, and BPF_MAXINSNS is the limit without privilege. */

@@ -1,7 +1,8 @@
 /** What stops frames at the interface itself, or in the bridge that a TAP is a port of. */
-import type { Surroundings } from './diagnose.js';
-import type { Finding } from './finding.js';
+
 import type { Link } from '../links/link.js';
+import type { Finding } from './finding.js';
+import type { Surroundings } from './surroundings.js';
 
 export function* diagnoseLink({ device, link, links }: Surroundings): Generator<Finding> {
   const { name } = link;

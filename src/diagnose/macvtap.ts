@@ -1,8 +1,8 @@
 /** What stops frames of a macvtap; docs/macvtap.md tells of each. */
 import { stat } from 'node:fs/promises';
-import type { Surroundings } from './diagnose.js';
-import type { Finding } from './finding.js';
 import type { Link, MacvlanMode } from '../links/link.js';
+import type { Finding } from './finding.js';
+import type { Surroundings } from './surroundings.js';
 
 export async function diagnoseMacvtap({ device, link, links, others }: Surroundings): Promise<Finding[]> {
   const mac = macFindings(link, device.settings.guestMac);

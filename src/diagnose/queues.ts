@@ -1,8 +1,9 @@
 /** Queues that take a share of a device's frames away from those who read it. */
-import { attachedQueues } from '../descriptor/device-handle.js';
-import type { Surroundings } from './diagnose.js';
-import type { Finding } from './finding.js';
+
 import type { NativeQueueHolder } from '../base/native.js';
+import { attachedQueues } from '../descriptor/device-handle.js';
+import type { Finding } from './finding.js';
+import type { Surroundings } from './surroundings.js';
 
 export function* diagnoseQueues({ device, link, links, others }: Surroundings): Generator<Finding> {
   const { holders } = others;

@@ -1,6 +1,7 @@
 /** The errors of sockets that carry descriptors. */
 import { getSystemErrorMap } from 'node:util';
-import { errnoName, fromNative, TapfdError } from '../base/errors.js';
+import { errnoName, TapfdError } from '../base/errors.js';
+import { fromNative } from '../base/native-call.js';
 
 /** The public error of a call that returned a negative errno. */
 export function socketFailure(operation: string, syscall: string, errno: number): Error {

@@ -1,6 +1,7 @@
 /** Waiting until a socket can be read, which an abort or the socket's end can cut short. */
-import { fromNative } from '../base/errors.js';
+
 import type { NativeFdSocket } from '../base/native.js';
+import { fromNative } from '../base/native-call.js';
 
 export class ReadableWait {
   readonly #socket: NativeFdSocket;

@@ -1,7 +1,7 @@
 /** What goes out of a socket: in order, as much as the kernel takes, and never another descriptor than was meant. */
 import { constants } from 'node:os';
-import { fromNative } from '../base/errors.js';
 import { type NativeFdBundle, type NativeFdSocket, native } from '../base/native.js';
+import { fromNative } from '../base/native-call.js';
 import { socketFailure } from './failure.js';
 
 const { EAGAIN } = constants.errno;

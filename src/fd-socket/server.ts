@@ -1,12 +1,14 @@
 /** A unix socket that others connect to. */
+
 import { resolve as absolutePath } from 'node:path';
-import { checkSignal } from '../devices/check-open-options.js';
+import { type AbortOptions, checkSignal } from '../base/abort.js';
 import { checkInteger, checkObject } from '../base/checks.js';
-import { fromNative, invalidState, nativeCall, TapfdError } from '../base/errors.js';
+import { invalidState, TapfdError } from '../base/errors.js';
 import { type NativeFdSocket, native } from '../base/native.js';
-import { ReadableWait } from './readable-wait.js';
+import { fromNative, nativeCall } from '../base/native-call.js';
 import { checkSocketAddress, isAbstract } from './address.js';
 import { socketClosed } from './failure.js';
+import { ReadableWait } from './readable-wait.js';
 
 /** Options of `FdSocket.listen`. */
 export interface FdServerOptions {
@@ -19,12 +21,6 @@ export interface FdServerOptions {
   /** Connections that may wait to be accepted; the kernel allows `net.core.somaxconn` at most. Default 128. */
   backlog?: number;
   /** Aborts the opening: the promise rejects with the signal's reason, and nothing is left. */
-  signal?: AbortSignal;
-}
-
-/** Options of {@link FdServer.accept}. */
-export interface AcceptOptions {
-  /** Aborts the waiting: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -83,7 +79,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
    * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open. The connection waits on.
    * `ERR_TAPFD_INVALID_STATE`: another accept() is under way. `ERR_TAPFD_CLOSED`: the server was closed.
    */
-  async accept(options: AcceptOptions = {}): Promise<T> {
+  async accept(options: AbortOptions = {}): Promise<T> {
     checkObject('options', options);
     const signal = checkSignal(options.signal);
     signal?.throwIfAborted();

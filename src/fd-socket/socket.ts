@@ -1,16 +1,19 @@
 /** Unix stream sockets that carry descriptors. */
+
 import { constants } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { checkSignal } from '../devices/check-open-options.js';
-import { checkFd, checkObject } from '../base/checks.js';
-import { fromNative, invalidArgument, invalidState, nativeCall, TapfdError } from '../base/errors.js';
-import { FdMessage } from './message.js';
-import { FdSender } from './sender.js';
-import { type FdServer, type FdServerOptions, listenForFds } from './server.js';
+import { type AbortOptions, signalOf } from '../base/abort.js';
+import { checkFd } from '../base/checks.js';
+import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
+import { checkFdSource, type FdSource } from '../base/fd-source.js';
 import { type NativeFdSocket, type NativeReceived, native } from '../base/native.js';
-import { ReadableWait } from './readable-wait.js';
+import { fromNative, nativeCall } from '../base/native-call.js';
 import { checkSocketAddress } from './address.js';
 import { socketClosed, socketFailure } from './failure.js';
+import { FdMessage } from './message.js';
+import { ReadableWait } from './readable-wait.js';
+import { FdSender } from './sender.js';
+import { type FdServer, type FdServerOptions, listenForFds } from './server.js';
 
 const { EAGAIN } = constants.errno;
 
@@ -26,12 +29,6 @@ const CONNECT_RETRY_MS = 20;
 /** Where every receive of this thread reads to; what came is copied out at once. */
 let scratch: Buffer | undefined;
 
-/** Options of calls that wait. */
-export interface AbortOptions {
-  /** Aborts the waiting: the promise rejects with the signal's reason. */
-  signal?: AbortSignal | undefined;
-}
-
 /** The process at the other end, when the connection was made, as this process's namespaces number it. */
 export interface PeerCredentials {
   /** 0: it is in a namespace that cannot be seen from here. */
@@ -41,14 +38,6 @@ export interface PeerCredentials {
   /** Its effective gid. */
   readonly gid: number;
 }
-
-/** A descriptor's number, or what holds one (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed either way. */
-export type SendableFd =
-  | number
-  | {
-      /** The descriptor's number. */
-      readonly fd: number;
-    };
 
 /**
  * A connected unix stream socket that carries descriptors beside bytes (SCM_RIGHTS, unix(7)).
@@ -178,9 +167,9 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `EPIPE`, `ECONNRESET`: the peer has closed its end. What it had sent can still be received.
    * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was destroyed.
    */
-  async send(data: Uint8Array | string, fds: readonly SendableFd[] = []): Promise<void> {
+  async send(data: Uint8Array | string, fds: readonly FdSource[] = []): Promise<void> {
     const bytes = checkData(data);
-    const numbers = checkSendableFds(fds);
+    const numbers = checkFds(fds);
     if (numbers.length > 0 && bytes.length === 0) {
       throw invalidArgument('data', 'at least one byte, which the descriptors go with', data);
     }
@@ -323,11 +312,6 @@ function messageFrom(received: NativeReceived, memory: Buffer): FdMessage | unde
   return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
 }
 
-function signalOf(options: AbortOptions): AbortSignal | undefined {
-  checkObject('options', options);
-  return checkSignal(options.signal);
-}
-
 function attempt<T>(operation: string, call: () => T): T {
   try {
     return call();
@@ -352,13 +336,8 @@ function checkData(data: unknown): Uint8Array {
   throw invalidArgument('data', 'a Buffer, a Uint8Array or a string', data);
 }
 
-function checkSendableFds(fds: unknown): number[] {
+function checkFds(fds: unknown): number[] {
   if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
   if (fds.length > MOST_FDS) throw invalidArgument('fds', `at most ${MOST_FDS} descriptors`, fds);
-  return fds.map((value: unknown, position) =>
-    checkFd(
-      `fds[${position}]`,
-      typeof value === 'object' && value !== null && 'fd' in value ? value.fd : value,
-    ),
-  );
+  return fds.map((value: unknown, position) => checkFdSource(`fds[${position}]`, value));
 }

@@ -1,10 +1,10 @@
 /** Frames from one device to another. */
 
-import { type BatchOptions, type BatchReader, type BatchTaker, checkBatchOptions } from './batch-reader.js';
-import type { BatchOutcome } from './batch-write.js';
-import { checkSignal } from '../devices/check-open-options.js';
+import { checkSignal } from '../base/abort.js';
 import { invalidArgument } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
+import { type BatchOptions, type BatchReader, type BatchTaker, checkBatchOptions } from './batch-reader.js';
+import type { BatchOutcome } from './batch-write.js';
 import { FrameStream, WRITING_ENDED } from './stream.js';
 
 /**

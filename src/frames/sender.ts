@@ -1,8 +1,9 @@
 /** The writing half of a stream: a frame goes to the kernel at once, or waits its turn, and is counted. */
-import { type BatchOutcome, BatchWrite, checkFrames } from './batch-write.js';
-import type { DeviceHandle } from '../descriptor/device-handle.js';
+
 import { invalidArgument, type TapfdError } from '../base/errors.js';
+import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { FrameBatch } from './batch.js';
+import { type BatchOutcome, BatchWrite, checkFrames } from './batch-write.js';
 import type { FrameCounters } from './counters.js';
 import { frameIn, type QueuedChunk, QueuedWrite } from './queued-write.js';
 import { WaitingWrites } from './waiting-writes.js';

@@ -1,22 +1,22 @@
 /** A descriptor as a stream of frames: what TUN, TAP and macvtap devices have in common. */
 import { Duplex } from 'node:stream';
-import { type BatchOptions, BatchReader, checkBatchOptions, FrameBatches } from './batch-reader.js';
-import type { BatchOutcome } from './batch-write.js';
 import { checkInteger } from '../base/checks.js';
+import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
+import type { DeviceKind } from '../base/native.js';
 import { type DeviceFlags, IFF_DETACH_QUEUE } from '../descriptor/device-flags.js';
 import { DeviceHandle, type OpenedDevice } from '../descriptor/device-handle.js';
+import type { LinkChange } from '../descriptor/link-follower.js';
+import { checkOffload, type Offload } from '../descriptor/offload.js';
 import { diagnose } from '../diagnose/diagnose.js';
-import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
 import type { Finding } from '../diagnose/finding.js';
 import type { FrameBatch } from './batch.js';
+import { type BatchOptions, BatchReader, checkBatchOptions, FrameBatches } from './batch-reader.js';
+import type { BatchOutcome } from './batch-write.js';
 import { FrameCounters, type FrameDrop, type FrameStats } from './counters.js';
 import { FrameIterator } from './iterator.js';
+import { type QueuedChunk, QueuedFrame } from './queued-write.js';
 import { FrameReceiver } from './receiver.js';
 import { FrameSender } from './sender.js';
-import type { LinkChange } from '../descriptor/link-follower.js';
-import type { DeviceKind } from '../base/native.js';
-import { checkOffload, type Offload } from '../descriptor/offload.js';
-import { type QueuedChunk, QueuedFrame } from './queued-write.js';
 import { WOULD_WAIT } from './write-outcome.js';
 
 /** What the kernel's driver knows and what it granted. */

@@ -1,9 +1,9 @@
 /** What the outcome of a native write means: sent, lost as a network card loses frames, refused, or the end. */
 import { constants } from 'node:os';
-import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { errnoName, TapfdError } from '../base/errors.js';
-import type { SendDropReason } from './counters.js';
 import { FrameFault } from '../base/native.js';
+import type { DeviceHandle } from '../descriptor/device-handle.js';
+import type { SendDropReason } from './counters.js';
 
 const { EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC } = constants.errno;
 /** What the kernel answers when there is no device behind the descriptor any more; Node has no names for them. */

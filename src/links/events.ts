@@ -1,11 +1,11 @@
 /** The async iterable of `links.watch`. */
 import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
+import type { NativeLink } from '../base/native.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
+import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import { checkOptionNames } from './options.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';
-import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
-import type { NativeLink } from '../base/native.js';
 
 /** Options of `links.watch`. */
 export interface WatchOptions {

@@ -1,9 +1,12 @@
 /** Links over rtnetlink: listing, making, changing, removing, watching. */
 import { checkObject } from '../base/checks.js';
-import { invalidArgument, nativeCall } from '../base/errors.js';
+import { invalidArgument } from '../base/errors.js';
+import { type NamespaceHandle, type NativeLinkRef, native } from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
+import { LinkEvents, type WatchOptions } from './events.js';
 import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';
-import { LinkEvents, type WatchOptions } from './events.js';
+import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import {
   type CheckedNetns,
   checkLinkChanges,
@@ -14,8 +17,6 @@ import {
   type LinkRef,
   type NewLink,
 } from './options.js';
-import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
-import { type NamespaceHandle, type NativeLinkRef, native } from '../base/native.js';
 
 /** Where a function of {@link links} works. */
 export interface NetnsOption {

@@ -8,9 +8,10 @@ import {
 } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { nativeCall, TapfdError } from '../base/errors.js';
-import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
+import { TapfdError } from '../base/errors.js';
 import { type NamespaceHandle, native } from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
+import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
 
 /**
  * A network namespace made by {@link createNetns}. It is the program's own: `remove()` or `await using` takes it away,

@@ -8,11 +8,11 @@ import {
   checkOneOf,
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
+import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native.js';
 import { checkIpAddress } from './ip-prefix.js';
 import { MACVLAN_MODE_NAMES, type MacvlanMode, macvlanModeNumber } from './link.js';
 import { checkUnicastMac } from './mac.js';
 import { checkNetns, type NetnsLike } from './namespace.js';
-import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native.js';
 
 /** A link given by its name or by its index. */
 export type LinkRef = string | number;

@@ -1,6 +1,5 @@
 /** One table of a namespace's links, kept true by the kernel's own messages, for everybody in this thread. */
-import { nativeCall } from '../base/errors.js';
-import { isAnotherLink, isSameState } from './link.js';
+
 import {
   type NamespaceHandle,
   type NativeAddon,
@@ -9,6 +8,8 @@ import {
   type NativeLinkWatch,
   native,
 } from '../base/native.js';
+import { nativeCall } from '../base/native-call.js';
+import { isAnotherLink, isSameState } from './link.js';
 
 /**
  * Who wants to hear of one link. Events reach JavaScript some time after the fact: who subscribes to an index that the

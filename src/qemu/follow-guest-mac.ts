@@ -1,19 +1,19 @@
 import { EventEmitter } from 'node:events';
+import { type AbortOptions, signalOf } from '../base/abort.js';
 import { checkBoolean } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
-import type { LinkRef } from '../links/options.js';
 import type { NetnsLike } from '../links/namespace.js';
-import { emitApart } from './qmp/emit-apart.js';
+import type { LinkRef } from '../links/options.js';
 import { type FollowingDevice, GuestLink } from './guest-link.js';
 import { deviceIdOf } from './nic/nic.js';
 import { checkId } from './nic/option-syntax.js';
-import type { QmpClient } from './qmp-client.js';
+import { emitApart } from './qmp/emit-apart.js';
 import type { QmpEvent } from './qmp/messages.js';
-import { type QmpSignalOptions, signalOf } from './qmp/signal.js';
+import type { QmpClient } from './qmp-client.js';
 import { rxFilterFrom } from './rx-filter.js';
 
 /** Options of {@link followGuestMac}. */
-export interface FollowGuestMacOptions extends QmpSignalOptions {
+export interface FollowGuestMacOptions extends AbortOptions {
   /** Which card: its netdev's id, as in `QemuNic.id`. Default `tapfd0`, the first of `spawnQemu`. */
   id?: string;
   /** The namespace of the link. Default: that of the calling thread. Another one needs CAP_SYS_ADMIN. */

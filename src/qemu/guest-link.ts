@@ -1,9 +1,9 @@
 /** The macvtap link behind a guest's card: through its descriptor while this process has it, by rtnetlink otherwise. */
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { Link } from '../links/link.js';
-import { checkLinkRef, type LinkRef } from '../links/options.js';
 import { links } from '../links/links.js';
 import type { NetnsLike } from '../links/namespace.js';
+import { checkLinkRef, type LinkRef } from '../links/options.js';
 
 /** What {@link followGuestMac} needs of a device. `Macvtap` of `tapfd` is such a device; its documentation says more. */
 export interface FollowingDevice {

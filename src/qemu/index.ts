@@ -3,7 +3,6 @@
  *
  * @module tapfd/qemu
  */
-export type { FdSource } from './nic/child-descriptors.js';
 export {
   type FollowGuestMacOptions,
   followGuestMac,
@@ -11,13 +10,13 @@ export {
   type GuestMacFollowerEvents,
 } from './follow-guest-mac.js';
 export type { FollowingDevice } from './guest-link.js';
-export { guestMacFor } from './nic/guest-mac.js';
 export type {
   QemuFdPassing,
   QemuHotPluggedNic,
   QemuHotPlugNic,
   QemuHotPlugOptions,
 } from './hot-plug/nic-options.js';
+export { guestMacFor } from './nic/guest-mac.js';
 export {
   type QemuNetworkArguments,
   type QemuNetworkArgumentsOptions,
@@ -28,15 +27,10 @@ export {
 export type { QemuNetworkDevice } from './nic/network-device.js';
 export type { QemuNic } from './nic/nic.js';
 export type { QemuOptionValue } from './nic/option-syntax.js';
-export {
-  QmpClient,
-  type QmpClientEvents,
-  type QmpExecuteOptions,
-  type QmpWaitOptions,
-} from './qmp-client.js';
+export type { QmpCommands, QmpExecuteOptions, QmpWaitOptions } from './qmp/commands.js';
 export { QmpError } from './qmp/error.js';
 export type { QmpEvent, QmpGreeting, QmpTimestamp, QmpVersion } from './qmp/messages.js';
-export type { QmpSignalOptions } from './qmp/signal.js';
 export type { QmpBytes, QmpSocket } from './qmp/socket.js';
+export { QmpClient, type QmpClientEvents } from './qmp-client.js';
 export { type QemuNetworkOptions, spawnQemu } from './spawn-qemu.js';
 export { spawnWithFds } from './spawn-with-fds.js';

@@ -1,30 +1,20 @@
 import { EventEmitter } from 'node:events';
+import { type AbortOptions, signalOf } from '../base/abort.js';
 import { checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { addNic } from './hot-plug/add-nic.js';
-import { type FdSource, openFds } from './nic/child-descriptors.js';
+import { HotPluggedDevices } from './hot-plug/devices.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/nic-options.js';
+import { removeNic } from './hot-plug/remove-nic.js';
+import { openFds } from './nic/child-descriptors.js';
+import type { QmpCommands, QmpExecuteOptions, QmpWaitOptions } from './qmp/commands.js';
+import { isEndOfQemu, QmpConnection } from './qmp/connection.js';
 import { deferred } from './qmp/deferred.js';
 import { emitApart } from './qmp/emit-apart.js';
-import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/nic-options.js';
-import { HotPluggedDevices } from './hot-plug/devices.js';
-import { isEndOfQemu, QmpConnection } from './qmp/connection.js';
 import type { QmpEvent, QmpGreeting } from './qmp/messages.js';
-import { type QmpSignalOptions, signalOf, untilAborted } from './qmp/signal.js';
 import type { QmpSocket } from './qmp/socket.js';
-import { removeNic } from './hot-plug/remove-nic.js';
-
-/** Options of {@link QmpClient.execute}. */
-export interface QmpExecuteOptions extends QmpSignalOptions {
-  /** Descriptors to send with the command (`getfd`, `add-fd`), or what holds one. They stay the caller's. */
-  fds?: readonly FdSource[];
-}
-
-/** Options of {@link QmpClient.waitForEvent}. */
-export interface QmpWaitOptions extends QmpSignalOptions {
-  /** Which one is meant, by its `data`. Default: the first of that name. */
-  where?: (data: QmpEvent['data']) => boolean;
-}
+import { untilAborted } from './qmp/until-aborted.js';
 
 /** What a {@link QmpClient} emits, beside each event of QEMU's under its own name. */
 export interface QmpClientEvents {
@@ -53,7 +43,7 @@ const QEMU_EVENT = /^[A-Z_]/;
  *
  * Events: `'event'` with each {@link QmpEvent}, the same under its own name (`'DEVICE_DELETED'`), and `'close'`.
  */
-export class QmpClient extends EventEmitter<QmpClientEvents> {
+export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpCommands {
   /** What QEMU said of itself at the beginning. */
   readonly greeting: QmpGreeting;
   readonly #connection: QmpConnection;
@@ -73,7 +63,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`.
    * @throws The reason of `options.signal`. QEMU serves one client at a time and lets others wait without a word.
    */
-  static async connect(where: string | QmpSocket, options: QmpSignalOptions = {}): Promise<QmpClient> {
+  static async connect(where: string | QmpSocket, options: AbortOptions = {}): Promise<QmpClient> {
     const signal = signalOf(options);
     const connection = new QmpConnection(await socketOf(where, signal));
     try {
@@ -209,7 +199,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> {
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`, `ERR_TAPFD_INVALID_ARGUMENT`.
    * @throws The reason of `options.signal`; the guest may still let go of the card.
    */
-  removeNic(id: string, options: QmpSignalOptions = {}): Promise<void> {
+  removeNic(id: string, options: AbortOptions = {}): Promise<void> {
     return removeNic(this, this.#devices, id, options);
   }
 

@@ -11,7 +11,8 @@ import { standardStreams } from './nic/child-descriptors.js';
 import { askTheKernel, claimed, handedOver } from './nic/hand-over.js';
 import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/network-arguments.js';
 import type { QemuNetworkDevice } from './nic/network-device.js';
-import { type CheckedNic, checkNics, type QemuNic } from './nic/nic.js';
+import type { CheckedNic, QemuNic } from './nic/nic.js';
+import { checkNics } from './nic/nics.js';
 
 /** What {@link spawnQemu} needs beside the options of `child_process.spawn`. */
 export interface QemuNetworkOptions {

@@ -5,8 +5,9 @@ import type {
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
 import { checkObject, checkPath } from '../base/checks.js';
+import type { FdSource } from '../base/fd-source.js';
 import { startProcess } from '../base/start-process.js';
-import { type FdSource, fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
+import { fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
 
 /**
  * Starts any program with descriptors of this process, and tells it their numbers.

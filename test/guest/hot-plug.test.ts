@@ -9,9 +9,9 @@ import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
 import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
 import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
+import { guestImage } from '../kit/guest-image.ts';
 import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
 import { fileKinds, settledFileKinds } from '../kit/open-files.ts';
-import { guestImage } from '../kit/guest-image.ts';
 
 const BRIDGE = 'br0';
 const LOWER = 'wire';

@@ -16,8 +16,8 @@ import { spawnWithFds } from 'tapfd/qemu';
 import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, Guest, guestArguments } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
 import { guestImage } from '../kit/guest-image.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
 
 const QEMU = 'qemu-system-x86_64';
 /** Not in the paper: a processor that every machine has, and no window. */

@@ -12,7 +12,9 @@ const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
 const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
 
 /** What the drivers are made of, beside their own source. */
-const PARTS = ['checksum.cc', 'coalesce.cc', 'io.cc', 'segment.cc', 'segment_io.cc'].map((name) => `frames/${name}`);
+const PARTS = ['checksum.cc', 'coalesce.cc', 'io.cc', 'segment.cc', 'segment_io.cc'].map(
+  (name) => `frames/${name}`,
+);
 /** The addon's own flags, and every warning an error. */
 const FLAGS = ['-std=c++17', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra', '-Werror', '-pthread'];
 const SANITIZERS = [

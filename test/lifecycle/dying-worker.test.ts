@@ -4,8 +4,8 @@
  */
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';
-import { ownNamespace } from '../kit/network.js';
 import { runChild } from '../kit/child.js';
+import { ownNamespace } from '../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'ip');
 

@@ -3,8 +3,8 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, FdSocket, links, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../kit/capabilities.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
 import { runChild, startChild } from '../kit/child.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -21,9 +21,9 @@ import {
   TapfdError,
 } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
 import { socketDirectory } from '../kit/open-files.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

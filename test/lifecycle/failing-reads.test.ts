@@ -9,8 +9,8 @@ import t from 'tap';
 import type { FrameBatch } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
 import { untilCarrier } from '../kit/device-network.js';
-import { numberedFrame, numberOf, tapPair } from '../kit/tap-pair.js';
 import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
+import { numberedFrame, numberOf, tapPair } from '../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { FdSocket } from 'tapfd';
-import { openFiles, settledFiles, socketDirectory } from '../kit/open-files.js';
 import { runChild, startChild } from '../kit/child.js';
+import { openFiles, settledFiles, socketDirectory } from '../kit/open-files.js';
 
 t.test('a process ends by itself, whatever is open and idle', async (t) => {
   const path = `${socketDirectory(t)}/server`;

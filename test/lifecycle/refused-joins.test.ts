@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { type FrameBatch, openTap, type Tap } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
+import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 import { tcpFrame } from '../kit/frames.js';
 import { quietNamespace } from '../kit/network.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 

@@ -2,8 +2,8 @@
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';
-import { ownNamespace, vethPair } from '../kit/network.js';
 import { runChild } from '../kit/child.js';
+import { ownNamespace, vethPair } from '../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -5,9 +5,9 @@ import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync } fr
 import { basename, delimiter, join } from 'node:path';
 import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
-import { ownNamespace, run, type TestNamespace } from '../kit/network.js';
 import { startChild } from '../kit/child.js';
 import { codeBlocks, readDocument } from '../kit/markdown.js';
+import { ownNamespace, run, type TestNamespace } from '../kit/network.js';
 
 const [firstFrame, guestNetwork] = codeBlocks(readDocument('README.md')).filter(
   ({ language }) => language === 'js',

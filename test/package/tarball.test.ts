@@ -6,10 +6,18 @@ import { promisify } from 'node:util';
 import { familySync } from 'detect-libc';
 import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
-import { ownNamespace } from '../kit/network.js';
 import { runChild } from '../kit/child.js';
 import { documents, linkTargets } from '../kit/markdown.js';
-import { installedProject, pack, prebuild, publishable, ROOT, readManifest, workingTree } from '../kit/release.js';
+import { ownNamespace } from '../kit/network.js';
+import {
+  installedProject,
+  pack,
+  prebuild,
+  publishable,
+  ROOT,
+  readManifest,
+  workingTree,
+} from '../kit/release.js';
 
 /** Where src/base/native.ts looks. */
 const PREBUILD = `prebuilds/linux-${process.arch}/tapfd.${familySync()}.node`;

@@ -1,24 +1,25 @@
 /** A network card for a running guest: the steps at QEMU's monitor, and their undoing. */
+
 import { randomBytes } from 'node:crypto';
+import { signalOf } from '../../base/abort.js';
 import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
 import { invalidState } from '../../base/errors.js';
-import { type FdsetEntry, fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
 import { askTheKernel, claimed, handedOver } from '../nic/hand-over.js';
-import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './nic-options.js';
-import type { HotPluggedDevices } from './devices.js';
 import { descriptorsOf, deviceOptions, netdevOptions } from '../nic/network-arguments.js';
 import type { QemuNetworkDevice } from '../nic/network-device.js';
 import { type CheckedNic, checkNic } from '../nic/nic.js';
-import type { QmpClient } from '../qmp-client.js';
+import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
-import { signalOf } from '../qmp/signal.js';
+import type { HotPluggedDevices } from './devices.js';
+import { type FdsetEntry, fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './nic-options.js';
 import { type Undo, UndoList } from './undo-list.js';
 
 const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
 const LONGEST_TIMEOUT_MS = 0x7fff_ffff;
 
 export async function addNic(
-  qmp: QmpClient,
+  qmp: QmpCommands,
   devices: HotPluggedDevices,
   wanted: QemuHotPlugNic,
   options: QemuHotPlugOptions,
@@ -48,7 +49,7 @@ export async function addNic(
  * descriptor's number another file's.
  */
 class Steps {
-  readonly #qmp: QmpClient;
+  readonly #qmp: QmpCommands;
   readonly #current: () => CheckedNic;
   /** The caller's, or one that is never aborted. */
   readonly #signal: AbortSignal;
@@ -62,7 +63,7 @@ class Steps {
   readonly #undoLimit = new AbortController();
 
   constructor(
-    qmp: QmpClient,
+    qmp: QmpCommands,
     current: () => CheckedNic,
     signal: AbortSignal | undefined,
     undoTimeoutMs: number,

@@ -1,6 +1,6 @@
 /** What is said about a network card that comes while the guest runs. */
+import type { AbortOptions } from '../../base/abort.js';
 import type { QemuNic } from '../nic/nic.js';
-import type { QmpSignalOptions } from '../qmp/signal.js';
 
 /**
  * How QEMU gets the descriptors.
@@ -21,7 +21,7 @@ export interface QemuHotPlugNic extends QemuNic {
 }
 
 /** Options of `QmpClient.addNic`. */
-export interface QemuHotPlugOptions extends QmpSignalOptions {
+export interface QemuHotPlugOptions extends AbortOptions {
   /** Milliseconds that QEMU gets to undo things when the call has failed or was aborted. Default 10000. */
   undoTimeoutMs?: number;
 }

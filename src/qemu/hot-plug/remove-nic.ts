@@ -1,22 +1,22 @@
 /** Taking a network card out of a running guest. */
+import { type AbortOptions, signalOf } from '../../base/abort.js';
 import { TapfdError } from '../../base/errors.js';
-import { fdsetsOf } from './fdsets.js';
-import type { HotPluggedDevices } from './devices.js';
 import { deviceIdOf } from '../nic/nic.js';
 import { checkId } from '../nic/option-syntax.js';
-import type { QmpClient } from '../qmp-client.js';
+import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
-import { type QmpSignalOptions, signalOf } from '../qmp/signal.js';
+import type { HotPluggedDevices } from './devices.js';
+import { fdsetsOf } from './fdsets.js';
 
 export async function removeNic(
-  qmp: QmpClient,
+  qmp: QmpCommands,
   devices: HotPluggedDevices,
   netdevId: string,
-  options: QmpSignalOptions,
+  options: AbortOptions,
 ): Promise<void> {
   checkId('id', netdevId);
   const signal = signalOf(options);
-  const limit: QmpSignalOptions = signal === undefined ? {} : { signal };
+  const limit: AbortOptions = signal === undefined ? {} : { signal };
   await unplug(qmp, devices, deviceIdOf(netdevId), limit);
   const sets = fdsetsOf(netdevId, await qmp.execute('query-fdsets', {}, limit));
   // In one go: QEMU closes these numbers with the backend already, and must not have used them for other files when the
@@ -28,10 +28,10 @@ export async function removeNic(
 }
 
 async function deleteBackend(
-  qmp: QmpClient,
+  qmp: QmpCommands,
   devices: HotPluggedDevices,
   netdevId: string,
-  limit: QmpSignalOptions,
+  limit: AbortOptions,
 ): Promise<void> {
   try {
     await qmp.execute('netdev_del', { id: netdevId }, limit);
@@ -44,10 +44,10 @@ async function deleteBackend(
 
 /** Has the guest let go of the card. One that is not there (any more) is no error. */
 async function unplug(
-  qmp: QmpClient,
+  qmp: QmpCommands,
   devices: HotPluggedDevices,
   deviceId: string,
-  { signal }: QmpSignalOptions,
+  { signal }: AbortOptions,
 ): Promise<void> {
   const settled = new AbortController();
   const waiting = {
@@ -76,10 +76,10 @@ async function unplug(
 }
 
 async function requestUnplug(
-  qmp: QmpClient,
+  qmp: QmpCommands,
   { unplugging }: HotPluggedDevices,
   deviceId: string,
-  limit: QmpSignalOptions,
+  limit: AbortOptions,
 ): Promise<void> {
   try {
     await qmp.execute('device_del', { id: deviceId }, limit);

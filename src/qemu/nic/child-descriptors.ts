@@ -2,16 +2,8 @@
 
 import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { fstatSync } from 'node:fs';
-import { checkFd } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-
-/** A descriptor's number, or what holds one (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed either way. */
-export type FdSource =
-  | number
-  | {
-      /** The descriptor's number. */
-      readonly fd: number;
-    };
+import { checkFdSource, type FdSource } from '../../base/fd-source.js';
 
 /** One place in the `stdio` list of `child_process.spawn`. */
 export type StdioEntry = Exclude<StdioOptions, string>[number];
@@ -35,7 +27,7 @@ export function openFds(argument: string, sources: readonly FdSource[]): number[
 }
 
 function openFd(argument: string, source: unknown): number {
-  const fd = checkFd(argument, typeof source === 'object' && source && 'fd' in source ? source.fd : source);
+  const fd = checkFdSource(argument, source);
   try {
     fstatSync(fd);
   } catch (cause) {

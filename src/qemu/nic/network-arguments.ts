@@ -1,6 +1,7 @@
 import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
-import { type CheckedNic, checkNics, type QemuNic } from './nic.js';
+import type { CheckedNic, QemuNic } from './nic.js';
+import { checkNics } from './nics.js';
 import { formatOptions, type QemuOption } from './option-syntax.js';
 
 /**

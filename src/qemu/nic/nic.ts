@@ -2,10 +2,10 @@
 import { fstatSync } from 'node:fs';
 import { checkBoolean, checkObject } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-import { type FdSource, openFds } from './child-descriptors.js';
+import type { FdSource } from '../../base/fd-source.js';
+import { openFds } from './child-descriptors.js';
 import { checkGuestMac, guestMacFor } from './guest-mac.js';
 import { interfaceKey, type QemuNetworkDevice } from './network-device.js';
-import { refuseDuplicates } from './nic-duplicates.js';
 import { checkId, checkOptions, checkText, type QemuOption, type QemuOptionValue } from './option-syntax.js';
 
 /** One network card of a guest, and the device behind it. */
@@ -64,16 +64,6 @@ export interface CheckedNic {
 
 const RESERVED_PROPERTIES = ['driver', 'id', 'netdev', 'mac', 'mq', 'bus', 'romfile'];
 const RESERVED_NETDEV_PROPERTIES = ['type', 'id', 'fd', 'fds', 'vhost', 'vhostfd', 'vhostfds'];
-
-/** All that can be known about `nics` without asking the kernel. The errors are listed at `qemuNetworkArguments`. */
-export function checkNics(nics: readonly QemuNic[]): CheckedNic[] {
-  if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
-  const checked = nics.map((nic: QemuNic, position) =>
-    checkNic(`nics[${position}]`, nic, `tapfd${position}`),
-  );
-  refuseDuplicates(checked);
-  return checked;
-}
 
 /** One card; what it must not share with others is not looked at. */
 export function checkNic(label: string, nic: QemuNic, defaultId: string): CheckedNic {

@@ -4,7 +4,14 @@ import t from 'tap';
 import { type FrameStream, type Offload, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { DeviceNetwork } from '../../kit/device-network.js';
-import { framesUntil, hasTcpChecksum, isTcpFrame, send, TCP_FRAME_HEADER_BYTES, tcpFrame } from '../../kit/frames.js';
+import {
+  framesUntil,
+  hasTcpChecksum,
+  isTcpFrame,
+  send,
+  TCP_FRAME_HEADER_BYTES,
+  tcpFrame,
+} from '../../kit/frames.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -2,8 +2,8 @@
 
 import t from 'tap';
 import { openMacvtap, openTap, openTun } from 'tapfd';
-import { fileNeeds } from '../../kit/capabilities.js';
 import { answerFrame, answerPacket, type Host } from '../../kit/answers.js';
+import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, vethPair } from '../../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');

@@ -4,9 +4,9 @@ import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import { links } from 'tapfd';
-import { LinkWatch, type LinkWatchPort } from '../../../lib/links/watch.js';
-import { openNetns } from '../../../lib/links/namespace.js';
 import { type NativeLink, type NativeLinkEvent, native } from '../../../lib/base/native.js';
+import { openNetns } from '../../../lib/links/namespace.js';
+import { LinkWatch, type LinkWatchPort } from '../../../lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace } from '../../kit/network.js';
 

@@ -1,9 +1,19 @@
-/** What two cards of one guest must not share. */
+/** The cards of one guest: each found right, and none with what another has. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { interfaceKey } from './network-device.js';
-import type { CheckedNic } from './nic.js';
+import { type CheckedNic, checkNic, type QemuNic } from './nic.js';
 
-export function refuseDuplicates(nics: readonly CheckedNic[]): void {
+/** All that can be known about `nics` without asking the kernel. The errors are listed at `qemuNetworkArguments`. */
+export function checkNics(nics: readonly QemuNic[]): CheckedNic[] {
+  if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
+  const checked = nics.map((nic: QemuNic, position) =>
+    checkNic(`nics[${position}]`, nic, `tapfd${position}`),
+  );
+  refuseDuplicates(checked);
+  return checked;
+}
+
+function refuseDuplicates(nics: readonly CheckedNic[]): void {
   findShared(
     nics,
     (nic) => nic.queues.map((queue) => queue.fd),

@@ -1,0 +1,61 @@
+/** Native calls whose failure becomes the library's own error, with cause and remedy. */
+import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { explain } from './remedies.js';
+
+/** What was being done when a native call failed, for the remedy in the message. */
+export interface FailureContext {
+  /** `openTap`, `links.create`, `setMac`. */
+  operation: string;
+  interface?: string;
+  path?: string;
+  /** Cause and remedy, where the caller knows better than the table. */
+  remedy?: string;
+}
+
+/** Makes the public error from one that the addon threw or rejected with; anything else passes unchanged. */
+export function fromNative(error: unknown, context: FailureContext): unknown {
+  if (!(error instanceof Error) || error instanceof TapfdError) return error;
+  const failure = error as Error & TapfdErrorDetails & { code?: string };
+  if (failure.errno === undefined) {
+    if (failure.code === undefined) return error;
+    return new TapfdError(
+      failure.code,
+      `${context.operation}: ${failure.message}`,
+      factsOf(failure, context),
+    );
+  }
+  const code = errnoName(failure.errno);
+  const facts = factsOf(failure, context);
+  return new TapfdError(
+    code,
+    `${context.operation}: ${explain(code, failure, facts, context.remedy, subjectOf(failure, context))}`,
+    facts,
+  );
+}
+
+/** The file or interface that the message names; a template such as `tap%d` is the name of none. */
+function subjectOf(failure: TapfdErrorDetails, context: FailureContext): string | undefined {
+  const subject = failure.path ?? failure.interface ?? context.interface;
+  return subject?.includes('%') ? undefined : subject;
+}
+
+function factsOf(failure: TapfdErrorDetails, context: FailureContext): TapfdErrorDetails {
+  const facts: TapfdErrorDetails = { cause: failure };
+  if (failure.errno !== undefined) facts.errno = failure.errno;
+  if (failure.syscall !== undefined) facts.syscall = failure.syscall;
+  if (failure.detail !== undefined) facts.detail = failure.detail;
+  const path = failure.path ?? context.path;
+  if (path !== undefined) facts.path = path;
+  const name = failure.interface ?? context.interface;
+  if (name !== undefined) facts.interface = name;
+  return facts;
+}
+
+/** Awaits a native call and turns its failure into the public error. */
+export async function nativeCall<T>(context: FailureContext, call: () => Promise<T>): Promise<T> {
+  try {
+    return await call();
+  } catch (error) {
+    throw fromNative(error, context);
+  }
+}

@@ -1,0 +1,34 @@
+/** What is around a device at one moment: its link, the other links of the namespace, the device's other queues. */
+import { type NativeOtherQueues, native } from '../base/native.js';
+import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { type Link, linkFromNative } from '../links/link.js';
+
+/** Everything the checks look at, as it was at one moment. */
+export interface Surroundings {
+  device: DeviceHandle;
+  link: Link;
+  /** All links of the link's namespace by index; undefined when only the descriptor leads there. */
+  links: ReadonlyMap<number, Link> | undefined;
+  others: NativeOtherQueues;
+}
+
+/** Asks the kernel anew. */
+export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
+  const { name } = await device.queue.getInterface().catch(() => {
+    throw device.goneError();
+  });
+  const others = await device.queue.findOtherQueues(device.kind === 'macvtap' ? '' : name);
+  const seen = await linksAround(device);
+  return { device, link: seen?.get(device.link.index) ?? linkFromNative(device.link), links: seen, others };
+}
+
+async function linksAround({ follower }: DeviceHandle): Promise<Map<number, Link> | undefined> {
+  if (follower.movedAway) return undefined;
+  const watch = follower.shareWatch();
+  try {
+    const links = await native().listLinks(watch.ns);
+    return new Map(links.map((link) => [link.index, linkFromNative(link)]));
+  } finally {
+    watch.release();
+  }
+}
