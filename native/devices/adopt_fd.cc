@@ -9,9 +9,9 @@
 #include <memory>
 
 #include "devices/macvtap_node.h"
-#include "sys/net_namespace.h"
 #include "devices/open_macvtap.h"
 #include "devices/tun_ioctl.h"
+#include "sys/net_namespace.h"
 
 namespace tapfd {
 

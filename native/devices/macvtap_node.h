@@ -6,10 +6,10 @@
 #ifndef TAPFD_DEVICES_MACVTAP_NODE_H_
 #define TAPFD_DEVICES_MACVTAP_NODE_H_
 
-#include "sys/fd.h"
-#include "sys/result.h"
 #include "links/link.h"
 #include "links/rtnl/socket.h"
+#include "sys/fd.h"
+#include "sys/result.h"
 
 namespace tapfd {
 

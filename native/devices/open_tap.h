@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "sys/fd.h"
-#include "sys/mac_address.h"
-#include "sys/result.h"
 #include "links/address.h"
 #include "links/link.h"
 #include "links/rtnl/socket.h"
+#include "sys/fd.h"
+#include "sys/mac_address.h"
+#include "sys/result.h"
 
 namespace tapfd {
 

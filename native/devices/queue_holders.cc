@@ -14,8 +14,8 @@
 #include <cstdlib>
 #include <memory>
 
-#include "sys/fd.h"
 #include "devices/tun_ioctl.h"
+#include "sys/fd.h"
 
 namespace tapfd {
 

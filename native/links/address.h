@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "sys/result.h"
 #include "links/rtnl/socket.h"
+#include "sys/result.h"
 
 namespace tapfd {
 

@@ -8,9 +8,9 @@
 #include <set>
 #include <utility>
 
-#include "sys/net_namespace.h"
 #include "links/link.h"
 #include "links/link_request.h"
+#include "sys/net_namespace.h"
 
 namespace tapfd {
 

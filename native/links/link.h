@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "links/rtnl/socket.h"
 #include "sys/mac_address.h"
 #include "sys/result.h"
-#include "links/rtnl/socket.h"
 
 namespace tapfd {
 

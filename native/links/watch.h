@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "links/link.h"
 #include "sys/fd.h"
 #include "sys/result.h"
-#include "links/link.h"
 
 namespace tapfd {
 

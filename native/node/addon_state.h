@@ -10,8 +10,8 @@
 #include <set>
 #include <string>
 
-#include "node/async.h"
 #include "frames/io.h"
+#include "node/async.h"
 #include "sys/namespace_file.h"
 
 namespace tapfd {

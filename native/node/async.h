@@ -20,8 +20,8 @@
 
 namespace tapfd {
 
-// The Error that src/base/errors.ts turns into the public one: errno (negative), syscall, code, path, interface,
-// detail.
+// The Error that src/base/errors.ts turns into the public one: errno (negative), syscall, code, path,
+// interface, detail.
 Napi::Error FailureToError(Napi::Env env, const Failure& failure);
 
 // The calls of one environment that are under way. When the environment ends, calls that have not begun never

@@ -41,7 +41,8 @@ struct SocketPoll {
   napi_async_cleanup_hook_handle cleanup;
 };
 
-// src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's thread.
+// src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's
+// thread.
 //
 // JavaScript asks and is told EAGAIN; then it awaits. Only while it does is the socket polled, holds itself
 // and what is to be called; otherwise the garbage collector may take it, and its destructor closes the

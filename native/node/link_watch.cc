@@ -6,12 +6,12 @@
 #include <utility>
 #include <vector>
 
+#include "links/watch.h"
 #include "node/addon_state.h"
 #include "node/arguments.h"
 #include "node/async.h"
 #include "node/links.h"
 #include "node/namespace.h"
-#include "links/watch.h"
 
 namespace tapfd {
 

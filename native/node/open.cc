@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "devices/adopt_fd.h"
+#include "devices/open_macvtap.h"
+#include "devices/open_tap.h"
 #include "node/arguments.h"
 #include "node/async.h"
 #include "node/links.h"
 #include "node/namespace.h"
 #include "node/queue/queue.h"
-#include "devices/open_macvtap.h"
-#include "devices/open_tap.h"
 
 namespace tapfd {
 

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "links/rtnl/message.h"
 #include "sys/fd.h"
 #include "sys/result.h"
-#include "links/rtnl/message.h"
 
 namespace tapfd {
 

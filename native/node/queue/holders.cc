@@ -3,9 +3,9 @@
 #include <string>
 #include <vector>
 
+#include "devices/queue_holders.h"
 #include "node/async.h"
 #include "node/queue/queue.h"
-#include "devices/queue_holders.h"
 
 namespace tapfd {
 

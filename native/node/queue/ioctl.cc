@@ -6,11 +6,11 @@
 #include <utility>
 #include <vector>
 
+#include "devices/tun_ioctl.h"
 #include "node/arguments.h"
 #include "node/async.h"
 #include "node/namespace.h"
 #include "node/queue/queue.h"
-#include "devices/tun_ioctl.h"
 
 namespace tapfd {
 

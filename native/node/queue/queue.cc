@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "devices/open_macvtap.h"
+#include "devices/tun_ioctl.h"
 #include "node/addon_state.h"
 #include "node/arguments.h"
 #include "node/async.h"
 #include "node/links.h"
 #include "node/namespace.h"
-#include "devices/open_macvtap.h"
-#include "devices/tun_ioctl.h"
 
 namespace tapfd {
 

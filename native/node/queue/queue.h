@@ -10,12 +10,12 @@
 #include <optional>
 #include <set>
 
+#include "devices/open_tap.h"
+#include "frames/io.h"
+#include "frames/segment_io.h"
 #include "node/async.h"
 #include "sys/fd.h"
-#include "frames/io.h"
 #include "sys/net_namespace.h"
-#include "devices/open_tap.h"
-#include "frames/segment_io.h"
 
 namespace tapfd {
 

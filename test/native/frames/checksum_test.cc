@@ -1,5 +1,5 @@
-// native/frames/checksum.h against a sum made byte by byte, at each length and alignment. Memory is of the exact
-// size, so that AddressSanitizer sees a read or write past either end.
+// native/frames/checksum.h against a sum made byte by byte, at each length and alignment. Memory is of the
+// exact size, so that AddressSanitizer sees a read or write past either end.
 
 #include "frames/checksum.h"
 

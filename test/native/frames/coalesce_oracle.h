@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <memory>
 
-#include "frames/coalesce.h"
 #include "frame_builder.h"
+#include "frames/coalesce.h"
 #include "frames/segment.h"
 
 struct Plan {

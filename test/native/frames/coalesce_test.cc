@@ -1,5 +1,5 @@
-// native/frames/coalesce.h: what belongs together is joined, what differs in anything never is, and cutting gives
-// back what was joined.
+// native/frames/coalesce.h: what belongs together is joined, what differs in anything never is, and cutting
+// gives back what was joined.
 
 #include "frames/coalesce.h"
 

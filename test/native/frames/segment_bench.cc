@@ -7,8 +7,8 @@
 #include <ctime>
 #include <memory>
 
-#include "frames/coalesce.h"
 #include "coalesce_oracle.h"
+#include "frames/coalesce.h"
 #include "frames/segment.h"
 
 using tapfd::VnetHeader;

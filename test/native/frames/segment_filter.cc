@@ -1,6 +1,6 @@
-// native/frames/segment.h and native/frames/coalesce.h for tests that hold them against the kernel: frames come on standard
-// input, each behind its length (32 bits, this machine's order), and go out on standard output in the same
-// way.
+// native/frames/segment.h and native/frames/coalesce.h for tests that hold them against the kernel: frames
+// come on standard input, each behind its length (32 bits, this machine's order), and go out on standard
+// output in the same way.
 //
 //     segment_filter make any|plain SEED COUNT     super-frames for a TAP, behind their vnet headers; plain:
 //     such as
@@ -14,8 +14,8 @@
 #include <memory>
 
 #include "frames/coalesce.h"
-#include "random_spec.h"
 #include "frames/segment.h"
+#include "random_spec.h"
 
 using tapfd::VnetHeader;
 

@@ -1,6 +1,6 @@
-// native/frames/segment_io.h over a descriptor that is none: this file stands before read(2) and writev(2), hands up
-// what a test has laid ready, and answers writes as kernels do that are full, refuse joined frames, or are
-// gone.
+// native/frames/segment_io.h over a descriptor that is none: this file stands before read(2) and writev(2),
+// hands up what a test has laid ready, and answers writes as kernels do that are full, refuse joined frames,
+// or are gone.
 
 #include "frames/segment_io.h"
 

@@ -1,5 +1,5 @@
-// native/frames/segment.h: super-frames are cut into exactly the frames that a sender would have built one by one,
-// and what is malformed is refused whole.
+// native/frames/segment.h: super-frames are cut into exactly the frames that a sender would have built one by
+// one, and what is malformed is refused whole.
 
 #include "frames/segment.h"
 

@@ -2,8 +2,6 @@
 // rtnl-message.test.ts, and each input lies in a heap block of exactly its size, so that one byte read past
 // its end is seen.
 
-#include "links/rtnl/message.h"
-
 #include <linux/if_link.h>
 
 #include <algorithm>
@@ -12,6 +10,7 @@
 #include <random>
 
 #include "links/link.h"
+#include "links/rtnl/message.h"
 
 namespace tapfd {
 namespace {
