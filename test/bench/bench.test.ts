@@ -3,18 +3,18 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
-import { barChart } from '../../bench/report/bar-chart.mjs';
-import { withRun } from '../../bench/report/document.mjs';
-import { plotsOf } from '../../bench/report/plots.mjs';
-import { markdownOf, verdict } from '../../bench/report/report.mjs';
-import { alternating } from '../../bench/rig/alternating.mjs';
-import { quantile, summary } from '../../bench/statistics.mjs';
-import { reaches, targetOf } from '../../bench/targets.mjs';
+import { barChart } from '#bench/report/bar-chart.mjs';
+import { withRun } from '#bench/report/document.mjs';
+import { plotsOf } from '#bench/report/plots.mjs';
+import { markdownOf, verdict } from '#bench/report/report.mjs';
+import { alternating } from '#bench/rig/alternating.mjs';
+import { quantile, summary } from '#bench/statistics.mjs';
+import { reaches, targetOf } from '#bench/targets.mjs';
 import { needs } from '../kit/capabilities.js';
+import { inRepo } from '../kit/paths.js';
 
-const MAIN = fileURLToPath(new URL('../../bench/main.mjs', import.meta.url));
+const MAIN = inRepo('bench/main.mjs');
 const SCENARIOS = [
   'receive-drain',
   'receive-flood',
@@ -138,7 +138,7 @@ t.test('a recorded run is a whole one', { skip: needs('root') }, async (t) => {
 });
 
 t.test('docs/performance.md shows the recorded run', async (t) => {
-  const docs = (path: string) => readFileSync(new URL(`../../docs/${path}`, import.meta.url), 'utf8');
+  const docs = (path: string) => readFileSync(inRepo('docs', path), 'utf8');
   const page = docs('performance.md');
   const report = JSON.parse(docs('bench/results.json'));
   t.equal(report.effort.repeats, 7);

@@ -2,21 +2,21 @@
 import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import type { Case } from '../../bench/table1/case.mjs';
-import { comparison, percent, signInterval, verdict } from '../../bench/table1/comparison.mjs';
-import { withRun } from '../../bench/table1/document.mjs';
-import { intervalPlot } from '../../bench/table1/interval-plot.mjs';
-import { FAST_ETHERNET_GOODPUT_MBPS } from '../../bench/table1/paper-figures.mjs';
-import { planOf } from '../../bench/table1/plan.mjs';
-import { plotsOf } from '../../bench/table1/plots.mjs';
-import { markdownOf } from '../../bench/table1/report.mjs';
-import { resultsOf } from '../../bench/table1/results.mjs';
-import { differencesOf, ResultsFile } from '../../bench/table1/results-file.mjs';
-import { figure, paperTable } from '../../bench/table1/table.mjs';
+import type { Case } from '#bench/table1/case.mjs';
+import { comparison, percent, signInterval, verdict } from '#bench/table1/comparison.mjs';
+import { withRun } from '#bench/table1/document.mjs';
+import { intervalPlot } from '#bench/table1/interval-plot.mjs';
+import { FAST_ETHERNET_GOODPUT_MBPS } from '#bench/table1/paper-figures.mjs';
+import { planOf } from '#bench/table1/plan.mjs';
+import { plotsOf } from '#bench/table1/plots.mjs';
+import { markdownOf } from '#bench/table1/report.mjs';
+import { resultsOf } from '#bench/table1/results.mjs';
+import { differencesOf, ResultsFile } from '#bench/table1/results-file.mjs';
+import { figure, paperTable } from '#bench/table1/table.mjs';
+import { inRepo } from '../kit/paths.js';
 
-const MAIN = fileURLToPath(new URL('../../bench/table1/main.mjs', import.meta.url));
+const MAIN = inRepo('bench/table1/main.mjs');
 
 const MACHINE = {
   tapfd: '1.0.0',
@@ -231,8 +231,7 @@ t.test('an interval plot has its zero in the middle of what it shows', async (t)
 });
 
 t.test('docs/paper.md shows the recorded run, figure by figure', async (t) => {
-  const docs = (path: string) =>
-    readFileSync(fileURLToPath(new URL(`../../docs/${path}`, import.meta.url)), 'utf8');
+  const docs = (path: string) => readFileSync(inRepo('docs', path), 'utf8');
   const paper = docs('paper.md');
   const results = JSON.parse(docs('table1/results.json'));
   const { rows } = results;

@@ -2,20 +2,20 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import ts from 'typescript';
 import { needs } from '../kit/capabilities.js';
 import { ownNamespace } from '../kit/network.js';
 import { socketDirectory } from '../kit/open-files.js';
+import { inRepo } from '../kit/paths.js';
 import { readableCopy } from '../kit/readable-copy.js';
 
 const NOBODY = 65_534;
 const run = promisify(execFile);
 
 function compile(name: string, directory: string): void {
-  const source = readFileSync(fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url)), 'utf8');
+  const source = readFileSync(inRepo('examples', `${name}.ts`), 'utf8');
   const { outputText } = ts.transpileModule(source, {
     compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
   });

@@ -2,14 +2,14 @@
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import ts from 'typescript';
 import { needs } from '../kit/capabilities.ts';
 import { guestImage } from '../kit/guest-image.ts';
+import { inRepo } from '../kit/paths.js';
 
-const EXAMPLES = fileURLToPath(new URL('../../examples/', import.meta.url));
+const EXAMPLES = inRepo('examples');
 
 t.setTimeout(240_000);
 

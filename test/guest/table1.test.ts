@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
+import { inRepo } from '../kit/paths.js';
 
-const MAIN = fileURLToPath(new URL('../../bench/table1/main.mjs', import.meta.url));
+const MAIN = inRepo('bench/table1/main.mjs');
 const NEEDS = needs('root', 'tun-device', 'bridge', 'veth', 'macvlan', 'macvtap', 'iperf3', 'guest');
 
 t.setTimeout(300_000);

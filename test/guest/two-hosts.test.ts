@@ -8,8 +8,9 @@ import { links } from 'tapfd';
 import { needs } from '../kit/capabilities.ts';
 import { compiledExample } from '../kit/compiled-example.ts';
 import { guestImage } from '../kit/guest-image.ts';
+import { inRepo } from '../kit/paths.js';
 
-const PICTURE = new URL('../../docs/pictures/two-hosts.svg', import.meta.url);
+const PICTURE = inRepo('docs/pictures/two-hosts.svg');
 const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'vxlan', 'macvtap', 'ip', 'tcpdump'] as const;
 
 const TAP_A = '52:54:00:42:00:0a';
@@ -183,7 +184,7 @@ t.test('it says how it is called', async (t) => {
 });
 
 t.test('the picture shows what the example builds', (t) => {
-  const source = readFileSync(new URL('../../examples/two-hosts.ts', import.meta.url), 'utf8');
+  const source = readFileSync(inRepo('examples/two-hosts.ts'), 'utf8');
   const picture = readFileSync(PICTURE, 'utf8').replace(/<style>.*<\/style>/s, '');
   const facts = (text: string) => [
     ...new Set(

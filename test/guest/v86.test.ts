@@ -1,6 +1,6 @@
 /** A guest inside Node, the emulator v86, on the Duplex of a TAP and of a macvtap. */
 import t from 'tap';
-import { findV86Image } from '../../scripts/guest/v86-image.mjs';
+import { findV86Image } from '#scripts/guest/v86-image.mjs';
 import { needs } from '../kit/capabilities.ts';
 import { runExample } from '../kit/run-example.ts';
 

@@ -3,7 +3,7 @@
  * by another way: in CI only a skip whose reason names a capability that the machine lacks is let pass.
  */
 import type { TAP } from 'tap';
-import { type Capability, needs } from '../../scripts/test/capabilities.mjs';
+import { type Capability, needs } from '#scripts/test/capabilities.mjs';
 
 export { type Capability, needs };
 

@@ -1,9 +1,7 @@
 /** A Node process of the test's own, which must come to its end by itself. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+import { ROOT } from './paths.js';
 
 export interface Ended {
   code: number | null;

@@ -1,11 +1,11 @@
 /** An example as a program of its own, for tests that run it from outside: what `npm run build:examples` makes of it. */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import ts from 'typescript';
+import { inRepo } from './paths.js';
 
-const EXAMPLES = fileURLToPath(new URL('../../examples', import.meta.url));
+const EXAMPLES = inRepo('examples');
 
 /** Compiles all examples without checking their types, in the test's own directory, and returns the path of `name`. */
 export function compiledExample(t: Test, name: string): string {

@@ -15,10 +15,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { inRepo } from './paths.js';
 
-const SOURCE = fileURLToPath(new URL('./failing_syscalls.c', import.meta.url));
-const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
+const SOURCE = inRepo('test/kit/failing_syscalls.c');
+const CACHE = inRepo('.cache');
 const CONTROL_VARIABLE = 'TAPFD_FAILING_SYSCALLS';
 
 /** `struct Control` of failing_syscalls.c, in this machine's byte order. */

@@ -1,5 +1,5 @@
+import { findGuestImage } from '#scripts/guest/image.mjs';
 import type { GuestImage } from '../../examples/guest.ts';
-import { findGuestImage } from '../../scripts/guest/image.mjs';
 
 /** The image of a test that asked `needs('guest')`. */
 export function guestImage(): GuestImage {

@@ -1,7 +1,6 @@
 /** What the tests look for in the documents: code, headings, links, rows of tables. */
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from './release.js';
+import { inRepo } from './paths.js';
 
 export interface Document {
   /** Relative to the repository: `docs/links.md`. */
@@ -18,13 +17,13 @@ export interface CodeBlock {
 
 /** Everything that people read, but for the licence. */
 export function documents(): Document[] {
-  const guides = readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'));
+  const guides = readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'));
   const paths = ['README.md', 'CHANGELOG.md', 'examples/README.md', ...guides.map((name) => `docs/${name}`)];
   return paths.map(readDocument);
 }
 
 export function readDocument(path: string): Document {
-  return { path, text: readFileSync(join(ROOT, path), 'utf8') };
+  return { path, text: readFileSync(inRepo(path), 'utf8') };
 }
 
 export function codeBlocks({ path, text }: Document): CodeBlock[] {

@@ -3,13 +3,13 @@ import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { inRepo } from './paths.js';
 
 const execute = promisify(execFile);
-const SOURCES = fileURLToPath(new URL('../native/frames', import.meta.url));
-const NATIVE = fileURLToPath(new URL('../../native', import.meta.url));
-const CACHE = fileURLToPath(new URL('../../.cache', import.meta.url));
+const SOURCES = inRepo('test/native/frames');
+const NATIVE = inRepo('native');
+const CACHE = inRepo('.cache');
 
 /** What the drivers are made of, beside their own source. */
 const PARTS = ['checksum.cc', 'coalesce.cc', 'io.cc', 'segment.cc', 'segment_io.cc'].map(

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { inRepo } from './paths.js';
 
 /** A directory whose path leaves room for the name of a socket, of which the kernel takes 107 bytes. */
 export function socketDirectory(t: Test): string {
@@ -51,8 +52,11 @@ export function isSameFile(fd: number, other: number): boolean {
   return a.ino === b.ino && a.dev === b.dev;
 }
 
-/** A descriptor of some file, for `use`; closed afterwards. */
-export async function withFile<T>(use: (fd: number) => Promise<T>, path = import.meta.filename): Promise<T> {
+/** What {@link withFile} opens. */
+export const SOME_FILE = inRepo('package.json');
+
+/** A descriptor of {@link SOME_FILE}, for `use`; closed afterwards. */
+export async function withFile<T>(use: (fd: number) => Promise<T>, path = SOME_FILE): Promise<T> {
   const fd = openSync(path, 'r');
   try {
     return await use(fd);

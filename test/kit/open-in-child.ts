@@ -1,10 +1,9 @@
 /** Opening calls in a process of their own: another namespace, other capabilities, another user. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { ROOT } from './paths.js';
 
 const runFile = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** What came of a call: facts of the device, or of the error. */
 export interface Outcome {

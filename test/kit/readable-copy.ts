@@ -3,12 +3,11 @@ import { execFile } from 'node:child_process';
 import { chmod, cp, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { TAP, Test } from 'tap';
+import { inRepo } from './paths.js';
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /** The repository may be where that user cannot look: what is needed to import the library is copied. */
 export async function readableCopy(t: TAP | Test): Promise<string> {
@@ -18,7 +17,7 @@ export async function readableCopy(t: TAP | Test): Promise<string> {
   const needed = ['package.json', 'lib', 'build/Release/tapfd.node'];
   const modules = ['bindings', 'file-uri-to-path', 'detect-libc'].map((name) => `node_modules/${name}`);
   for (const path of [...needed, ...modules]) {
-    await cp(join(ROOT, path), join(directory, path), { recursive: true });
+    await cp(inRepo(path), join(directory, path), { recursive: true });
   }
   await run('chmod', ['-R', 'a+rX', directory]);
   return directory;

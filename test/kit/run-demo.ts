@@ -1,8 +1,8 @@
 /** `npm run demo` from outside. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { inRepo } from './paths.js';
 
-const DEMO = fileURLToPath(new URL('../../scripts/demo.mjs', import.meta.url));
+const DEMO = inRepo('scripts/demo.mjs');
 
 /** Runs the demo to its end. It is no part of the test run: neither coverage nor the runner's settings concern it. */
 export async function runDemo(

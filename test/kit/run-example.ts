@@ -1,8 +1,8 @@
 /** Examples as programs, in processes of their own. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { inRepo } from './paths.js';
 
 export interface RunningExample {
   /** Resolves when it has printed what `pattern` matches; fails when it ends without. */
@@ -20,7 +20,7 @@ export function startExample(
   args: readonly string[] = [],
   place: readonly string[] = [],
 ): RunningExample {
-  const file = fileURLToPath(new URL(`../../examples/${name}.ts`, import.meta.url));
+  const file = inRepo('examples', `${name}.ts`);
   // The test runner has made this process understand TypeScript by these.
   const loaders = process.execArgv.filter((argument) => !argument.includes('processinfo'));
   const [command = '', ...rest] = [...place, process.execPath, ...loaders, file, ...args];

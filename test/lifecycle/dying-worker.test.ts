@@ -76,7 +76,7 @@ const MAIN = `
   import { Worker } from 'node:worker_threads';
   import { once } from 'node:events';
   const [, netns] = process.argv;
-  const native = new URL('native.js', import.meta.resolve('tapfd')).href;
+  const native = import.meta.resolve('#lib/base/native.js');
   const workerData = { native, netns, name: 'dying-' + process.pid };
   for (const call of ${JSON.stringify(CALLS)}) {
     console.log(call);

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';
 import {
@@ -8,10 +7,11 @@ import {
   importedFunctions,
   interposedFunctions,
 } from '../kit/failing-syscalls.js';
+import { inRepo } from '../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-const ADDON = fileURLToPath(new URL('../../build/Release/tapfd.node', import.meta.url));
+const ADDON = inRepo('build/Release/tapfd.node');
 
 /** What the addon calls that is no system call, or one that a test cannot let fail. */
 const NOT_INTERPOSED = new Set([

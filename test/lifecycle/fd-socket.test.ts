@@ -6,6 +6,7 @@ import t from 'tap';
 import { FdSocket } from 'tapfd';
 import { runChild, startChild } from '../kit/child.js';
 import { openFiles, settledFiles, socketDirectory } from '../kit/open-files.js';
+import { ROOT } from '../kit/paths.js';
 
 t.test('a process ends by itself, whatever is open and idle', async (t) => {
   const path = `${socketDirectory(t)}/server`;
@@ -221,7 +222,7 @@ t.test('two processes: a parent gives a descriptor to a child, and gets it back'
       for await (const message of socket) await socket.send('back: ' + message.data, message.fds);
       console.error(socket.peer.pid);`,
     ],
-    { cwd: new URL('../..', import.meta.url), stdio: ['ignore', 'inherit', 'pipe', theirs.fd] },
+    { cwd: ROOT, stdio: ['ignore', 'inherit', 'pipe', theirs.fd] },
   );
   const ended = once(child, 'exit');
   await once(child, 'spawn');

@@ -5,11 +5,11 @@ import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
 import { anchors, codeBlocks, documents, linkTargets, readDocument, tableRows } from '../kit/markdown.js';
-import { ROOT } from '../kit/release.js';
+import { inRepo, ROOT } from '../kit/paths.js';
 
 /** All text of the files below a directory. */
 function source(directory: string): string {
-  return readdirSync(join(ROOT, directory), { recursive: true, withFileTypes: true })
+  return readdirSync(inRepo(directory), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
     .join('\n');
@@ -52,7 +52,7 @@ t.test('every link leads somewhere', async (t) => {
       if (/^https?:/.test(target)) continue;
       const [file, anchor] = target.split('#');
       const path = file === '' ? document.path : normalize(join(dirname(document.path), file));
-      t.ok(existsSync(join(ROOT, path)), `${document.path}: ${target}`);
+      t.ok(existsSync(inRepo(path)), `${document.path}: ${target}`);
       if (anchor === undefined) continue;
       const found = all.get(path);
       t.ok(found !== undefined && anchors(found).includes(anchor), `${document.path}: ${target}`);
@@ -67,11 +67,11 @@ t.test('every code of the library is in docs/errors.md, and no other', async (t)
 });
 
 t.test('every failure with a remedy is in docs/errors.md, and no other', async (t) => {
-  const remedies = readFileSync(join(ROOT, 'src/base/remedies.ts'), 'utf8');
+  const remedies = readFileSync(inRepo('src/base/remedies.ts'), 'utf8');
   const table = remedies.slice(remedies.indexOf('REMEDIES'), remedies.indexOf('\n};'));
   const keys = [...table.matchAll(/^ {2}'?([A-Za-z0-9_ ]*[A-Z0-9])'?:/gm)].map(([, key]) => key);
   t.ok(keys.includes('rtnetlink ENODEV') && keys.includes('EPERM'));
-  const tunSetIff = readFileSync(join(ROOT, 'src/devices/tunsetiff-remedy.ts'), 'utf8');
+  const tunSetIff = readFileSync(inRepo('src/devices/tunsetiff-remedy.ts'), 'utf8');
   for (const [, code] of tunSetIff.matchAll(/case '([A-Z0-9]+)':/g)) keys.push(`ioctl TUNSETIFF ${code}`);
   const explained = tableRows(readDocument('docs/errors.md'))
     .flatMap(([cell]) => [...cell.matchAll(/`([^`]+)`/g)].map(([, key]) => key))
@@ -80,7 +80,7 @@ t.test('every failure with a remedy is in docs/errors.md, and no other', async (
 });
 
 t.test('every finding of diagnose() is in docs/diagnosis.md, and no other', async (t) => {
-  const finding = readFileSync(join(ROOT, 'src/diagnose/finding.ts'), 'utf8');
+  const finding = readFileSync(inRepo('src/diagnose/finding.ts'), 'utf8');
   const codes = [...finding.slice(finding.indexOf('type FindingCode')).matchAll(/^ {2}\| '([a-z-]+)'/gm)];
   const explained = tableRows(readDocument('docs/diagnosis.md')).flatMap(([code]) => [
     ...code.matchAll(/`([^`]+)`/g),
@@ -94,8 +94,8 @@ t.test('every fact in docs/kernel.md has its test', async (t) => {
   t.ok(facts.length > 40);
   for (const [fact, shown] of facts) {
     const [, file, title] = /^`(test\/[^`]+)`: (.+)$/.exec(shown) ?? [];
-    t.ok(file !== undefined && existsSync(join(ROOT, file)), `${fact}: ${shown}`);
-    const text = readFileSync(join(ROOT, file), 'utf8').replaceAll("\\'", "'");
+    t.ok(file !== undefined && existsSync(inRepo(file)), `${fact}: ${shown}`);
+    const text = readFileSync(inRepo(file), 'utf8').replaceAll("\\'", "'");
     const name = title.replace(/^tap: |^macvtap: /, '');
     t.ok(
       [`'${title}'`, `"${title}"`, `\`\${kind}: ${name}\``].some((literal) => text.includes(literal)),
@@ -105,7 +105,7 @@ t.test('every fact in docs/kernel.md has its test', async (t) => {
 });
 
 t.test('every export is documented, and every link in the reference leads somewhere', async (t) => {
-  const typedoc = join(ROOT, 'node_modules/typedoc/bin/typedoc');
+  const typedoc = inRepo('node_modules/typedoc/bin/typedoc');
   const { status, stdout, stderr } = spawnSync(process.execPath, [typedoc, '--emit', 'none'], {
     cwd: ROOT,
     encoding: 'utf8',

@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
 import { ownIndex } from '../kit/device-network.js';
 import { ownNamespace, type TestNamespace } from '../kit/network.js';
-import { ROOT } from '../kit/release.js';
+import { ROOT } from '../kit/paths.js';
 
 type Capability = 'net_admin' | 'sys_admin' | 'mknod';
 

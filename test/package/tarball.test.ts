@@ -9,15 +9,8 @@ import { needs } from '../kit/capabilities.js';
 import { runChild } from '../kit/child.js';
 import { documents, linkTargets } from '../kit/markdown.js';
 import { ownNamespace } from '../kit/network.js';
-import {
-  installedProject,
-  pack,
-  prebuild,
-  publishable,
-  ROOT,
-  readManifest,
-  workingTree,
-} from '../kit/release.js';
+import { inRepo } from '../kit/paths.js';
+import { installedProject, pack, prebuild, publishable, readManifest, workingTree } from '../kit/release.js';
 
 /** Where src/base/native.ts looks. */
 const PREBUILD = `prebuilds/linux-${process.arch}/tapfd.${familySync()}.node`;
@@ -129,7 +122,7 @@ t.test('a release', async (t) => {
       [],
     );
     t.ok(packed.files.includes(PREBUILD));
-    for (const guide of readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md'))) {
+    for (const guide of readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'))) {
       t.ok(packed.files.includes(`docs/${guide}`), guide);
     }
     for (const guide of documents().filter(({ path }) => packed.files.includes(path))) {
@@ -195,14 +188,14 @@ t.test('a release', async (t) => {
 
   t.test('its types are found and right', async (t) => {
     mkdirSync(join(project, 'node_modules', '@types'), { recursive: true });
-    symlinkSync(join(ROOT, 'node_modules/@types/node'), join(project, 'node_modules/@types/node'));
+    symlinkSync(inRepo('node_modules/@types/node'), join(project, 'node_modules/@types/node'));
     writeFileSync(join(project, 'module.mts'), `${IMPORTS}${TYPED}`);
     writeFileSync(join(project, 'script.cts'), `${IMPORTS}export const main = async () => {${TYPED}};`);
     writeFileSync(join(project, 'bundled.ts'), `${IMPORTS}${TYPED}`);
     const check = async (file: string, moduleKind: string, resolution: string, ...more: string[]) => {
       const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node'];
       const kind = ['--module', moduleKind, '--moduleResolution', resolution];
-      const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
+      const tsc = inRepo('node_modules/typescript/bin/tsc');
       const run = promisify(execFile)(process.execPath, [tsc, ...options, ...kind, ...more, file], {
         cwd: project,
       });

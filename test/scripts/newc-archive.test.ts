@@ -1,5 +1,5 @@
 import t from 'tap';
-import { NewcArchive } from '../../scripts/guest/newc-archive.mjs';
+import { NewcArchive } from '#scripts/guest/newc-archive.mjs';
 
 interface Entry {
   name: string;

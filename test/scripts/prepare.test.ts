@@ -1,6 +1,6 @@
 import t from 'tap';
-import { whyDependenciesAreStale } from '../../scripts/prepare.mjs';
-import { capabilityInReason } from '../../scripts/test/capabilities.mjs';
+import { whyDependenciesAreStale } from '#scripts/prepare.mjs';
+import { capabilityInReason } from '#scripts/test/capabilities.mjs';
 
 const LOCK = {
   packages: {

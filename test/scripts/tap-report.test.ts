@@ -1,5 +1,5 @@
 import t from 'tap';
-import { TapReport } from '../../scripts/test/tap-report.mjs';
+import { TapReport } from '#scripts/test/tap-report.mjs';
 
 function report(tap: string): { report: TapReport; printed: string[] } {
   const printed: string[] = [];

@@ -2,18 +2,17 @@
 import { execFile } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, FdSocket, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ROOT } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 const run = promisify(execFile);
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 
 const MAC_A = '02:00:00:00:00:0a';
 const MAC_B = '02:00:00:00:00:0b';

@@ -2,17 +2,16 @@
 import { execFile } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { endianness } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { type FrameStream, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ROOT } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
 const FROM = '02:00:00:00:00:01';
 const TO = '02:00:00:00:00:02';
 

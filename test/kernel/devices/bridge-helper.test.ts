@@ -22,15 +22,16 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { links, openTapFromBridgeHelper } from 'tapfd';
 import ts from 'typescript';
+import { findBridgeHelper, helperFailure } from '#lib/devices/bridge-helper.js';
 import { EthernetHost } from '../../../examples/ethernet-host.ts';
-import { findBridgeHelper, helperFailure } from '../../../lib/devices/bridge-helper.js';
 import { needs } from '../../kit/capabilities.js';
 import { openFiles, settledFiles, socketDirectory } from '../../kit/open-files.js';
+import { inRepo } from '../../kit/paths.js';
 import { readableCopy } from '../../kit/readable-copy.js';
 
 const INSIDE = 'TAPFD_TEST_BRIDGE_HELPER';
 const HELPER = '/usr/lib/qemu/qemu-bridge-helper';
-const ETHERNET_HOST = fileURLToPath(new URL('../../../examples/ethernet-host.ts', import.meta.url));
+const ETHERNET_HOST = inRepo('examples/ethernet-host.ts');
 /** Debian's nobody and nogroup. */
 const NOBODY = 65_534;
 

@@ -29,10 +29,10 @@ import {
   type Tun,
   type TunOptions,
 } from 'tapfd';
-import { TapfdError } from '../../../lib/base/errors.js';
-import { native } from '../../../lib/base/native.js';
-import { tapSettings } from '../../../lib/devices/check-open-options.js';
-import { tunSetIffRemedy } from '../../../lib/devices/tunsetiff-remedy.js';
+import { TapfdError } from '#lib/base/errors.js';
+import { native } from '#lib/base/native.js';
+import { tapSettings } from '#lib/devices/check-open-options.js';
+import { tunSetIffRemedy } from '#lib/devices/tunsetiff-remedy.js';
 import { needs } from '../../kit/capabilities.js';
 import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
 import { callsInChild } from '../../kit/open-in-child.js';

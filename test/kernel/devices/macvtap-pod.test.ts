@@ -4,14 +4,14 @@
  * capability. docs/kubernetes.md says in words what is shown here.
  */
 import { chown, stat } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import t, { type Test } from 'tap';
 import { openMacvtap } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
 import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
 import { callsInChild, type Outcome } from '../../kit/open-in-child.js';
+import { inRepo } from '../../kit/paths.js';
 
-const DENY_DEVICE = fileURLToPath(new URL('../../kit/deny_device.py', import.meta.url));
+const DENY_DEVICE = inRepo('test/kit/deny_device.py');
 
 /** What the network attachment names it in the pod. */
 const NAME = 'net1';

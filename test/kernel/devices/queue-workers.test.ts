@@ -5,7 +5,6 @@ import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { type FrameStream, openMacvtap, openTap } from 'tapfd';
@@ -20,11 +19,11 @@ import {
   tcpFrame,
   textOf,
 } from '../../kit/frames.js';
+import { inRepo } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip');
 
-const ROOT = fileURLToPath(new URL('../../..', import.meta.url));
-const LIBRARY = pathToFileURL(join(ROOT, 'lib/index.js')).href;
+const LIBRARY = import.meta.resolve('tapfd');
 const FROM = '02:00:00:00:00:01';
 const TO = '02:00:00:00:00:02';
 const FLOWS = 200;
@@ -204,7 +203,7 @@ t.test('a worker splits and joins in its own queue', async (t) => {
   t.equal(joined?.length, 10 + TCP_FRAME_HEADER_BYTES + 20_000, 'and it leaves as it came');
 });
 
-const EXAMPLE = join(ROOT, '.cache/examples/worker-queues.js');
+const EXAMPLE = inRepo('.cache/examples/worker-queues.js');
 
 /** Runs the example; with `interrupt` a Ctrl-C once it has begun. */
 async function runExample(t: Test, args: string[], interrupt = false) {
@@ -219,7 +218,7 @@ async function runExample(t: Test, args: string[], interrupt = false) {
 
 t.test('the example', async (t) => {
   const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript')), 'tsc.js');
-  const compiling = spawn(process.execPath, [compiler, '-p', join(ROOT, 'examples/tsconfig.json')], {
+  const compiling = spawn(process.execPath, [compiler, '-p', inRepo('examples/tsconfig.json')], {
     stdio: 'inherit',
   });
   t.strictSame(await once(compiling, 'close'), [0, null], 'compiled');

@@ -5,7 +5,7 @@ import { adoptFd, FdSocket, openTap } from 'tapfd';
 import { EthernetHost } from '../../../examples/ethernet-host.ts';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { ownNamespace } from '../../kit/network.js';
-import { openFiles, settledFiles, socketDirectory, withFile } from '../../kit/open-files.js';
+import { openFiles, SOME_FILE, settledFiles, socketDirectory, withFile } from '../../kit/open-files.js';
 import { python3 } from '../../kit/python-peer.js';
 
 fileNeeds(t, 'python3');
@@ -23,7 +23,7 @@ print(socket.recv_fds(peer, 1000, 253)[:2])
   );
   await withFile((fd) => peer.socket.send('many', Array(253).fill(fd)));
   await peer.socket.end();
-  const start = readFileSync(import.meta.filename.replace('fd-socket-peers.test', 'open-files'), 'utf8');
+  const start = readFileSync(SOME_FILE, 'utf8');
   t.equal(await peer.output(), `many 253 0 1\n${start.slice(0, 8)}\n(b'', [])\n`);
   await peer.socket[Symbol.asyncDispose]();
   t.equal(await settledFiles(before), before);

@@ -5,9 +5,9 @@ import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import { type Link, type LinkEvent, links } from 'tapfd';
-import { type NativeLinkEvent, native } from '../../../lib/base/native.js';
-import { openNetns } from '../../../lib/links/namespace.js';
-import { LinkWatch } from '../../../lib/links/watch.js';
+import { type NativeLinkEvent, native } from '#lib/base/native.js';
+import { openNetns } from '#lib/links/namespace.js';
+import { LinkWatch } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace } from '../../kit/network.js';
 

@@ -4,9 +4,9 @@ import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import { links } from 'tapfd';
-import { type NativeLink, type NativeLinkEvent, native } from '../../../lib/base/native.js';
-import { openNetns } from '../../../lib/links/namespace.js';
-import { LinkWatch, type LinkWatchPort } from '../../../lib/links/watch.js';
+import { type NativeLink, type NativeLinkEvent, native } from '#lib/base/native.js';
+import { openNetns } from '#lib/links/namespace.js';
+import { LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace } from '../../kit/network.js';
 
@@ -180,12 +180,12 @@ async function runScript(
   ns: TestNamespace,
   body: string,
 ): Promise<{ status: number | null; output: string }> {
-  const lib = (name: string) => JSON.stringify(new URL(`../../../lib/${name}`, import.meta.url).href);
+  const lib = (name: string) => JSON.stringify(import.meta.resolve(`#lib/${name}`));
   const script = `
     import { execFileSync } from 'node:child_process';
     import { Worker } from 'node:worker_threads';
-    const { native } = await import(${lib('native.js')});
-    const { openNetns } = await import(${lib('namespace.js')});
+    const { native } = await import(${lib('base/native.js')});
+    const { openNetns } = await import(${lib('links/namespace.js')});
     const name = process.argv[1];
     const ip = (...args) => execFileSync('ip', ['-netns', name, ...args]);
     const ns = await openNetns('netns', name);
@@ -295,8 +295,8 @@ t.test('worker threads that watch, ended at any moment', async (t) => {
         if (i > 10) watch.close();
       }\`;
     const { native: nativeUrl, namespace: namespaceUrl } = ${JSON.stringify({
-      native: new URL('../../../lib/base/native.js', import.meta.url).href,
-      namespace: new URL('../../../lib/links/namespace.js', import.meta.url).href,
+      native: import.meta.resolve('#lib/base/native.js'),
+      namespace: import.meta.resolve('#lib/links/namespace.js'),
     })};
     const { readdirSync } = await import('node:fs');
     const count = () => readdirSync('/proc/self/fd').length;

@@ -3,9 +3,9 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t from 'tap';
+import { ROOT } from '../../kit/paths.js';
 
 const execute = promisify(execFile);
-const root = join(import.meta.dirname, '../../..');
 const compiler = process.env.CXX ?? 'c++';
 
 async function compile(output: string, ...flags: string[]): Promise<void> {
@@ -19,7 +19,7 @@ async function compile(output: string, ...flags: string[]): Promise<void> {
     'native/sys/net_namespace.cc',
   ];
   const options = ['-std=c++17', '-O0', '-pthread', '-Inative', ...flags, '-o', output];
-  await execute(compiler, [...options, ...sources], { cwd: root });
+  await execute(compiler, [...options, ...sources], { cwd: ROOT });
 }
 
 t.test('malformed messages are read to where they make sense and no further', async (t) => {

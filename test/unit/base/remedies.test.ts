@@ -1,7 +1,7 @@
 /** Remedies that depend on what the call was about. */
 import t from 'tap';
-import { fromNative } from '../../../lib/base/native-call.js';
-import { explain } from '../../../lib/base/remedies.js';
+import { fromNative } from '#lib/base/native-call.js';
+import { explain } from '#lib/base/remedies.js';
 
 t.test('a remedy knows the file or the interface', async (t) => {
   const failure = new Error('open: failed');

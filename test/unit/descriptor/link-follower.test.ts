@@ -1,9 +1,9 @@
 /** The follower's answers to what a real kernel does too seldom: stale news, a lost watch, a device gone in between. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type NativeLink, type NativeOpened, native } from '../../../lib/base/native.js';
-import { type LinkChange, LinkFollower } from '../../../lib/descriptor/link-follower.js';
-import type { LinkWatch } from '../../../lib/links/watch.js';
+import { type NativeLink, type NativeOpened, native } from '#lib/base/native.js';
+import { type LinkChange, LinkFollower } from '#lib/descriptor/link-follower.js';
+import type { LinkWatch } from '#lib/links/watch.js';
 
 const LINK = { name: 'tap9', index: 9, mac: '02:00:00:00:00:09', mtu: 1500, carrier: true, flags: 1 };
 

@@ -1,7 +1,7 @@
 /** What waits for the kernel goes on in order, whatever the callbacks do. */
 import t from 'tap';
-import type { NativeQueue } from '../../../lib/base/native.js';
-import { WaitingWrites } from '../../../lib/frames/waiting-writes.js';
+import type { NativeQueue } from '#lib/base/native.js';
+import { WaitingWrites } from '#lib/frames/waiting-writes.js';
 
 function waitingWrites() {
   let asked = 0;

@@ -1,8 +1,8 @@
 /** What the outcome of a native call means, for outcomes that a healthy kernel does not give on demand. */
 import { constants } from 'node:os';
 import t from 'tap';
-import type { DeviceHandle } from '../../../lib/descriptor/device-handle.js';
-import { fatalError, isDown, lossOf, refusalError, refusalOf } from '../../../lib/frames/write-outcome.js';
+import type { DeviceHandle } from '#lib/descriptor/device-handle.js';
+import { fatalError, isDown, lossOf, refusalError, refusalOf } from '#lib/frames/write-outcome.js';
 
 const { EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC, EPERM } = constants.errno;
 

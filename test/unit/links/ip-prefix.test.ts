@@ -1,5 +1,5 @@
 import t from 'tap';
-import { checkIpAddress, checkIpPrefix, formatIp, ipBytes } from '../../../lib/links/ip-prefix.js';
+import { checkIpAddress, checkIpPrefix, formatIp, ipBytes } from '#lib/links/ip-prefix.js';
 
 const INVALID = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
 

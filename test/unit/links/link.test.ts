@@ -1,7 +1,7 @@
 /** The public form of a link, and whether two descriptions are of one link. */
 import t from 'tap';
-import type { NativeLink } from '../../../lib/base/native.js';
-import { isAnotherLink, isSameState, linkFromNative } from '../../../lib/links/link.js';
+import type { NativeLink } from '#lib/base/native.js';
+import { isAnotherLink, isSameState, linkFromNative } from '#lib/links/link.js';
 
 const stats = {
   rxPackets: 1,

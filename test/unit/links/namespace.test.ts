@@ -2,7 +2,7 @@ import { closeSync, openSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import t from 'tap';
 import { createNetns, links } from 'tapfd';
-import { checkNetns, openNetns } from '../../../lib/links/namespace.js';
+import { checkNetns, openNetns } from '#lib/links/namespace.js';
 
 const INVALID = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
 

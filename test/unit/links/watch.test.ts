@@ -2,8 +2,8 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '../../../lib/base/native.js';
-import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '../../../lib/links/watch.js';
+import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native.js';
+import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');

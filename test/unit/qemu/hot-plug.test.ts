@@ -438,7 +438,7 @@ t.test('a device is looked at anew before each step', async (t) => {
 
 t.test('vhost', async (t) => {
   const mockedClient = async (mocks: Record<string, unknown>) => {
-    const mocked = await t.mockImport<typeof import('tapfd/qemu')>('../../../lib/qemu/index.js', mocks);
+    const mocked = await t.mockImport<typeof import('tapfd/qemu')>('#lib/qemu/index.js', mocks);
     const monitor = new FakeMonitor(qemu());
     return { monitor, client: await mocked.QmpClient.connect(monitor) };
   };

@@ -290,7 +290,7 @@ t.test('what QEMU would accept in silence', async (t) => {
 t.test('descriptors of /dev/vhost-net', async (t) => {
   const VHOST_NET = (10 << 8) | 238;
   const withNode = (rdev: number, isCharacterDevice = true): Promise<typeof import('tapfd/qemu')> =>
-    t.mockImport<typeof import('tapfd/qemu')>('../../../lib/qemu/index.js', {
+    t.mockImport<typeof import('tapfd/qemu')>('#lib/qemu/index.js', {
       'node:fs': t.createMock(fs, {
         fstatSync: () => ({ rdev, isCharacterDevice: () => isCharacterDevice }),
       }),

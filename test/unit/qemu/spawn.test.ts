@@ -365,7 +365,7 @@ t.test('spawnQemu', async (t) => {
   t.test('vhost asks for /dev/vhost-net', async (t) => {
     const asked: string[] = [];
     const opening = async (answer: () => Promise<object>): Promise<typeof spawnQemu> => {
-      const mocked = await t.mockImport<typeof import('tapfd/qemu')>('../../../lib/qemu/index.js', {
+      const mocked = await t.mockImport<typeof import('tapfd/qemu')>('#lib/qemu/index.js', {
         'node:fs/promises': {
           open: (file: string, flags: string) => {
             asked.push(file, flags);
