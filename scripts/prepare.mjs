@@ -1,5 +1,5 @@
 /** What `npm test` and `npm run demo` do first, on a tree that may be a fresh clone: each step only where it is needed. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BUILD_COMMANDS, ensureCommands, installCommand } from './debian-packages.mjs';
@@ -58,14 +58,22 @@ export function whyDependenciesAreStale(root) {
   return undefined;
 }
 
-/** Compiles the addon and the TypeScript. Both compile only what changed. */
+/** Compiles the addon and the TypeScript, side by side. Both compile only what has changed. */
 export async function build() {
   const missing = await ensureCommands(BUILD_COMMANDS);
   if (missing.length > 0) {
     throw new Trouble(`cannot build without ${missing.join(', ')}`, installCommand(missing));
   }
-  await step('compiling the addon', 'npm', ['run', 'build:native'], { cwd: ROOT, env: headersBesideNode() });
-  await step('compiling the TypeScript', 'npm', ['run', 'build:ts'], { cwd: ROOT });
+  await Promise.all([
+    step('compiling the addon', 'npm', ['run', 'build:native'], { cwd: ROOT, env: headersBesideNode() }),
+    step('compiling the TypeScript', 'npm', ['run', 'build:ts'], { cwd: ROOT }),
+  ]);
+}
+
+/** Compiles all tests and examples at once, into .cache/compiled: a compiler in each of their processes takes minutes. */
+export async function compileTests() {
+  rmSync(join(ROOT, '.cache/compiled'), { recursive: true, force: true });
+  await step('compiling the tests', 'npm', ['run', 'build:tests'], { cwd: ROOT });
 }
 
 /**

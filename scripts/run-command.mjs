@@ -103,7 +103,7 @@ export async function step(title, command, args, options = {}) {
     process.stdout.write(output);
     throw new Trouble(`${title} failed: ${command} ended with status ${status}`, options.remedy);
   }
-  say(`   done in ${(Number(process.hrtime.bigint() - start) / 1e9).toFixed(1)} s`);
+  say(`   ${title}: done in ${(Number(process.hrtime.bigint() - start) / 1e9).toFixed(1)} s`);
   return { stdout, output };
 }
 

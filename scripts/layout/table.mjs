@@ -1,0 +1,176 @@
+/**
+ * The folders of `src/` and `native/`, from the ground up: what lives in each, and what it may import. Its sentence stands
+ * at the top of its main file and in docs/development.md; test/package/layout.test.ts compares all three with the code.
+ *
+ * @typedef {object} Folder
+ * @property {string} path
+ * @property {string} short for the picture
+ * @property {string} main the file that a reader opens first
+ * @property {string} sentence
+ * @property {readonly string[]} on the folders it may import, and with each what that may import
+ */
+
+/** @type {readonly Folder[]} */
+export const FOLDERS = [
+  {
+    path: 'native/sys',
+    short: 'owners, results, sockets',
+    main: 'fd.h',
+    sentence:
+      'Owners of descriptors, results, namespaces and unix sockets: system calls only, no Node-API, nothing of networks.',
+    on: [],
+  },
+  {
+    path: 'native/links',
+    short: 'rtnetlink',
+    main: 'link.h',
+    sentence:
+      'rtnetlink: links, addresses and their watch, as messages to and from the kernel; on top of sys/.',
+    on: ['native/sys'],
+  },
+  {
+    path: 'native/frames',
+    short: 'the bytes of frames',
+    main: 'io.h',
+    sentence:
+      'Frames in memory and over a descriptor: headers, checksums, splitting and joining; on top of sys/, knowing no owner.',
+    on: ['native/sys'],
+  },
+  {
+    path: 'native/devices',
+    short: 'opening, ioctls',
+    main: 'open_tap.h',
+    sentence:
+      'Opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node is the right one; on top of links/ and frames/.',
+    on: ['native/links', 'native/frames'],
+  },
+  {
+    path: 'native/node',
+    short: 'Node-API, libuv',
+    main: 'addon.cc',
+    sentence:
+      'The only folder that knows Node-API and libuv: what JavaScript calls, and the threads and handles behind it.',
+    on: ['native/devices'],
+  },
+  {
+    path: 'src/base',
+    short: 'addon, errors, checks',
+    main: 'native.ts',
+    sentence:
+      "what everything stands on: the addon's contract, errors with their remedies, checks of arguments, starting a process. Imports nothing.",
+    on: [],
+  },
+  {
+    path: 'src/links',
+    short: 'links, namespaces',
+    main: 'links.ts',
+    sentence: 'links, addresses, MACs, namespaces, and watching them. On top of base.',
+    on: ['src/base'],
+  },
+  {
+    path: 'src/fd-socket',
+    short: 'sockets with descriptors',
+    main: 'socket.ts',
+    sentence: 'unix sockets that carry descriptors. On top of base.',
+    on: ['src/base'],
+  },
+  {
+    path: 'src/descriptor',
+    short: 'one open descriptor',
+    main: 'device-handle.ts',
+    sentence: 'one open descriptor, and what is known of its link. On top of links.',
+    on: ['src/links'],
+  },
+  {
+    path: 'src/diagnose',
+    short: 'why frames are missing',
+    main: 'diagnose.ts',
+    sentence: 'why frames do not arrive. On top of descriptor.',
+    on: ['src/descriptor'],
+  },
+  {
+    path: 'src/frames',
+    short: 'streams, batches',
+    main: 'stream.ts',
+    sentence: 'frames in and out: streams, batches, forwarding, counters. On top of descriptor and diagnose.',
+    on: ['src/diagnose'],
+  },
+  {
+    path: 'src/devices',
+    short: 'Tap, Tun, Macvtap',
+    main: 'open-tap.ts',
+    sentence: 'Tap, Tun and Macvtap, and the calls that open them. On top of frames and fd-socket.',
+    on: ['src/frames', 'src/fd-socket'],
+  },
+  {
+    path: 'src/qemu/qmp',
+    short: "QEMU's monitor",
+    main: 'connection.ts',
+    sentence: "the protocol of QEMU's monitor. On top of fd-socket.",
+    on: ['src/fd-socket'],
+  },
+  {
+    path: 'src/qemu/nic',
+    short: "a guest's card",
+    main: 'nic.ts',
+    sentence:
+      "a guest's network card: arguments, checks, handing its device over. On top of links, and of devices by type.",
+    on: ['src/devices'],
+  },
+  {
+    path: 'src/qemu/hot-plug',
+    short: 'cards come and go',
+    main: 'add-nic.ts',
+    sentence: 'cards that come and go while the guest runs. On top of qmp and nic.',
+    on: ['src/qemu/qmp', 'src/qemu/nic'],
+  },
+  {
+    path: 'src/qemu',
+    short: 'entry tapfd/qemu',
+    main: 'index.ts',
+    sentence:
+      "the entry tapfd/qemu: QmpClient, spawning, following a guest's MAC. On top of qmp, nic and hot-plug.",
+    on: ['src/qemu/hot-plug'],
+  },
+  {
+    path: 'src',
+    short: 'entry tapfd',
+    main: 'index.ts',
+    sentence: 'the entry tapfd: what the folders below offer to users.',
+    on: ['src/devices'],
+  },
+];
+
+/** The folder of the table that a file lives in: the deepest. @param {string} file @returns {Folder} */
+export function folderOf(file) {
+  const found = FOLDERS.filter(({ path }) => file.startsWith(`${path}/`)).sort(
+    (a, b) => b.path.length - a.path.length,
+  )[0];
+  if (found === undefined) throw new Error(`${file} lives in no folder of scripts/layout/table.mjs`);
+  return found;
+}
+
+/** All that a folder may import, itself among it. @param {string} path @returns {Set<string>} */
+export function mayImport(path) {
+  const folder = FOLDERS.find((one) => one.path === path);
+  if (folder === undefined) throw new Error(`no folder ${path}`);
+  return new Set([path, ...folder.on.flatMap((one) => [...mayImport(one)])]);
+}
+
+/** A document with the picture and a sentence for each folder between its marks. @param {string} document */
+export function withTable(document) {
+  const rows = FOLDERS.toReversed().map(({ path, main, sentence }) => {
+    const text = `${sentence[0]?.toUpperCase()}${sentence.slice(1)}`;
+    return `| \`${path}/\` | ${text} Begin at \`${main}\`. |`;
+  });
+  const made = [
+    '![The folders of src/ and native/, each above all that it imports](pictures/layout.svg)',
+    '',
+    '| Folder | What lives there |',
+    '| --- | --- |',
+    ...rows,
+  ].join('\n');
+  const marks = /(<!-- layout -->\n)[\s\S]*(<!-- \/layout -->)/;
+  if (!marks.test(document)) throw new Error('the document has no <!-- layout --> marks');
+  return document.replace(marks, (_all, begin, end) => `${begin}${made}\n${end}`);
+}

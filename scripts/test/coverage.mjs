@@ -1,0 +1,57 @@
+/** Coverage of `src/`, from what V8 counted in every process of the tests. */
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ROOT } from '../prepare.mjs';
+import { capture } from '../run-command.mjs';
+
+const DIRECTORY = join(ROOT, '.cache/coverage');
+const LIBRARY = pathToFileURL(join(ROOT, 'lib/')).href;
+const C8 = join(ROOT, 'node_modules/c8/bin/c8.js');
+const OPTIONS = [
+  ...['--temp-directory', DIRECTORY, '--reporter', 'text', '--skip-full', '--merge-async', '--100'],
+  ...['--all', '--src', 'src', '--include', 'src/**', '--exclude-after-remap'],
+];
+
+/** @returns {Record<string, string>} the environment in which V8 counts */
+export function startCoverage() {
+  rmSync(DIRECTORY, { recursive: true, force: true });
+  mkdirSync(DIRECTORY, { recursive: true });
+  return { NODE_V8_COVERAGE: DIRECTORY };
+}
+
+/**
+ * What is not covered, as a table.
+ *
+ * @returns {Promise<string | undefined>} undefined: all is
+ */
+export async function uncovered() {
+  keepLibrary();
+  const { status, output } = await capture(process.execPath, [C8, 'report', ...OPTIONS], { cwd: ROOT });
+  return status === 0 ? undefined : output;
+}
+
+/** Every process notes all that it ran, most of it Node's and tap's: only the library's files are worth reading again. */
+function keepLibrary() {
+  for (const name of readdirSync(DIRECTORY)) {
+    const path = join(DIRECTORY, name);
+    if (!name.endsWith('.json')) continue;
+    const noted = readNoted(path);
+    const result = noted.result.filter((/** @type {{url: string}} */ { url }) => url.startsWith(LIBRARY));
+    if (result.length === 0) {
+      rmSync(path);
+      continue;
+    }
+    const maps = Object.entries(noted['source-map-cache'] ?? {}).filter(([url]) => url.startsWith(LIBRARY));
+    writeFileSync(path, JSON.stringify({ result, 'source-map-cache': Object.fromEntries(maps) }));
+  }
+}
+
+/** @param {string} path */
+function readNoted(path) {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8'));
+  } catch {
+    return { result: [] }; // of a process that was killed while it wrote
+  }
+}

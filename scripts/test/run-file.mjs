@@ -1,0 +1,96 @@
+/** One test file in a process of its own. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { ROOT } from '../prepare.mjs';
+import { TapReport } from './tap-report.mjs';
+
+/** Where test/tsconfig.compiled.json puts the tests. */
+const COMPILED = join(ROOT, '.cache/compiled');
+/** After this time tap itself ends a file, and says in which test it was. */
+const TIMEOUT_S = 300;
+/** For a process that does not even end then. */
+const KILL_AFTER_MS = (TIMEOUT_S + 30) * 1000;
+/** A whole file that is skipped says so in place of a plan. */
+const SKIPPED_FILE = /^1\.\.0 # (?:SKIP )?(needs .*)$/i;
+/** `t.mockImport()` works by a loader. */
+const NODE_OPTIONS = ['--enable-source-maps', '--import=@tapjs/mock/import'];
+const SHOWN_ERROR_LINES = 40;
+
+/**
+ * @typedef {object} FileResult
+ * @property {string} path
+ * @property {boolean} ok
+ * @property {number} seconds
+ * @property {TapReport} report
+ * @property {string} output what there is to print
+ */
+
+/**
+ * @param {string} path `test/unit/x.test.ts`
+ * @param {Record<string, string>} env added to this process's own
+ * @returns {Promise<FileResult>}
+ */
+export async function runFile(path, env) {
+  const start = Date.now();
+  /** @type {string[]} */
+  const printed = [];
+  /** @type {string[]} */
+  const errors = [];
+  let skipReason = '';
+  const report = new TapReport((line) => printed.push(line));
+  report.addLine(`# Subtest: ${path}`);
+  const script = join(COMPILED, path.replace(/\.ts$/, '.js'));
+  const child = spawn(process.execPath, [...NODE_OPTIONS, script], {
+    cwd: ROOT,
+    env: { ...process.env, ...env, TAP: undefined, TAP_TIMEOUT: String(TIMEOUT_S) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  const ended = new Promise((resolve) => {
+    child.on('error', (error) => resolve(error.message));
+    child.on('exit', (code, signal) => resolve(signal ?? code));
+  });
+  const reading = eachLine(child.stdout, (line) => {
+    skipReason ||= SKIPPED_FILE.exec(line)?.[1] ?? '';
+    report.addLine(`    ${line}`);
+  });
+  const complaining = eachLine(child.stderr, (line) => errors.push(line));
+  const status = await ended;
+  clearTimeout(timer);
+  // What the file has started may outlive it and hold its pipes.
+  await withinSeconds(5, Promise.all([reading, complaining]));
+  child.stdout.destroy();
+  child.stderr.destroy();
+
+  const milliseconds = Date.now() - start;
+  const isEmpty = report.passed + report.failed + report.skipped.length === 0 && skipReason === '';
+  const ok = status === 0 && report.failed === 0 && !isEmpty;
+  const closing = ok || report.failed > 0 ? path : status === 0 ? 'no test ran' : `ended with ${status}`;
+  const directive = ok && skipReason !== '' ? `SKIP ${skipReason}` : `time=${milliseconds}ms`;
+  report.addLine(`${ok ? 'ok' : 'not ok'} 1 - ${closing} # ${directive}`);
+  if (!ok) printed.push(...errors.slice(-SHOWN_ERROR_LINES).map((line) => `  | ${line}`));
+  return { path, ok, seconds: milliseconds / 1000, report, output: printed.join('\n') };
+}
+
+/**
+ * @param {NodeJS.ReadableStream} stream
+ * @param {(line: string) => void} take
+ */
+async function eachLine(stream, take) {
+  for await (const line of createInterface({ input: stream })) take(line);
+}
+
+/**
+ * @param {number} seconds
+ * @param {Promise<unknown>} promise
+ */
+async function withinSeconds(seconds, promise) {
+  /** @type {NodeJS.Timeout | undefined} */
+  let timer;
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, seconds * 1000);
+  });
+  await Promise.race([promise.catch(() => {}), late]);
+  clearTimeout(timer);
+}
