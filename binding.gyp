@@ -31,6 +31,7 @@
             "native/node/links.cc",
             "native/node/namespace.cc",
             "native/node/open.cc",
+            "native/node/poll_handle.cc",
             "native/node/queue/frames.cc",
             "native/node/queue/holders.cc",
             "native/node/queue/ioctl.cc",

@@ -158,12 +158,8 @@ FdSocket::~FdSocket() {
 
 ListeningSocket FdSocket::GiveUp() {
   closed_ = true;
-  if (poll_ != nullptr) {
-    SocketPoll* poll = std::exchange(poll_, nullptr);
-    poll->socket = nullptr;
-    if (std::exchange(polled_events_, 0) != 0) Unref();
-    uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), OnPollClosed);
-  }
+  Hold(false);
+  poll_.Close();
   on_readable_.Reset();
   on_writable_.Reset();
   return ListeningSocket{std::move(fd_), std::move(file_)};
@@ -173,55 +169,31 @@ void FdSocket::CloseAll(Napi::Env env) {
   for (FdSocket* socket : *StateOf(env).fd_sockets) socket->GiveUp();
 }
 
-void FdSocket::OnPollClosed(uv_handle_t* handle) {
-  auto* poll = static_cast<SocketPoll*>(handle->data);
-  napi_remove_async_cleanup_hook(poll->cleanup);
-  delete poll;
+void FdSocket::Hold(bool hold) {
+  if (hold == held_) return;
+  held_ = hold;
+  hold ? Ref() : Unref();
 }
 
-void FdSocket::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
-  FdSocket* socket = static_cast<SocketPoll*>(argument)->socket;
-  // null: closing already; its close callback removes the hook.
-  if (socket != nullptr) socket->GiveUp();
-}
-
-int FdSocket::StartPoll() {
-  if (poll_ != nullptr) return 0;
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(Env(), &loop);
-  auto poll = std::make_unique<SocketPoll>();
-  int error = uv_poll_init(loop, &poll->handle, fd_.get());
-  if (error != 0) return error;
-  poll_ = poll.release();
-  poll_->socket = this;
-  poll_->handle.data = poll_;
-  // The asynchronous kind of hook: the environment waits until libuv has let go of the handle.
-  napi_add_async_cleanup_hook(Env(), OnEnvironmentEnd, poll_, &poll_->cleanup);
-  SetRef(keeps_alive_);
-  return 0;
-}
-
-int FdSocket::UpdatePolling() {
-  if (poll_ == nullptr) return 0;
-  int events = (on_readable_.IsEmpty() ? 0 : UV_READABLE) | (on_writable_.IsEmpty() ? 0 : UV_WRITABLE);
-  if (events == polled_events_) return 0;
-  if (polled_events_ == 0) Ref();
-  if (events == 0) Unref();
-  polled_events_ = events;
-  return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
+Status FdSocket::UpdatePolling() {
+  if (!poll_.is_open()) return Done{};
+  unsigned events = (on_readable_.IsEmpty() ? 0 : PollHandle::kReadable) |
+                    (on_writable_.IsEmpty() ? 0 : PollHandle::kWritable);
+  Hold(events != 0);
+  return poll_.Watch(events);
 }
 
 void FdSocket::Await(const Napi::CallbackInfo& info, Napi::FunctionReference* slot) {
   if (closed_) return;
-  int error = StartPoll();
-  if (error == 0) {
+  Status awaited = poll_.is_open() ? Status(Done{}) : poll_.Open(Env(), fd_.get(), this);
+  if (awaited.ok()) {
     *slot = Napi::Persistent(info[0].As<Napi::Function>());
-    error = UpdatePolling();
+    awaited = UpdatePolling();
   }
-  if (error == 0) return;
+  if (awaited.ok()) return;
   slot->Reset();
   UpdatePolling();
-  FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+  FailureToError(info.Env(), awaited.failure()).ThrowAsJavaScriptException();
 }
 
 void FdSocket::AwaitReadable(const Napi::CallbackInfo& info) {
@@ -237,19 +209,14 @@ void FdSocket::StopAwaitingReadable(const Napi::CallbackInfo&) {
   UpdatePolling();
 }
 
-void FdSocket::OnPoll(uv_poll_t* handle, int status, int events) {
-  FdSocket* socket = static_cast<SocketPoll*>(handle->data)->socket;
-  Napi::HandleScope scope(socket->Env());
-  // JavaScript may drop or close the socket in a callback: this keeps the object until we are through.
-  [[maybe_unused]] Napi::Object self = socket->Value();
-  // libuv has stopped at POLLERR (the peer is gone with data unread): the next call says what it is.
-  if (status < 0) {
-    socket->polled_events_ = 0;
-    socket->Unref();
-  }
-  if (status < 0 || (events & UV_WRITABLE) != 0) socket->Call(&socket->on_writable_);
-  if (status < 0 || (events & UV_READABLE) != 0) socket->Call(&socket->on_readable_);
-  socket->UpdatePolling();
+void FdSocket::OnPoll(int error, unsigned events) {
+  Napi::HandleScope scope(Env());
+  // JavaScript may drop or close the socket in a callback: this keeps the object until the end of the call.
+  [[maybe_unused]] Napi::Object self = Value();
+  // POLLERR: the peer is gone with data unread. The next call says what it is.
+  if (error != 0 || (events & PollHandle::kWritable) != 0) Call(&on_writable_);
+  if (error != 0 || (events & PollHandle::kReadable) != 0) Call(&on_readable_);
+  UpdatePolling();
 }
 
 // What is awaited is awaited once.
@@ -327,19 +294,12 @@ void FdSocket::Shutdown(const Napi::CallbackInfo& info) {
   if (!done.ok()) FailureToError(info.Env(), done.failure()).ThrowAsJavaScriptException();
 }
 
-void FdSocket::SetRef(bool keeps_alive) {
-  keeps_alive_ = keeps_alive;
-  if (poll_ == nullptr) return;
-  auto* handle = reinterpret_cast<uv_handle_t*>(&poll_->handle);
-  keeps_alive ? uv_ref(handle) : uv_unref(handle);
-}
-
 void FdSocket::RefLoop(const Napi::CallbackInfo&) {
-  SetRef(true);
+  poll_.Ref();
 }
 
 void FdSocket::UnrefLoop(const Napi::CallbackInfo&) {
-  SetRef(false);
+  poll_.Unref();
 }
 
 Napi::Value FdSocket::CloseAsync(const Napi::CallbackInfo& info) {

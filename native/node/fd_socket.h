@@ -4,13 +4,13 @@
 #define TAPFD_NODE_FD_SOCKET_H_
 
 #include <napi.h>
-#include <uv.h>
 
 #include <memory>
 #include <optional>
 #include <set>
 #include <vector>
 
+#include "node/poll_handle.h"
 #include "sys/fd.h"
 #include "sys/unix_socket.h"
 
@@ -34,20 +34,13 @@ class FdBundle : public Napi::ObjectWrap<FdBundle> {
   std::vector<Fd> fds_;
 };
 
-// The libuv handle. It outlives the FdSocket by one turn of the loop, until its close callback has run.
-struct SocketPoll {
-  uv_poll_t handle;
-  class FdSocket* socket;
-  napi_async_cleanup_hook_handle cleanup;
-};
-
 // src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's
 // thread.
 //
 // JavaScript asks and is told EAGAIN; then it awaits. Only while it does is the socket polled, holds itself
 // and what is to be called; otherwise the garbage collector may take it, and its destructor closes the
 // descriptor. close(), the destructor and the environment's end share GiveUp.
-class FdSocket : public Napi::ObjectWrap<FdSocket> {
+class FdSocket final : public Napi::ObjectWrap<FdSocket>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
   // `adopted`: when making the object fails, the descriptor is the caller's still.
@@ -74,27 +67,25 @@ class FdSocket : public Napi::ObjectWrap<FdSocket> {
   void UnrefLoop(const Napi::CallbackInfo& info);
   Napi::Value CloseAsync(const Napi::CallbackInfo& info);
 
-  static void OnPoll(uv_poll_t* handle, int status, int events);
-  static void OnPollClosed(uv_handle_t* handle);
-  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* argument);
-  // Makes the libuv handle when it is needed for the first time: it makes the descriptor non-blocking, which
-  // one that is only to be handed to a child process should not be.
-  int StartPoll();
-  // Starts, changes or stops the polling to what is awaited. 0 or a libuv error.
-  int UpdatePolling();
+  void OnPoll(int error, unsigned events) override;
+  void OnEnvironmentEnd() override { GiveUp(); }
+  // Starts, changes or stops the polling to what is awaited.
+  Status UpdatePolling();
+  // While it polls, JavaScript's garbage collector leaves this object alone.
+  void Hold(bool hold);
   void Await(const Napi::CallbackInfo& info, Napi::FunctionReference* slot);
   void Call(Napi::FunctionReference* slot);
-  void SetRef(bool keeps_alive);
   // Stops polling, and takes out what is to be closed.
   ListeningSocket GiveUp();
 
   Fd fd_;
   SocketFile file_;  // of one that listens
   PeerCredentials peer_;
-  SocketPoll* poll_ = nullptr;
+  // Opened when it is needed for the first time: that makes the descriptor non-blocking, which one that is
+  // only to be handed to a child process should not be.
+  PollHandle poll_;
   bool closed_ = false;
-  bool keeps_alive_ = true;
-  int polled_events_ = 0;
+  bool held_ = false;
   Napi::FunctionReference on_readable_;
   Napi::FunctionReference on_writable_;
   std::optional<Napi::AsyncContext> context_;

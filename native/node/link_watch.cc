@@ -1,8 +1,7 @@
 #include "node/link_watch.h"
 
-#include <uv.h>
-
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -12,131 +11,74 @@
 #include "node/async.h"
 #include "node/links.h"
 #include "node/namespace.h"
+#include "node/poll_handle.h"
 
 namespace tapfd {
 
 namespace {
 
-class LinkWatch;
-
-// The libuv side. It lives from Start() until libuv has closed its handle, longer than the JavaScript object
-// when that is collected, and deletes itself then. On the JavaScript thread throughout.
-class LinkPoll {
- public:
-  static Result<LinkPoll*> Start(Napi::Env env, RtnlWatch watch, Napi::FunctionReference on_events,
-                                 LinkWatch* object);
-  // Stops polling at once; nothing is called after it. The JavaScript object forgets this with the same call.
-  void Close();
-  void Ref() { uv_ref(reinterpret_cast<uv_handle_t*>(&poll_)); }
-  void Unref() { uv_unref(reinterpret_cast<uv_handle_t*>(&poll_)); }
-
- private:
-  LinkPoll(Napi::Env env, RtnlWatch watch, Napi::FunctionReference on_events, LinkWatch* object)
-      : env_(env),
-        watch_(std::move(watch)),
-        on_events_(std::move(on_events)),
-        context_(std::make_unique<Napi::AsyncContext>(env, "tapfd.LinkWatch")),
-        object_(object) {}
-
-  static void OnReadable(uv_poll_t* poll, int status, int events);
-  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle hook, void* self);
-  static void OnClosed(uv_handle_t* handle);
-  void Deliver(const std::vector<LinkEvent>& events, const Failure* failure);
-  void Call(Napi::Array events);
-
-  Napi::Env env_;
-  uv_poll_t poll_{};
-  RtnlWatch watch_;
-  Napi::FunctionReference on_events_;
-  // Not given up before the last callback has returned.
-  std::unique_ptr<Napi::AsyncContext> context_;
-  LinkWatch* object_;
-  napi_async_cleanup_hook_handle hook_ = nullptr;
-  bool closing_ = false;
-};
-
-// The JavaScript side (src/base/native.ts `NativeLinkWatch`).
-class LinkWatch : public Napi::ObjectWrap<LinkWatch> {
+// src/base/native.ts `NativeLinkWatch`. Polling does not hold it: when the garbage collector takes it, its
+// destructor closes the watch.
+class LinkWatch final : public Napi::ObjectWrap<LinkWatch>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env);
   static Napi::Value Make(Napi::Env env, RtnlWatch watch, Napi::FunctionReference on_events);
 
   explicit LinkWatch(const Napi::CallbackInfo& info) : Napi::ObjectWrap<LinkWatch>(info) {}
-  ~LinkWatch() override {
-    if (poll_ != nullptr) poll_->Close();
-  }
-  void Forget() { poll_ = nullptr; }
 
  private:
-  void Ref(const Napi::CallbackInfo&) {
-    if (poll_ != nullptr) poll_->Ref();
-  }
-  void Unref(const Napi::CallbackInfo&) {
-    if (poll_ != nullptr) poll_->Unref();
-  }
-  void Close(const Napi::CallbackInfo&) {
-    if (poll_ != nullptr) poll_->Close();
-  }
+  void Ref(const Napi::CallbackInfo&) { poll_.Ref(); }
+  void Unref(const Napi::CallbackInfo&) { poll_.Unref(); }
+  void CloseNow(const Napi::CallbackInfo&) { Close(); }
 
-  LinkPoll* poll_ = nullptr;
+  Status Open(RtnlWatch watch, Napi::FunctionReference on_events);
+  // Stops polling at once; nothing is called after it.
+  void Close();
+  void OnPoll(int error, unsigned events) override;
+  void OnEnvironmentEnd() override { Close(); }
+  void Deliver(const std::vector<LinkEvent>& events, const Failure* failure);
+  void Call(Napi::Array events);
+
+  std::optional<RtnlWatch> watch_;
+  PollHandle poll_;
+  Napi::FunctionReference on_events_;
+  // Destroyed with the object, not by close(), which may be called in a callback.
+  std::optional<Napi::AsyncContext> context_;
 };
 
-// ---- LinkPoll ----
-
-Result<LinkPoll*> LinkPoll::Start(Napi::Env env, RtnlWatch watch, Napi::FunctionReference on_events,
-                                  LinkWatch* object) {
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(env, &loop);
-  auto* self = new LinkPoll(env, std::move(watch), std::move(on_events), object);
-  self->poll_.data = self;
-  int error = uv_poll_init(loop, &self->poll_, self->watch_.fd());
-  if (error != 0) {
-    delete self;
-    return Failure::FromError(-error, "epoll_ctl");
-  }
-  // The asynchronous kind of hook: the environment waits until libuv has let go of the handle.
-  napi_add_async_cleanup_hook(env, OnEnvironmentEnd, self, &self->hook_);
-  self->Unref();
-  uv_poll_start(&self->poll_, UV_READABLE, OnReadable);
-  return self;
+Status LinkWatch::Open(RtnlWatch watch, Napi::FunctionReference on_events) {
+  watch_.emplace(std::move(watch));
+  on_events_ = std::move(on_events);
+  context_.emplace(Env(), "tapfd.LinkWatch");
+  poll_.Unref();
+  Status opened = poll_.Open(Env(), watch_->fd(), this);
+  if (opened.ok()) opened = poll_.Watch(PollHandle::kReadable);
+  if (!opened.ok()) Close();
+  return opened;
 }
 
-void LinkPoll::Close() {
-  if (closing_) return;
-  closing_ = true;
-  if (object_ != nullptr) object_->Forget();
-  object_ = nullptr;
+void LinkWatch::Close() {
+  poll_.Close();
   on_events_.Reset();
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), OnClosed);
+  watch_.reset();
 }
 
-void LinkPoll::OnClosed(uv_handle_t* handle) {
-  auto* self = static_cast<LinkPoll*>(handle->data);
-  napi_async_cleanup_hook_handle hook = self->hook_;
-  delete self;
-  napi_remove_async_cleanup_hook(hook);  // last: the environment may go with it
-}
-
-void LinkPoll::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* raw) {
-  static_cast<LinkPoll*>(raw)->Close();
-}
-
-void LinkPoll::OnReadable(uv_poll_t* poll, int status, int) {
-  auto* self = static_cast<LinkPoll*>(poll->data);
+void LinkWatch::OnPoll(int, unsigned) {
+  Napi::HandleScope scope(Env());
+  // JavaScript may drop or close the watch in the callback: this keeps the object until the end of the call.
+  Napi::Object self = Value();
+  if (self.IsEmpty()) return;  // collected: the destructor is about to run
   std::vector<LinkEvent> events;
-  Status drained = self->watch_.Drain(&events);
-  // libuv takes the POLLERR of an overrun for a dead descriptor and stops polling (uv__poll_io); it is not
-  // dead.
-  if (drained.ok() && status < 0) uv_poll_start(poll, UV_READABLE, OnReadable);
-  if (!drained.ok()) uv_poll_stop(poll);
-  if (!events.empty() || !drained.ok()) self->Deliver(events, drained.ok() ? nullptr : &drained.failure());
+  Status drained = watch_->Drain(&events);
+  // An overrun raises POLLERR, at which libuv stops polling; the socket goes on.
+  poll_.Watch(drained.ok() ? PollHandle::kReadable : 0);
+  if (!events.empty() || !drained.ok()) Deliver(events, drained.ok() ? nullptr : &drained.failure());
 }
 
-void LinkPoll::Deliver(const std::vector<LinkEvent>& events, const Failure* failure) {
-  Napi::HandleScope scope(env_);
-  Napi::Array array = Napi::Array::New(env_);
+void LinkWatch::Deliver(const std::vector<LinkEvent>& events, const Failure* failure) {
+  Napi::Array array = Napi::Array::New(Env());
   auto append = [&](const char* type) {
-    Napi::Object object = Napi::Object::New(env_);
+    Napi::Object object = Napi::Object::New(Env());
     object.Set("type", type);
     array.Set(array.Length(), object);
     return object;
@@ -144,44 +86,42 @@ void LinkPoll::Deliver(const std::vector<LinkEvent>& events, const Failure* fail
   for (const LinkEvent& event : events) {
     switch (event.type) {
       case LinkEvent::Type::kChange:
-        append("change").Set("link", LinkToObject(env_, event.link));
+        append("change").Set("link", LinkToObject(Env(), event.link));
         break;
       case LinkEvent::Type::kRemove:
-        append("remove").Set("link", LinkToObject(env_, event.link));
+        append("remove").Set("link", LinkToObject(Env(), event.link));
         break;
       case LinkEvent::Type::kOverrun:
         append("overrun");
         break;
     }
   }
-  if (failure != nullptr) append("error").Set("error", FailureToError(env_, *failure).Value());
+  if (failure != nullptr) append("error").Set("error", FailureToError(Env(), *failure).Value());
   Call(array);
 }
 
-void LinkPoll::Call(Napi::Array events) {
+void LinkWatch::Call(Napi::Array events) {
   // Raw: the reference may be reset by close() inside the call, and there is no JavaScript caller to throw
   // to.
   napi_value argument = events;
   napi_status status =
-      napi_make_callback(env_, *context_, env_.Global(), on_events_.Value(), 1, &argument, nullptr);
+      napi_make_callback(Env(), *context_, Env().Global(), on_events_.Value(), 1, &argument, nullptr);
   if (status == napi_ok) return;
   bool pending = false;
   napi_value error;
   // Nothing pending: the environment is ending, and nobody is left to tell.
-  if (napi_is_exception_pending(env_, &pending) == napi_ok && pending &&
-      napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
-    napi_fatal_exception(env_, error);
+  if (napi_is_exception_pending(Env(), &pending) == napi_ok && pending &&
+      napi_get_and_clear_last_exception(Env(), &error) == napi_ok) {
+    napi_fatal_exception(Env(), error);
   }
 }
-
-// ---- LinkWatch ----
 
 void LinkWatch::Register(Napi::Env env) {
   Napi::Function constructor = DefineClass(env, "LinkWatch",
                                            {
                                                InstanceMethod<&LinkWatch::Ref>("ref"),
                                                InstanceMethod<&LinkWatch::Unref>("unref"),
-                                               InstanceMethod<&LinkWatch::Close>("close"),
+                                               InstanceMethod<&LinkWatch::CloseNow>("close"),
                                            });
   StateOf(env).link_watch = Napi::Persistent(constructor);
 }
@@ -191,13 +131,10 @@ Napi::Value LinkWatch::Make(Napi::Env env, RtnlWatch watch, Napi::FunctionRefere
   // Where the environment is ending, there may be no object, and none can be unwrapped.
   LinkWatch* self = object.IsEmpty() ? nullptr : Unwrap(object);
   if (self == nullptr) return env.Undefined();
-  Result<LinkPoll*> poll = LinkPoll::Start(env, std::move(watch), std::move(on_events), self);
-  if (!poll.ok()) {
-    FailureToError(env, poll.failure()).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  self->poll_ = poll.value();
-  return object;
+  Status opened = self->Open(std::move(watch), std::move(on_events));
+  if (opened.ok()) return object;
+  FailureToError(env, opened.failure()).ThrowAsJavaScriptException();
+  return env.Undefined();
 }
 
 Napi::Value WatchLinks(const Napi::CallbackInfo& info) {

@@ -1,6 +1,7 @@
 #include "node/queue/queue.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "devices/open_macvtap.h"
@@ -56,17 +57,6 @@ class Closing {
   std::shared_ptr<Fd> fd_;
   std::optional<MadeLink> made_link_;
 };
-
-void OnRestClosed(uv_handle_t* handle) {
-  auto* poll = static_cast<QueuePoll*>(handle->data);
-  napi_remove_async_cleanup_hook(poll->cleanup);
-  delete poll;
-}
-
-void OnPollClosed(uv_handle_t* handle) {
-  auto* poll = static_cast<QueuePoll*>(handle->data);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll->rest), OnRestClosed);
-}
 
 }  // namespace
 
@@ -144,27 +134,17 @@ FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQ
   channel_.fd = fd_->get();
   channel_.shared = parts->adopted;
   context_.emplace(Env(), "TAPFD");
-  uv_loop_t* loop = nullptr;
-  napi_get_uv_event_loop(Env(), &loop);
-  auto poll = std::make_unique<QueuePoll>();
-  int error = uv_poll_init(loop, &poll->handle, fd_->get());
-  if (error != 0) {
+  Status opened = poll_.Open(Env(), fd_->get(), this);
+  if (!opened.ok()) {
     // EEXIST: another handle of this loop polls this very number. That one can only be adopted.
     if (parts->adopted) fd_->Release();
-    FailureToError(Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+    FailureToError(Env(), opened.failure()).ThrowAsJavaScriptException();
     return;
   }
   napi_value write = nullptr;
   napi_create_function(Env(), "write", NAPI_AUTO_LENGTH, WriteOne, this, &write);
   napi_set_named_property(Env(), write, "queue", Value());
   napi_set_named_property(Env(), Value(), "write", write);
-  poll_ = poll.release();
-  poll_->queue = this;
-  poll_->handle.data = poll_;
-  uv_idle_init(loop, &poll_->rest);
-  uv_unref(reinterpret_cast<uv_handle_t*>(&poll_->rest));
-  poll_->rest.data = poll_;
-  napi_add_async_cleanup_hook(Env(), OnEnvironmentEnd, poll_, &poll_->cleanup);
 }
 
 FrameQueue::~FrameQueue() {
@@ -174,12 +154,6 @@ FrameQueue::~FrameQueue() {
   // On a thread of its own: a garbage collection must not wait on RTNL.
   auto closing = std::make_shared<Closing>(std::move(fd_), std::move(made_link_));
   async_calls_->RunApart([closing] { closing->Run(); });
-}
-
-void FrameQueue::OnEnvironmentEnd(napi_async_cleanup_hook_handle, void* argument) {
-  FrameQueue* queue = static_cast<QueuePoll*>(argument)->queue;
-  // null: closing already; its close callback removes the hook.
-  if (queue != nullptr) queue->StopPolling();
 }
 
 void FrameQueue::CloseAll(Napi::Env env) {
@@ -192,14 +166,11 @@ void FrameQueue::CloseAll(Napi::Env env) {
 }
 
 void FrameQueue::StopPolling() {
-  if (poll_ == nullptr) return;
-  QueuePoll* poll = std::exchange(poll_, nullptr);
-  poll->queue = nullptr;
+  if (!poll_.is_open()) return;
   reading_ = false;
   awaiting_writable_ = false;
   Hold(false);
-  uv_idle_stop(&poll->rest);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), OnPollClosed);
+  poll_.Close();
 }
 
 void FrameQueue::Hold(bool hold) {
@@ -216,26 +187,20 @@ void FrameQueue::Hold(bool hold) {
   }
 }
 
-int FrameQueue::UpdatePolling() {
+Status FrameQueue::UpdatePolling() {
   // In a callback JavaScript often stops and starts again: only how it leaves things matters, and each change
   // costs the loop an epoll_ctl(2).
-  if (poll_ == nullptr || in_callback_) return 0;
-  UpdateRest();
-  int events = (reading_ ? UV_READABLE : 0) | (awaiting_writable_ ? UV_WRITABLE : 0);
-  if (events == polled_events_) return 0;
-  polled_events_ = events;
-  Hold(events != 0);
-  return events == 0 ? uv_poll_stop(&poll_->handle) : uv_poll_start(&poll_->handle, events, OnPoll);
-}
-
-// While it is active it reads in place of OnPoll, so that a turn of the loop brings one burst and not two: it
-// stops by itself, in the turn after the last rest.
-void FrameQueue::UpdateRest() {
+  if (!poll_.is_open() || in_callback_) return Done{};
+  // While OnTurn() reads, OnPoll() does not, so that a turn of the loop brings one burst and not two: it
+  // stops by itself, in the turn after the last frame that waited.
   if (HasPending()) {
-    uv_idle_start(&poll_->rest, OnRest);
+    poll_.RunEveryTurn(true);
   } else if (!reading_) {
-    uv_idle_stop(&poll_->rest);
+    poll_.RunEveryTurn(false);
   }
+  unsigned events = (reading_ ? PollHandle::kReadable : 0) | (awaiting_writable_ ? PollHandle::kWritable : 0);
+  Hold(events != 0);
+  return poll_.Watch(events);
 }
 
 Napi::Value FrameQueue::GetJoins(const Napi::CallbackInfo& info) {
@@ -273,9 +238,8 @@ void FrameQueue::SetRules(const Napi::CallbackInfo& info) {
 void FrameQueue::StartReading(const Napi::CallbackInfo& info) {
   if (reading_) return;
   reading_ = true;
-  int error = UpdatePolling();
-  if (error != 0)
-    FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+  Status updated = UpdatePolling();
+  if (!updated.ok()) FailureToError(info.Env(), updated.failure()).ThrowAsJavaScriptException();
 }
 
 void FrameQueue::StopReading(const Napi::CallbackInfo& info) {
@@ -286,17 +250,16 @@ void FrameQueue::StopReading(const Napi::CallbackInfo& info) {
 
 void FrameQueue::AwaitWritable(const Napi::CallbackInfo& info) {
   awaiting_writable_ = true;
-  int error = UpdatePolling();
-  if (error != 0)
-    FailureToError(info.Env(), Failure::FromError(-error, "epoll_ctl")).ThrowAsJavaScriptException();
+  Status updated = UpdatePolling();
+  if (!updated.ok()) FailureToError(info.Env(), updated.failure()).ThrowAsJavaScriptException();
 }
 
 void FrameQueue::RefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+  poll_.Ref();
 }
 
 void FrameQueue::UnrefLoop(const Napi::CallbackInfo& info) {
-  if (poll_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+  poll_.Unref();
 }
 
 Napi::Value FrameQueue::Release(const Napi::CallbackInfo& info) {
@@ -329,41 +292,36 @@ Napi::Value FrameQueue::CloseAsync(const Napi::CallbackInfo& info) {
   return RunAsync(info.Env(), [closing = std::move(closing)]() mutable { return closing.Run(); });
 }
 
-void FrameQueue::OnPoll(uv_poll_t* handle, int status, int events) {
-  auto* poll = static_cast<QueuePoll*>(handle->data);
-  FrameQueue* queue = poll->queue;
-  Napi::Env env = queue->Env();
-  Napi::HandleScope scope(env);
-  // JavaScript may drop or close the queue in a callback: this keeps the object until we are through.
-  [[maybe_unused]] Napi::Object self = queue->Value();
-  if (status < 0) {
-    // libuv stops at POLLERR, which tun raises when the device is gone, and calls it UV_EBADF.
-    queue->reading_ = queue->awaiting_writable_ = false;
-    queue->UpdatePolling();
-    queue->Deliver(0, env.Undefined(), status == UV_EBADF ? EBADFD : -status);
+void FrameQueue::OnPoll(int error, unsigned events) {
+  Napi::HandleScope scope(Env());
+  // JavaScript may drop or close the queue in a callback: this keeps the object until the end of the call.
+  [[maybe_unused]] Napi::Object self = Value();
+  if (error != 0) {
+    // tun raises POLLERR when the device is gone.
+    reading_ = awaiting_writable_ = false;
+    UpdatePolling();
+    Deliver(0, Env().Undefined(), error == EBADF ? EBADFD : error);
     return;
   }
-  bool readable =
-      (events & UV_READABLE) != 0 && uv_is_active(reinterpret_cast<uv_handle_t*>(&poll->rest)) == 0;
-  queue->in_callback_ = true;
-  if ((events & UV_WRITABLE) != 0 && queue->awaiting_writable_) queue->DeliverWritable();
-  if (readable && queue->reading_) queue->DeliverBurst();
-  queue->in_callback_ = false;
-  queue->UpdatePolling();
+  bool readable = (events & PollHandle::kReadable) != 0 && !poll_.runs_every_turn();
+  in_callback_ = true;
+  if ((events & PollHandle::kWritable) != 0 && awaiting_writable_) DeliverWritable();
+  if (readable && reading_) DeliverBurst();
+  in_callback_ = false;
+  UpdatePolling();
 }
 
-void FrameQueue::OnRest(uv_idle_t* handle) {
-  FrameQueue* queue = static_cast<QueuePoll*>(handle->data)->queue;
-  if (!queue->HasPending()) {
-    uv_idle_stop(handle);
+void FrameQueue::OnTurn() {
+  if (!HasPending()) {
+    poll_.RunEveryTurn(false);
     return;
   }
-  Napi::HandleScope scope(queue->Env());
-  [[maybe_unused]] Napi::Object self = queue->Value();
-  queue->in_callback_ = true;
-  queue->DeliverBurst();
-  queue->in_callback_ = false;
-  queue->UpdatePolling();
+  Napi::HandleScope scope(Env());
+  [[maybe_unused]] Napi::Object self = Value();
+  in_callback_ = true;
+  DeliverBurst();
+  in_callback_ = false;
+  UpdatePolling();
 }
 
 void RegisterQueue(Napi::Env env, Napi::Object exports) {

@@ -4,7 +4,6 @@
 #define TAPFD_NODE_QUEUE_QUEUE_H_
 
 #include <napi.h>
-#include <uv.h>
 
 #include <memory>
 #include <optional>
@@ -14,6 +13,7 @@
 #include "frames/io.h"
 #include "frames/segment_io.h"
 #include "node/async.h"
+#include "node/poll_handle.h"
 #include "sys/fd.h"
 #include "sys/net_namespace.h"
 
@@ -27,17 +27,6 @@ struct MadeLink {
   int lower;
 };
 
-// The libuv handles. They outlive the FrameQueue by two turns of the loop, until their close callbacks have
-// run.
-struct QueuePoll {
-  uv_poll_t handle;
-  // Stands in for readability while frames of a super-frame wait, of which epoll knows nothing. It never
-  // keeps the loop alive: `handle` does, or does not, as the user wants.
-  uv_idle_t rest;
-  class FrameQueue* queue;
-  napi_async_cleanup_hook_handle cleanup;
-};
-
 // src/base/native.ts `NativeQueue`. Lives on its environment's thread; only the shared Fd is touched by pool
 // threads.
 //
@@ -45,7 +34,7 @@ struct QueuePoll {
 // take it, and its destructor closes the descriptor. close(), release(), the destructor and the environment's
 // end share StopPolling. Links that opens made are kept track of apart from polling: one outlives a
 // release(), and this object with it, for the descriptor's new owner needs it.
-class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
+class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
   // When that fails, the descriptor is closed, unless it was adopted: then it is the caller's still.
@@ -102,13 +91,11 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   template <typename Call>
   Napi::Value OnPool(Call call);
 
-  static void OnPoll(uv_poll_t* handle, int status, int events);
-  static void OnRest(uv_idle_t* handle);
-  static void OnEnvironmentEnd(napi_async_cleanup_hook_handle handle, void* argument);
-  // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for. 0 or a libuv
-  // error.
-  int UpdatePolling();
-  void UpdateRest();
+  void OnPoll(int error, unsigned events) override;
+  void OnTurn() override;
+  void OnEnvironmentEnd() override { StopPolling(); }
+  // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for.
+  Status UpdatePolling();
   void StopPolling();
   void Hold(bool hold);
   void HoldForLink(bool hold);
@@ -130,13 +117,13 @@ class FrameQueue : public Napi::ObjectWrap<FrameQueue> {
   FrameRules rules_;
   std::unique_ptr<SegmentIo> segment_;  // where the library splits and joins
   uint32_t burst_limit_ = 64;
-  QueuePoll* poll_ = nullptr;
+  // While frames of a super-frame wait, of which epoll knows nothing, every turn of the loop reads.
+  PollHandle poll_;
   bool reading_ = false;
   bool awaiting_writable_ = false;
   bool held_ = false;
   bool held_for_link_ = false;
   bool in_callback_ = false;
-  int polled_events_ = 0;
   // While someone reads batches.
   Napi::Reference<Napi::Value> own_slab_;
   Napi::Reference<Napi::Value> own_spans_;
