@@ -26,7 +26,9 @@
             "native/links/watch.cc",
             "native/node/addon.cc",
             "native/node/async.cc",
-            "native/node/fd_socket.cc",
+            "native/node/fd_socket/bundle.cc",
+            "native/node/fd_socket/open.cc",
+            "native/node/fd_socket/socket.cc",
             "native/node/link_watch.cc",
             "native/node/links.cc",
             "native/node/namespace.cc",
@@ -48,7 +50,7 @@
             "NODE_ADDON_API_DISABLE_DEPRECATED",
             "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
           ],
-          # Node unloads an addon with the last worker that has it; threads that close forgotten descriptors may still run.
+          # Node would unload the addon with the last worker that uses it, and load it again for the next: it stays loaded.
           "ldflags": ["-Wl,-z,nodelete"],
           "cflags_cc": ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"],
           "cflags_cc!": ["-std=gnu++17", "-std=gnu++20", "-fexceptions", "-O3"]

@@ -5,7 +5,7 @@
 
 #include "node/addon_state.h"
 #include "node/async.h"
-#include "node/fd_socket.h"
+#include "node/fd_socket/socket.h"
 #include "node/links.h"
 #include "node/namespace.h"
 #include "node/open.h"

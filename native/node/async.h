@@ -43,10 +43,15 @@ class AsyncCalls {
   void Finish();
   // On the environment's thread, once.
   void End();
-  // On the environment's thread: runs `work` on a thread of its own, for which End() waits. A thread that was
-  // left alone would die in the middle with the process, and run on in a library that is unloaded with its
-  // worker.
-  void RunApart(std::function<void()> work);
+  // On the environment's thread: destroys what owns descriptors or links on a thread of its own, for which
+  // End() waits. Closing may wait: for RTNL where a descriptor, also one that waits unread in a socket, is a
+  // device's last, or for a slow file server. A thread that End() does not wait for would be killed halfway
+  // by the end of the process.
+  template <typename Owner>
+  void CloseInBackground(Owner owner) {
+    auto shared = std::make_shared<Owner>(std::move(owner));
+    RunApart([shared]() mutable { shared.reset(); });
+  }
 
  private:
   struct Apart {
@@ -54,6 +59,7 @@ class AsyncCalls {
     pthread_t thread;
     std::atomic<bool> done{false};
   };
+  void RunApart(std::function<void()> work);
   static void* RunAndNote(void* apart);
 
   std::mutex mutex_;

@@ -152,8 +152,7 @@ FrameQueue::~FrameQueue() {
   StopPolling();
   if (!fd_ && !made_link_) return;
   // On a thread of its own: a garbage collection must not wait on RTNL.
-  auto closing = std::make_shared<Closing>(std::move(fd_), std::move(made_link_));
-  async_calls_->RunApart([closing] { closing->Run(); });
+  async_calls_->CloseInBackground(Closing(std::move(fd_), std::move(made_link_)));
 }
 
 void FrameQueue::CloseAll(Napi::Env env) {

@@ -1,6 +1,4 @@
-#include "node/fd_socket.h"
-
-#include <pthread.h>
+#include "node/fd_socket/socket.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -9,7 +7,7 @@
 
 #include "node/addon_state.h"
 #include "node/arguments.h"
-#include "node/async.h"
+#include "node/fd_socket/bundle.h"
 
 namespace tapfd {
 
@@ -21,77 +19,7 @@ struct SocketParts {
   PeerCredentials peer;
 };
 
-// Destroys what owns descriptors on a thread of its own. Closing may wait: a descriptor, or one that waits in
-// a socket unread, can be a device's last (RTNL), or a file's on a slow server.
-template <typename Owner>
-void CloseInBackground(Owner owner) {
-  auto* raw = new Owner(std::move(owner));
-  auto run = [](void* argument) -> void* {
-    delete static_cast<Owner*>(argument);
-    return nullptr;
-  };
-  pthread_t thread;
-  if (pthread_create(&thread, nullptr, run, raw) == 0) {
-    pthread_detach(thread);
-  } else {
-    run(raw);
-  }
-}
-
-std::vector<int> NumbersFrom(const Napi::Value& value) {
-  std::vector<int> numbers;
-  for (const Napi::Value& number : ElementsOf(value)) numbers.push_back(NumberFrom<int>(number).value_or(-1));
-  return numbers;
-}
-
 }  // namespace
-
-// ---- FdBundle ----
-
-void FdBundle::Register(Napi::Env env) {
-  Napi::Function constructor = DefineClass(env, "FdBundle",
-                                           {
-                                               InstanceAccessor<&FdBundle::Numbers>("numbers"),
-                                               InstanceMethod<&FdBundle::Take>("take"),
-                                               InstanceMethod<&FdBundle::Close>("close"),
-                                           });
-  StateOf(env).fd_bundle = Napi::Persistent(constructor);
-}
-
-Napi::Object FdBundle::Make(Napi::Env env, std::vector<Fd> fds) {
-  return StateOf(env).fd_bundle.New({Napi::External<std::vector<Fd>>::New(env, &fds)});
-}
-
-FdBundle::FdBundle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdBundle>(info) {
-  if (info[0].IsExternal()) fds_ = std::move(*info[0].As<Napi::External<std::vector<Fd>>>().Data());
-}
-
-FdBundle::~FdBundle() {
-  if (!fds_.empty()) CloseInBackground(std::move(fds_));
-}
-
-Napi::Value FdBundle::Numbers(const Napi::CallbackInfo& info) {
-  Napi::Array numbers = Napi::Array::New(info.Env(), fds_.size());
-  for (uint32_t i = 0; i < fds_.size(); ++i) numbers.Set(i, fds_[i].get());
-  return numbers;
-}
-
-Napi::Value FdBundle::Take(const Napi::CallbackInfo& info) {
-  Napi::Value numbers = Numbers(info);
-  if (info.Env().IsExceptionPending()) return info.Env().Undefined();
-  for (Fd& fd : fds_) fd.Release();
-  fds_.clear();
-  return numbers;
-}
-
-Napi::Value FdBundle::Close(const Napi::CallbackInfo& info) {
-  return RunAsync(info.Env(), [fds = std::move(fds_)]() mutable -> Status {
-    fds.clear();
-    return Done{};
-  });
-}
-
-// ---- FdSocket ----
 
 void FdSocket::Register(Napi::Env env, Napi::Object exports) {
   Napi::Function constructor =
@@ -133,6 +61,7 @@ FdSocket::FdSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdSocket>(
   auto* parts = info[0].As<Napi::External<SocketParts>>().Data();
   int number = parts->owned.fd.get();
   sockets_ = StateOf(Env()).fd_sockets;
+  async_calls_ = AsyncCallsOf(Env());
   // Two owners of one number: the second to close it would close a stranger's file.
   bool owned = std::any_of(sockets_->begin(), sockets_->end(),
                            [number](FdSocket* other) { return other->fd_.get() == number; });
@@ -153,7 +82,7 @@ FdSocket::FdSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdSocket>(
 FdSocket::~FdSocket() {
   if (sockets_) sockets_->erase(this);
   if (closed_) return;
-  CloseInBackground(GiveUp());
+  async_calls_->CloseInBackground(GiveUp());
 }
 
 ListeningSocket FdSocket::GiveUp() {
@@ -271,7 +200,7 @@ Napi::Value FdSocket::Send(const Napi::CallbackInfo& info) {
   napi_get_buffer_info(env, info[0], &data, &size);
   size_t offset = std::min(size, static_cast<size_t>(info[1].As<Napi::Number>().Int64Value()));
   ssize_t sent =
-      SendUnix(fd_.get(), static_cast<uint8_t*>(data) + offset, size - offset, NumbersFrom(info[2]));
+      SendUnix(fd_.get(), static_cast<uint8_t*>(data) + offset, size - offset, FdNumbersFrom(info[2]));
   return Napi::Number::New(env, static_cast<double>(sent));
 }
 
@@ -307,75 +236,6 @@ Napi::Value FdSocket::CloseAsync(const Napi::CallbackInfo& info) {
     parts.reset();
     return Done{};
   });
-}
-
-// ---- the functions ----
-
-namespace {
-
-Napi::Value Connect(const Napi::CallbackInfo& info) {
-  UnixAddress address = UnixAddress::From(info[0].As<Napi::String>().Utf8Value());
-  return RunAsync(
-      info.Env(), [address] { return ConnectUnix(address); },
-      [](Napi::Env env, ConnectedSocket& socket) -> Napi::Value { return FdSocket::Make(env, socket); });
-}
-
-Napi::Value Listen(const Napi::CallbackInfo& info) {
-  auto object = info[0].As<Napi::Object>();
-  ListenSettings settings;
-  settings.address = UnixAddress::From(StringIn(object, "address").value_or(""));
-  settings.path = StringIn(object, "path").value_or("");
-  settings.backlog = NumberIn<int>(object, "backlog").value_or(0);
-  if (auto mode = NumberIn<uint32_t>(object, "mode")) settings.mode = *mode;
-  return RunAsync(
-      info.Env(), [settings] { return ListenUnix(settings); },
-      [](Napi::Env env, ListeningSocket& socket) -> Napi::Value {
-        return FdSocket::Make(env, std::move(socket), PeerCredentials{}, false);
-      });
-}
-
-Napi::Value Pair(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Result<std::pair<ConnectedSocket, ConnectedSocket>> pair = PairUnix();
-  if (!pair.ok()) {
-    FailureToError(env, pair.failure()).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  Napi::Array array = Napi::Array::New(env, 2);
-  array.Set(0U, FdSocket::Make(env, pair.value().first));
-  array.Set(1U, FdSocket::Make(env, pair.value().second));
-  return array;
-}
-
-Napi::Value Adopt(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  int fd = info[0].As<Napi::Number>().Int32Value();
-  Result<PeerCredentials> peer = CheckAdoptable(fd);
-  if (!peer.ok()) {
-    FailureToError(env, peer.failure()).ThrowAsJavaScriptException();
-    return env.Undefined();
-  }
-  return FdSocket::Make(env, ListeningSocket{Fd(fd), SocketFile()}, peer.value(), true);
-}
-
-Napi::Value Duplicate(const Napi::CallbackInfo& info) {
-  Napi::Env env = info.Env();
-  Result<std::vector<Fd>> duplicates = DuplicateFds(NumbersFrom(info[0]));
-  if (duplicates.ok()) return FdBundle::Make(env, std::move(duplicates.value()));
-  FailureToError(env, duplicates.failure()).ThrowAsJavaScriptException();
-  return env.Undefined();
-}
-
-}  // namespace
-
-void RegisterFdSocket(Napi::Env env, Napi::Object exports) {
-  FdBundle::Register(env);
-  FdSocket::Register(env, exports);
-  exports.Set("connectUnix", Napi::Function::New(env, Connect, "connectUnix"));
-  exports.Set("listenUnix", Napi::Function::New(env, Listen, "listenUnix"));
-  exports.Set("unixPair", Napi::Function::New(env, Pair, "unixPair"));
-  exports.Set("adoptUnix", Napi::Function::New(env, Adopt, "adoptUnix"));
-  exports.Set("duplicateFds", Napi::Function::New(env, Duplicate, "duplicateFds"));
 }
 
 }  // namespace tapfd

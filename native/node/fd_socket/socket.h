@@ -1,38 +1,20 @@
-// Unix sockets for JavaScript: polling, descriptors in both directions, and the one way each is closed.
+// Unix sockets for JavaScript: polling, descriptors in both directions, and how a socket is closed.
 
-#ifndef TAPFD_NODE_FD_SOCKET_H_
-#define TAPFD_NODE_FD_SOCKET_H_
+#ifndef TAPFD_NODE_FD_SOCKET_SOCKET_H_
+#define TAPFD_NODE_FD_SOCKET_SOCKET_H_
 
 #include <napi.h>
 
 #include <memory>
 #include <optional>
 #include <set>
-#include <vector>
 
+#include "node/async.h"
 #include "node/poll_handle.h"
 #include "sys/fd.h"
 #include "sys/unix_socket.h"
 
 namespace tapfd {
-
-// src/base/native.ts `NativeFdBundle`: descriptors that this process owns and JavaScript has not taken yet.
-// close(), the garbage collector and the environment's end close what is left.
-class FdBundle : public Napi::ObjectWrap<FdBundle> {
- public:
-  static void Register(Napi::Env env);
-  static Napi::Object Make(Napi::Env env, std::vector<Fd> fds);
-
-  explicit FdBundle(const Napi::CallbackInfo& info);
-  ~FdBundle() override;
-
- private:
-  Napi::Value Numbers(const Napi::CallbackInfo& info);
-  Napi::Value Take(const Napi::CallbackInfo& info);
-  Napi::Value Close(const Napi::CallbackInfo& info);
-
-  std::vector<Fd> fds_;
-};
 
 // src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's
 // thread.
@@ -91,10 +73,12 @@ class FdSocket final : public Napi::ObjectWrap<FdSocket>, private PollHandle::Li
   std::optional<Napi::AsyncContext> context_;
   // Shared: the last sockets are destroyed after the environment's own state.
   std::shared_ptr<std::set<FdSocket*>> sockets_;
+  std::shared_ptr<AsyncCalls> async_calls_;
 };
 
+// The FdSocket and FdBundle classes, and the calls that make them.
 void RegisterFdSocket(Napi::Env env, Napi::Object exports);
 
 }  // namespace tapfd
 
-#endif  // TAPFD_NODE_FD_SOCKET_H_
+#endif  // TAPFD_NODE_FD_SOCKET_SOCKET_H_
