@@ -11,6 +11,7 @@
             "native/devices/open_tap.cc",
             "native/devices/queue_holders.cc",
             "native/devices/tun_ioctl.cc",
+            "native/frames/candidate.cc",
             "native/frames/checksum.cc",
             "native/frames/coalesce.cc",
             "native/frames/io.cc",

@@ -10,7 +10,6 @@ namespace tapfd {
 
 namespace {
 
-constexpr size_t kMostPacketBytes = 65535;
 constexpr uint32_t kMostPieces = WriteUnit::kMostParts - 1;  // the headers are a part of their own
 constexpr uint32_t kWays = 4;                                // places for a flow in its set of the table
 
@@ -24,149 +23,6 @@ bool Same(const uint8_t* a, const uint8_t* b, size_t length) {
   return std::memcmp(a, b, length) == 0;
 }
 
-enum class Bearing : uint8_t {
-  kNone,     // of no flow that frames are joined in: may be overtaken by any, and overtake any
-  kUnknown,  // may be of any flow
-  kAlone,    // of a flow, but not to be joined
-  kJoinable,
-};
-
-// What was found in a frame. Offsets count from its first byte.
-struct Candidate {
-  const uint8_t* frame = nullptr;
-  uint32_t length = 0;
-  Bearing bearing = Bearing::kNone;
-  uint8_t version = 0;
-  uint8_t protocol = 0;
-  bool push = false;
-  uint32_t network = 0;
-  uint32_t transport = 0;
-  uint32_t payload = 0;
-  uint64_t hash = 0;  // of addresses and ports
-
-  const uint8_t* packet() const { return frame + network; }
-  const uint8_t* segment() const { return frame + transport; }
-  uint32_t payload_bytes() const { return length - payload; }
-  size_t address_bytes() const { return version == 4 ? ipv4::kAddressBytes : ipv6::kAddressBytes; }
-  const uint8_t* addresses() const { return packet() + (version == 4 ? ipv4::kAddresses : ipv6::kAddresses); }
-};
-
-bool IsExtensionHeader(uint8_t next) {
-  switch (next) {
-    case ipv6::kHopByHop:
-    case ipv6::kRouting:
-    case ipv6::kFragment:
-    case ipv6::kAuthentication:
-    case ipv6::kDestination:
-    case ipv6::kMobility:
-    case ipv6::kHostIdentity:
-    case ipv6::kShim6:
-      return true;
-    default:
-      return false;
-  }
-}
-
-uint64_t Mix(uint64_t hash, uint64_t value) {
-  hash = (hash ^ value) * 0x9e3779b97f4a7c15U;
-  return hash ^ (hash >> 32);
-}
-
-uint64_t FlowHash(const Candidate& found) {
-  uint64_t hash = Mix(found.protocol, LoadRaw32(found.segment()));  // both ports
-  const uint8_t* addresses = found.addresses();
-  for (size_t at = 0; at < found.address_bytes(); at += 8) hash = Mix(hash, LoadRaw64(addresses + at));
-  return hash;
-}
-
-bool IsJoinableTcp(Candidate& found) {
-  uint32_t segment_bytes = found.length - found.transport;
-  if (segment_bytes < tcp::kHeader) return false;
-  const uint8_t* segment = found.segment();
-  uint32_t header_bytes = (segment[tcp::kDataOffset] >> 4) * 4U;
-  if (header_bytes < tcp::kHeader || header_bytes >= segment_bytes) return false;
-  if ((segment[tcp::kDataOffset] & 0x0f) != 0) return false;  // reserved bits, and the ninth flag
-  uint8_t flags = segment[tcp::kFlags];
-  found.push = (flags & tcp::kPsh) != 0;
-  found.payload = found.transport + header_bytes;
-  return (flags & ~tcp::kPsh) == tcp::kAck;
-}
-
-bool IsJoinableUdp(Candidate& found) {
-  uint32_t segment_bytes = found.length - found.transport;
-  if (segment_bytes <= udp::kHeader) return false;
-  const uint8_t* segment = found.segment();
-  found.payload = found.transport + udp::kHeader;
-  // Without a checksum nothing says that the payload is whole.
-  return Load16(segment + udp::kLength) == segment_bytes && LoadRaw16(segment + udp::kChecksum) != 0;
-}
-
-// `plain`: nothing in the network header forbids joining.
-void ReadTransport(Candidate& found, bool plain) {
-  constexpr uint32_t kPorts = 4;
-  if (found.length - found.transport < kPorts) {
-    found.bearing = Bearing::kUnknown;
-    return;
-  }
-  found.hash = FlowHash(found);
-  bool joinable = plain && (found.protocol == tcp::kProtocol ? IsJoinableTcp(found) : IsJoinableUdp(found));
-  found.bearing = joinable ? Bearing::kJoinable : Bearing::kAlone;
-}
-
-bool MayJoin(const CoalesceRules& rules, uint8_t protocol) {
-  return protocol == tcp::kProtocol || (protocol == udp::kProtocol && rules.udp);
-}
-
-void ReadIpv4(const CoalesceRules& rules, Candidate& found) {
-  const uint8_t* packet = found.packet();
-  found.protocol = packet[ipv4::kProtocol];
-  if (!MayJoin(rules, found.protocol)) return;
-  uint32_t packet_bytes = found.length - found.network;
-  uint32_t header_bytes = (packet[0] & 0x0f) * 4U;
-  uint16_t fragment = Load16(packet + ipv4::kFragment);
-  // A fragment need not have ports.
-  if ((fragment & ipv4::kFragmentMask) != 0 || header_bytes < ipv4::kHeader || header_bytes > packet_bytes) {
-    found.bearing = Bearing::kUnknown;
-    return;
-  }
-  found.transport = found.network + header_bytes;
-  bool plain = header_bytes == ipv4::kHeader && Load16(packet + ipv4::kTotalLength) == packet_bytes &&
-               (fragment & ~ipv4::kDontFragment) == 0;
-  ReadTransport(found, plain);
-}
-
-void ReadIpv6(const CoalesceRules& rules, Candidate& found) {
-  const uint8_t* packet = found.packet();
-  found.protocol = packet[ipv6::kNextHeader];
-  if (IsExtensionHeader(found.protocol)) {
-    found.bearing = Bearing::kUnknown;
-    return;
-  }
-  if (!MayJoin(rules, found.protocol)) return;
-  found.transport = found.network + ipv6::kHeader;
-  ReadTransport(found, found.transport + Load16(packet + ipv6::kPayloadLength) == found.length);
-}
-
-void Read(const CoalesceRules& rules, const struct iovec& data, Candidate& found) {
-  found = Candidate();
-  found.frame = static_cast<const uint8_t*>(data.iov_base);
-  found.length = static_cast<uint32_t>(data.iov_len);
-  NetworkLayer network = FindNetworkLayer(found.frame, found.length, rules.ethernet);
-  found.network = static_cast<uint32_t>(network.offset);
-  found.version = static_cast<uint8_t>(network.version);
-  if (found.version == 4) ReadIpv4(rules, found);
-  if (found.version == 6) ReadIpv6(rules, found);
-}
-
-bool ChecksumsRight(const Candidate& found) {
-  constexpr uint16_t kRight = 0xffff;
-  if (found.version == 4 && FoldSum(SumHeader<ipv4::kHeader>(found.packet())) != kRight) return false;
-  size_t segment_bytes = found.length - found.transport;
-  ChecksumSum sum = PseudoHeaderSum(found.packet(), found.version, found.protocol) +
-                    htons(static_cast<uint16_t>(segment_bytes)) + SumBytes(found.segment(), segment_bytes);
-  return FoldSum(sum) == kRight;
-}
-
 // Frames joined so far.
 struct Unit {
   Candidate first;
@@ -178,12 +34,6 @@ struct Unit {
   bool verified = false;       // the first frame's checksums; those of the others always are
   bool push = false;
 };
-
-bool SameFlow(const Candidate& a, const Candidate& b) {
-  return a.version == b.version && a.protocol == b.protocol &&
-         LoadRaw32(a.segment()) == LoadRaw32(b.segment()) &&
-         Same(a.addresses(), b.addresses(), a.address_bytes());
-}
 
 bool Ipv4Fits(const Unit& unit, const uint8_t* packet) {
   const uint8_t* first = unit.first.packet();
@@ -223,7 +73,7 @@ bool Fits(const Unit& unit, const Candidate& candidate) {
   size_t joined_bytes =
       first.payload - first.network + unit.payload_bytes + static_cast<size_t>(candidate.payload_bytes());
   return candidate.network == first.network && candidate.payload == first.payload &&
-         candidate.payload_bytes() <= first.payload_bytes() && joined_bytes <= kMostPacketBytes &&
+         candidate.payload_bytes() <= first.payload_bytes() && joined_bytes <= kMaxPacketBytes &&
          Same(candidate.frame, first.frame, first.network) &&
          (first.version == 4 ? Ipv4Fits(unit, candidate.packet()) : Ipv6Fits(unit, candidate.packet())) &&
          (first.protocol == udp::kProtocol || TcpFits(unit, candidate.segment()));
@@ -354,7 +204,7 @@ void Coalescer::State::Begin(const struct iovec* batch) {
 void Coalescer::State::Take(const CoalesceRules& rules, uint32_t index) {
   // Read to where it stays if it becomes a unit of its own: a copy of it costs as much as all the rest.
   Candidate& candidate = units[units_used].first;
-  Read(rules, frames[index], candidate);
+  ReadCandidate(rules, frames[index], candidate);
   if (candidate.bearing == Bearing::kNone) {
     AddUnit(index);
     return;

@@ -31,14 +31,10 @@
 #include <cstdint>
 #include <memory>
 
+#include "frames/candidate.h"
 #include "frames/vnet_header.h"
 
 namespace tapfd {
-
-struct CoalesceRules {
-  bool ethernet = true;  // TAP and macvtap; false: TUN
-  bool udp = false;      // join UDP too: the device was granted USO, so this kernel knows such super-frames
-};
 
 // What one writev(2) takes: a vnet header and one frame.
 struct WriteUnit {

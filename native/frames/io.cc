@@ -7,13 +7,11 @@
 #include <cerrno>
 #include <cstring>
 
+#include "frames/ip_layout.h"
+
 namespace tapfd {
 
 namespace {
-
-constexpr size_t kEthernetHeader = 14;
-constexpr size_t kVlanTag = 4;
-constexpr size_t kLargestIpPacket = 65535;
 
 // A frame with a segmentation type in its vnet header is a super-frame: the kernel cuts it to the MTU.
 bool IsSuperFrame(const FrameRules& rules, const uint8_t* frame) {
@@ -21,21 +19,12 @@ bool IsSuperFrame(const FrameRules& rules, const uint8_t* frame) {
   return rules.vnet_header != 0 && frame[(rules.packet_info ? 4 : 0) + kGsoType] != 0;
 }
 
-size_t VlanBytes(const uint8_t* ethernet, size_t length) {
-  size_t bytes = 0;
-  while (bytes < 2 * kVlanTag && length >= kEthernetHeader + bytes + kVlanTag) {
-    const uint8_t* type = ethernet + 12 + bytes;
-    bool tagged = (type[0] == 0x81 && type[1] == 0x00) || (type[0] == 0x88 && type[1] == 0xa8);
-    if (!tagged) break;
-    bytes += kVlanTag;
-  }
-  return bytes;
-}
-
 FrameFault CheckEthernet(const FrameRules& rules, const uint8_t* data, size_t length, size_t largest_packet) {
-  if (length < kEthernetHeader) return FrameFault::kTooShort;
-  size_t most = kEthernetHeader + largest_packet;
-  if (length > most && length > most + VlanBytes(data, length)) return FrameFault::kTooLong;
+  if (length < ethernet::kHeader) return FrameFault::kTooShort;
+  if (length > ethernet::kHeader + largest_packet) {
+    size_t tag_bytes = FindEtherType(data, length) - ethernet::kType;
+    if (length > ethernet::kHeader + tag_bytes + largest_packet) return FrameFault::kTooLong;
+  }
   if (rules.check_source && std::memcmp(data + 6, rules.mac.data(), rules.mac.size()) != 0) {
     return FrameFault::kSourceMac;
   }
@@ -51,16 +40,12 @@ FrameFault CheckIp(const FrameRules& rules, const uint8_t* data, size_t length, 
   return FrameFault::kNone;
 }
 
-constexpr size_t AlignUp(size_t value) {
-  return (value + 7) & ~static_cast<size_t>(7);
-}
-
 }  // namespace
 
 FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t length) {
   size_t header = rules.header_bytes();
   if (length < header) return FrameFault::kTooShort;
-  size_t largest_packet = IsSuperFrame(rules, frame) ? kLargestIpPacket : rules.mtu;
+  size_t largest_packet = IsSuperFrame(rules, frame) ? kMaxPacketBytes : rules.mtu;
   const uint8_t* data = frame + header;
   return rules.ethernet ? CheckEthernet(rules, data, length - header, largest_packet)
                         : CheckIp(rules, data, length - header, largest_packet);
@@ -134,7 +119,7 @@ Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint3
     spans[2 * burst.count] = static_cast<uint32_t>(slab.used);
     spans[2 * burst.count + 1] = static_cast<uint32_t>(in_slab);
     ++burst.count;
-    slab.used += std::min(AlignUp(in_slab), left);
+    slab.Take(in_slab);
     burst.spilled = static_cast<size_t>(length) - in_slab;
     if (burst.spilled != 0) break;
   }

@@ -64,6 +64,11 @@ struct Slab {
   size_t used = 0;
 
   size_t left() const { return size - used; }
+  // The next `length` bytes are a frame, and used to the end of its last step.
+  void Take(size_t length) {
+    size_t steps = (length + 7) & ~static_cast<size_t>(7);
+    used += steps < left() ? steps : left();
+  }
 };
 
 // What one wake-up read.

@@ -25,6 +25,8 @@ constexpr uint16_t kVlan = 0x8100;
 constexpr uint16_t kServiceVlan = 0x88a8;
 }  // namespace ethernet
 
+constexpr size_t kMaxPacketBytes = 65535;  // of IPv4, and of IPv6 without jumbograms
+
 namespace ipv4 {
 constexpr size_t kHeader = 20;  // without options
 constexpr size_t kTotalLength = 2;
@@ -114,6 +116,19 @@ inline void Store32(uint8_t* at, uint32_t value) {
   StoreRaw32(at, htonl(value));
 }
 
+// Where an Ethernet frame's type lies: behind its VLAN tags, of which up to two are passed over. A frame that
+// ends within a tag has that tag's own type.
+inline size_t FindEtherType(const uint8_t* frame, size_t length) {
+  size_t at = ethernet::kType;
+  for (size_t tags = 0; tags < ethernet::kMostVlanTags; ++tags) {
+    uint16_t type = Load16(frame + at);
+    if (type != ethernet::kVlan && type != ethernet::kServiceVlan) break;
+    if (length < at + ethernet::kVlanTag + 2) break;
+    at += ethernet::kVlanTag;
+  }
+  return at;
+}
+
 // Where the network layer begins, and of which protocol it is: 4, 6, or 0 for neither. With a version there
 // is at least that version's header without options.
 struct NetworkLayer {
@@ -126,14 +141,8 @@ inline NetworkLayer FindNetworkLayer(const uint8_t* frame, size_t length, bool i
   unsigned version_by_type = 0;
   if (is_ethernet) {
     if (length < ethernet::kHeader) return network;
-    size_t type_at = ethernet::kType;
+    size_t type_at = FindEtherType(frame, length);
     uint16_t type = Load16(frame + type_at);
-    for (size_t tags = 0; tags < ethernet::kMostVlanTags; ++tags) {
-      if (type != ethernet::kVlan && type != ethernet::kServiceVlan) break;
-      type_at += ethernet::kVlanTag;
-      if (length < type_at + 2) return network;
-      type = Load16(frame + type_at);
-    }
     network.offset = type_at + 2;
     version_by_type = type == ethernet::kIpv4 ? 4 : type == ethernet::kIpv6 ? 6 : 0;
     if (version_by_type == 0) return network;

@@ -8,10 +8,6 @@ namespace tapfd {
 
 namespace {
 
-constexpr size_t AlignUp(size_t value) {
-  return (value + 7) & ~static_cast<size_t>(7);
-}
-
 // skb_checksum_help writes 0 as 0xffff whatever the protocol: both are zero in one's complement, and in UDP
 // the one means that there is no checksum.
 uint16_t NeverZero(uint16_t checksum) {
@@ -176,7 +172,7 @@ uint32_t Segmenter::Emit(Slab& slab, uint32_t* spans, uint32_t capacity) {
     spans[2 * count] = static_cast<uint32_t>(slab.used);
     spans[2 * count + 1] = static_cast<uint32_t>(frame_bytes);
     ++count;
-    slab.used += std::min(AlignUp(frame_bytes), slab.left());
+    slab.Take(frame_bytes);
     payload_left_ -= payload_bytes;
     ++emitted_;
     --remaining_;

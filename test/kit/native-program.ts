@@ -12,9 +12,9 @@ const NATIVE = inRepo('native');
 const CACHE = inRepo('.cache');
 
 /** What the drivers are made of, beside their own source. */
-const PARTS = ['checksum.cc', 'coalesce.cc', 'io.cc', 'segment.cc', 'segment_io.cc'].map(
-  (name) => `frames/${name}`,
-);
+const PARTS = readdirSync(join(NATIVE, 'frames'))
+  .filter((name) => name.endsWith('.cc'))
+  .map((name) => join(NATIVE, 'frames', name));
 /** The addon's own flags, and every warning an error. */
 const FLAGS = ['-std=c++17', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra', '-Werror', '-pthread'];
 const SANITIZERS = [
@@ -44,7 +44,7 @@ export async function buildDriver(
     `-I${NATIVE}`,
   ];
   // All at once, and each part for all drivers.
-  const sources = [join(SOURCES, `${name}.cc`), ...PARTS.map((part) => join(NATIVE, part))];
+  const sources = [join(SOURCES, `${name}.cc`), ...PARTS];
   const objects = await Promise.all(sources.map((source) => made(source, '.o', [...flags, '-c', source])));
   return made(objects.join('\n'), '', [...flags, ...objects], name);
 }
