@@ -10,8 +10,8 @@ namespace tapfd {
 
 namespace {
 
-constexpr uint32_t kMostPieces = WriteUnit::kMostParts - 1;  // the headers are a part of their own
-constexpr uint32_t kWays = 4;                                // places for a flow in its set of the table
+constexpr uint32_t kMaxPieces = WriteUnit::kMaxParts - 1;  // the headers are a part of their own
+constexpr uint32_t kWays = 4;                              // places for a flow in its set of the table
 
 const VnetHeader kEmptyHeader;
 
@@ -63,8 +63,8 @@ bool TcpFits(const Unit& unit, const uint8_t* segment) {
          Same(segment + tcp::kUrgent, first + tcp::kUrgent, header_bytes - tcp::kUrgent);
 }
 
-uint32_t MostFrames(uint8_t protocol) {
-  return protocol == udp::kProtocol ? WriteUnit::kMostDatagrams : kMostPieces;
+uint32_t MaxFrames(uint8_t protocol) {
+  return protocol == udp::kProtocol ? WriteUnit::kMaxDatagrams : kMaxPieces;
 }
 
 // `candidate` is of the unit's flow, and everything that is no header of it but its checksum goes before.
@@ -81,7 +81,7 @@ bool Fits(const Unit& unit, const Candidate& candidate) {
 
 bool IsComplete(const Unit& unit, const Candidate& last) {
   return unit.push || last.payload_bytes() < unit.first.payload_bytes() ||
-         unit.frame_count == MostFrames(unit.first.protocol);
+         unit.frame_count == MaxFrames(unit.first.protocol);
 }
 
 // Place in the table of flows: the unit that the flow's next frame may join. Empty unless of the present era.
@@ -93,10 +93,10 @@ struct Slot {
 
 // The headers of a joined frame, as they are written.
 struct Headers {
-  static constexpr size_t kMost =
-      ethernet::kHeader + ethernet::kMostVlanTags * ethernet::kVlanTag + ipv6::kHeader + tcp::kMostHeader;
+  static constexpr size_t kMaxBytes =
+      ethernet::kHeader + ethernet::kMaxVlanTags * ethernet::kVlanTag + ipv6::kHeader + tcp::kMaxHeader;
   VnetHeader vnet;
-  uint8_t bytes[kMost];
+  uint8_t bytes[kMaxBytes];
 };
 static_assert(offsetof(Headers, bytes) == sizeof(VnetHeader), "written as one piece");
 
@@ -150,7 +150,7 @@ uint32_t PowerOfTwoFrom(uint32_t value) {
 }  // namespace
 
 struct Coalescer::State {
-  explicit State(uint32_t most_frames);
+  explicit State(uint32_t max_frames);
 
   void Begin(const struct iovec* frames);
   void Take(const CoalesceRules& rules, uint32_t index);
@@ -185,15 +185,15 @@ struct Coalescer::State {
 
 // A unit of one frame has two parts, one of n frames n + 1: never more than two for each frame. The table has
 // at least two places for each frame; where a set overflows, a unit is closed early and nothing else happens.
-Coalescer::State::State(uint32_t most_frames)
-    : set_mask(PowerOfTwoFrom((2 * most_frames + kWays - 1) / kWays) - 1),
+Coalescer::State::State(uint32_t max_frames)
+    : set_mask(PowerOfTwoFrom((2 * max_frames + kWays - 1) / kWays) - 1),
       slots(std::make_unique<Slot[]>((static_cast<size_t>(set_mask) + 1) * kWays)),
-      units(std::make_unique<Unit[]>(most_frames)),
-      next(std::make_unique<uint32_t[]>(most_frames)),
-      writes(std::make_unique<WriteUnit[]>(most_frames)),
-      parts(std::make_unique<struct iovec[]>(2 * static_cast<size_t>(most_frames))),
-      order(std::make_unique<uint32_t[]>(most_frames)),
-      headers(std::make_unique<Headers[]>(most_frames / 2)) {}
+      units(std::make_unique<Unit[]>(max_frames)),
+      next(std::make_unique<uint32_t[]>(max_frames)),
+      writes(std::make_unique<WriteUnit[]>(max_frames)),
+      parts(std::make_unique<struct iovec[]>(2 * static_cast<size_t>(max_frames))),
+      order(std::make_unique<uint32_t[]>(max_frames)),
+      headers(std::make_unique<Headers[]>(max_frames / 2)) {}
 
 void Coalescer::State::Begin(const struct iovec* batch) {
   frames = batch;
@@ -313,14 +313,14 @@ WriteUnit Coalescer::State::LayOutUnit(const Unit& unit) {
 SingleWrite::SingleWrite(const struct iovec& frame)
     : parts{Part(&kEmptyHeader, sizeof kEmptyHeader), frame} {}
 
-Coalescer::Coalescer(uint32_t most_frames)
-    : most_frames_(most_frames), state_(std::make_unique<State>(most_frames)) {}
+Coalescer::Coalescer(uint32_t max_frames)
+    : max_frames_(max_frames), state_(std::make_unique<State>(max_frames)) {}
 
 Coalescer::~Coalescer() = default;
 
 WriteUnits Coalescer::Plan(const CoalesceRules& rules, const struct iovec* frames, uint32_t count) {
   state_->Begin(frames);
-  for (uint32_t i = 0; i < std::min(count, most_frames_); ++i) state_->Take(rules, i);
+  for (uint32_t i = 0; i < std::min(count, max_frames_); ++i) state_->Take(rules, i);
   return state_->LayOut();
 }
 

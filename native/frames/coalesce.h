@@ -38,10 +38,10 @@ namespace tapfd {
 
 // What one writev(2) takes: a vnet header and one frame.
 struct WriteUnit {
-  static constexpr uint32_t kMostParts = 513;     // within IOV_MAX
-  static constexpr uint32_t kMostDatagrams = 64;  // as the kernel's own UDP_GRO_CNT_MAX
+  static constexpr uint32_t kMaxParts = 513;     // within IOV_MAX
+  static constexpr uint32_t kMaxDatagrams = 64;  // as the kernel's own UDP_GRO_CNT_MAX
 
-  const struct iovec* parts = nullptr;  // never more than kMostParts
+  const struct iovec* parts = nullptr;  // never more than kMaxParts
   uint32_t part_count = 0;
   const uint32_t* frames = nullptr;  // the numbers, in the batch, of the frames that are in it
   uint32_t frame_count = 0;
@@ -67,21 +67,21 @@ struct SingleWrite {
 class Coalescer {
  public:
   // All memory is taken here: about 300 bytes for each frame of the largest batch.
-  explicit Coalescer(uint32_t most_frames);
+  explicit Coalescer(uint32_t max_frames);
   ~Coalescer();
   Coalescer(const Coalescer&) = delete;
   Coalescer& operator=(const Coalescer&) = delete;
 
-  uint32_t most_frames() const { return most_frames_; }
+  uint32_t max_frames() const { return max_frames_; }
 
-  // Plans the writes for `count` frames, most_frames() at most. Each flow's frames come in their order; a
+  // Plans the writes for `count` frames, max_frames() at most. Each flow's frames come in their order; a
   // unit stands where its first frame stood. The result, and the pieces it points to, hold until the next
   // Plan(); the frames, which are not changed, must stay as they are until they are written.
   WriteUnits Plan(const CoalesceRules& rules, const struct iovec* frames, uint32_t count);
 
  private:
   struct State;
-  const uint32_t most_frames_;
+  const uint32_t max_frames_;
   std::unique_ptr<State> state_;
 };
 

@@ -110,7 +110,7 @@ Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint3
     size_t left = slab.left();
     uint8_t* to = slab.data + slab.used;
     ssize_t length =
-        left >= kLargestFrame ? ReadFrame(channel, to, left) : ReadSpilling(channel, to, left, spill);
+        left >= kMaxFrameBytes ? ReadFrame(channel, to, left) : ReadSpilling(channel, to, left, spill);
     if (length < 0) {
       if (length != -EAGAIN) burst.error = static_cast<int>(-length);
       break;
@@ -135,7 +135,7 @@ int CheckSpan(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, c
 
 void Losses::Add(int reason, uint32_t frames) {
   uint32_t at = 0;
-  while (at < count && by_reason[at].reason != reason && at + 1 < kMostReasons) ++at;
+  while (at < count && by_reason[at].reason != reason && at + 1 < kMaxReasons) ++at;
   if (at == count) by_reason[count++] = {reason, 0};
   by_reason[at].frames += frames;
 }

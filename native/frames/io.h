@@ -79,8 +79,8 @@ struct Burst {
 };
 
 // Longer than any frame: 64 KiB of packet and its headers.
-constexpr size_t kLargestFrame = 66 * 1024;
-constexpr size_t kSpillBytes = kLargestFrame;
+constexpr size_t kMaxFrameBytes = 66 * 1024;
+constexpr size_t kSpillBytes = kMaxFrameBytes;
 
 // Reads until EAGAIN, `limit` frames, or a slab with less than `room` left. The MTU may have grown since
 // `room` was known, and the kernel cuts what does not fit a read without a word: near the slab's end a
@@ -94,12 +94,12 @@ struct Losses {
     uint32_t frames;
   };
   // More than the drivers have reasons for; were there another, it would be counted with the last.
-  static constexpr uint32_t kMostReasons = 4;
+  static constexpr uint32_t kMaxReasons = 4;
 
   void Add(int reason, uint32_t frames);
   uint32_t frames() const;
 
-  Loss by_reason[kMostReasons];
+  Loss by_reason[kMaxReasons];
   uint32_t count = 0;
 };
 

@@ -18,7 +18,7 @@ namespace ethernet {
 constexpr size_t kHeader = 14;
 constexpr size_t kType = 12;
 constexpr size_t kVlanTag = 4;
-constexpr size_t kMostVlanTags = 2;
+constexpr size_t kMaxVlanTags = 2;
 constexpr uint16_t kIpv4 = 0x0800;
 constexpr uint16_t kIpv6 = 0x86dd;
 constexpr uint16_t kVlan = 0x8100;
@@ -60,7 +60,7 @@ constexpr size_t kExtensionUnit = 8;  // an extension header is (its second byte
 namespace tcp {
 constexpr uint8_t kProtocol = 6;
 constexpr size_t kHeader = 20;  // without options
-constexpr size_t kMostHeader = 60;
+constexpr size_t kMaxHeader = 60;
 constexpr size_t kSequence = 4;
 constexpr size_t kAcknowledgement = 8;
 constexpr size_t kDataOffset = 12;
@@ -120,7 +120,7 @@ inline void Store32(uint8_t* at, uint32_t value) {
 // ends within a tag has that tag's own type.
 inline size_t FindEtherType(const uint8_t* frame, size_t length) {
   size_t at = ethernet::kType;
-  for (size_t tags = 0; tags < ethernet::kMostVlanTags; ++tags) {
+  for (size_t tags = 0; tags < ethernet::kMaxVlanTags; ++tags) {
     uint16_t type = Load16(frame + at);
     if (type != ethernet::kVlan && type != ethernet::kServiceVlan) break;
     if (length < at + ethernet::kVlanTag + 2) break;

@@ -7,7 +7,7 @@ namespace tapfd {
 
 namespace {
 
-constexpr uint32_t kMostPlanned = 256;
+constexpr uint32_t kMaxPlanned = 256;
 
 // Only these end the device; whatever else the kernel says costs a frame.
 bool IsFatal(int error) {
@@ -17,8 +17,8 @@ bool IsFatal(int error) {
 }  // namespace
 
 SegmentIo::SegmentIo(bool ethernet, bool udp)
-    : rules_{ethernet, udp}, super_frame_(new uint8_t[kLargestFrame]), coalescer_(kMostPlanned) {
-  frames_.reserve(kMostPlanned);
+    : rules_{ethernet, udp}, super_frame_(new uint8_t[kMaxFrameBytes]), coalescer_(kMaxPlanned) {
+  frames_.reserve(kMaxPlanned);
 }
 
 uint32_t SegmentIo::TakeFaults() {
@@ -37,7 +37,7 @@ Burst SegmentIo::Read(Channel& channel, Slab& slab, size_t room, uint32_t limit,
       continue;
     }
     if (slab.left() < room) break;
-    ssize_t length = ReadFrame(channel, super_frame_.get(), kLargestFrame);
+    ssize_t length = ReadFrame(channel, super_frame_.get(), kMaxFrameBytes);
     if (length < 0) {
       if (length != -EAGAIN) burst.error = static_cast<int>(-length);
       break;
@@ -63,7 +63,7 @@ int SegmentIo::Write(Channel& channel, const uint8_t* frame, size_t length) {
 uint32_t SegmentIo::Gather(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
                            const uint32_t* spans, uint32_t next, uint32_t end, int* fault) {
   frames_.clear();
-  for (; next < end && frames_.size() < kMostPlanned; ++next) {
+  for (; next < end && frames_.size() < kMaxPlanned; ++next) {
     *fault = CheckSpan(rules, slab, slab_bytes, &spans[2 * next]);
     if (*fault != 0) break;
     frames_.push_back({const_cast<uint8_t*>(slab) + spans[2 * next], spans[2 * next + 1]});

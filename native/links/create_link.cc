@@ -20,7 +20,7 @@ namespace {
 
 // Numbers tried for one %d; the kernel itself counts to eight pages of bits (net/core/dev.c
 // __dev_alloc_name).
-constexpr int kMostNumbers = 32768;
+constexpr int kMaxNumbers = 32768;
 
 Result<std::set<std::string>> NamesInUse(RtnlSocket& socket) {
   RtnlMessage request(RTM_GETLINK, 0, LinkHeader());
@@ -56,7 +56,7 @@ class NameChoice {
       if (!used.ok()) return used.failure();
       used_ = std::move(used.value());
     }
-    for (int number = 0; number < kMostNumbers; number++) {
+    for (int number = 0; number < kMaxNumbers; number++) {
       std::string name = wanted_;
       name.replace(place_, 2, std::to_string(number));
       if (name.size() >= IFNAMSIZ) break;

@@ -11,7 +11,7 @@ namespace {
 
 // An event of a veth took 2.3 KiB of it here.
 constexpr int kDefaultReceiveBufferBytes = 8 * 1024 * 1024;
-constexpr int kMostDatagramsADrain = 512;
+constexpr int kMaxDatagramsPerDrain = 512;
 
 void SetReceiveBuffer(int socket, int bytes) {
   // Without CAP_NET_ADMIN the kernel gives at most net.core.rmem_max, and overruns only come sooner.
@@ -50,7 +50,7 @@ Result<RtnlWatch> RtnlWatch::Open(int receive_buffer_bytes) {
 }
 
 Status RtnlWatch::Drain(std::vector<LinkEvent>* events) {
-  for (int i = 0; i < kMostDatagramsADrain; i++) {
+  for (int i = 0; i < kMaxDatagramsPerDrain; i++) {
     Result<ByteView> datagram = ReceiveFromKernel(fd_.get(), buffer_);
     if (datagram.ok()) {
       AppendEvents(datagram.value(), events);

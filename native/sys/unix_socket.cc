@@ -20,7 +20,7 @@ namespace {
 #endif
 
 // Room for all descriptors, and for what a former holder of the socket may have asked the kernel to add.
-constexpr size_t kControlBytes = CMSG_SPACE(kMostFds * sizeof(int)) + 512;
+constexpr size_t kControlBytes = CMSG_SPACE(kMaxFds * sizeof(int)) + 512;
 
 template <typename Call>
 auto Uninterrupted(Call call) {
@@ -299,13 +299,13 @@ Received ReceiveUnix(int fd, uint8_t* data, size_t size) {
 }
 
 ssize_t SendUnix(int fd, const uint8_t* data, size_t size, const std::vector<int>& fds) {
-  alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(kMostFds * sizeof(int))] = {};
+  alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(kMaxFds * sizeof(int))] = {};
   struct iovec part = {const_cast<uint8_t*>(data), size};
   struct msghdr message = {};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
   if (!fds.empty()) {
-    if (fds.size() > kMostFds) return -EINVAL;
+    if (fds.size() > kMaxFds) return -EINVAL;
     message.msg_control = control;
     message.msg_controllen = CMSG_SPACE(fds.size() * sizeof(int));
     struct cmsghdr* header = CMSG_FIRSTHDR(&message);

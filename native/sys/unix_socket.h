@@ -21,7 +21,7 @@
 namespace tapfd {
 
 // `net/scm.h` SCM_MAX_FD: more in one message is EINVAL.
-constexpr size_t kMostFds = 253;
+constexpr size_t kMaxFds = 253;
 
 // A path, or an abstract name: a NUL byte and the name, which no file stands for.
 struct UnixAddress {

@@ -16,7 +16,7 @@ export interface BatchOutcome {
 /** How the stream counts frames: returns the error when they were refused, undefined when they were sent or lost. */
 export type Settle = (frames: number, bytes: number, outcome: number) => TapfdError | undefined;
 
-/** native/frames/io.h `Losses::kMostReasons`. */
+/** native/frames/io.h `Losses::kMaxReasons`. */
 const MOST_REASONS = 4;
 /**
  * What native code says of a run of frames: the first that was not taken, the bytes of those before it, how many reasons

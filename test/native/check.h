@@ -32,7 +32,7 @@ class Random {
   }
   // 0 to `bound` - 1.
   uint32_t Below(uint32_t bound) { return static_cast<uint32_t>((Next() >> 32) * bound >> 32); }
-  uint32_t Between(uint32_t least, uint32_t most) { return least + Below(most - least + 1); }
+  uint32_t Between(uint32_t min, uint32_t max) { return min + Below(max - min + 1); }
   bool OneIn(uint32_t chances) { return Below(chances) == 0; }
 
  private:

@@ -6,9 +6,9 @@ namespace tapfd {
 
 namespace {
 
-constexpr size_t kMostAttributeBytes = UINT16_MAX;
+constexpr size_t kMaxAttributeBytes = UINT16_MAX;
 // Far over any request of this library, and under the default socket send buffer.
-constexpr size_t kMostMessageBytes = 128 * 1024;
+constexpr size_t kMaxMessageBytes = 128 * 1024;
 
 size_t Aligned(size_t size) {
   return NLMSG_ALIGN(size);
@@ -54,7 +54,7 @@ void RtnlMessage::AddFlags(uint16_t flags) {
 }
 
 void RtnlMessage::Append(const void* bytes, size_t size) {
-  if (overflowed_ || bytes_.size() + Aligned(size) > kMostMessageBytes) {
+  if (overflowed_ || bytes_.size() + Aligned(size) > kMaxMessageBytes) {
     overflowed_ = true;
     return;
   }
@@ -64,7 +64,7 @@ void RtnlMessage::Append(const void* bytes, size_t size) {
 }
 
 void RtnlMessage::PutBytes(uint16_t type, const void* bytes, size_t size) {
-  if (RTA_LENGTH(0) + size > kMostAttributeBytes) {
+  if (RTA_LENGTH(0) + size > kMaxAttributeBytes) {
     overflowed_ = true;
     return;
   }
@@ -83,7 +83,7 @@ size_t RtnlMessage::Begin(uint16_t type) {
 
 void RtnlMessage::End(size_t start) {
   size_t size = bytes_.size() - std::min(start, bytes_.size());
-  if (overflowed_ || size > kMostAttributeBytes) {
+  if (overflowed_ || size > kMaxAttributeBytes) {
     overflowed_ = true;
     return;
   }

@@ -12,7 +12,7 @@ namespace {
 // linux/netlink.h, newer than some build systems' headers.
 constexpr uint16_t kAckMissingType = 5;  // NLMSGERR_ATTR_MISS_TYPE
 // More than this many lists in a row that changed while the kernel wrote them: something else is wrong.
-constexpr int kMostDumpTries = 100;
+constexpr int kMaxDumpTries = 100;
 
 std::string Syscall(uint16_t type) {
   return "rtnetlink " + RtnlTypeName(type);
@@ -182,13 +182,13 @@ Status RtnlSocket::Tell(RtnlMessage& request) {
 
 Result<std::vector<RtnlReply>> RtnlSocket::Dump(RtnlMessage& request) {
   request.AddFlags(NLM_F_DUMP);
-  for (int tries = 0; tries < kMostDumpTries; tries++) {
+  for (int tries = 0; tries < kMaxDumpTries; tries++) {
     Result<Answer> answer = Exchange(request);
     if (!answer.ok()) return answer.failure();
     if (!answer.value().interrupted) return std::move(answer.value().replies);
   }
   return Failure::FromError(EINTR, Syscall(request.type()))
-      .WithDetail("the list changed each of " + std::to_string(kMostDumpTries) + " times it was read");
+      .WithDetail("the list changed each of " + std::to_string(kMaxDumpTries) + " times it was read");
 }
 
 }  // namespace tapfd

@@ -188,7 +188,7 @@ Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
   FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, bytes, slab_bytes, pairs, first, end)
                           : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end);
   // src/frames/batch-write.ts `report`
-  if (report_bytes >= (3 + 2 * Losses::kMostReasons) * sizeof(int32_t)) {
+  if (report_bytes >= (3 + 2 * Losses::kMaxReasons) * sizeof(int32_t)) {
     auto* fields = static_cast<int32_t*>(report);
     *fields++ = static_cast<int32_t>(run.next);
     *fields++ = static_cast<int32_t>(run.bytes);

@@ -110,7 +110,7 @@ inline Plan CheckPlan(tapfd::Coalescer& coalescer, const tapfd::CoalesceRules& r
   uint32_t last_first = 0;
   for (const tapfd::WriteUnit& unit : units) {
     CHECK(unit.frame_count >= 1 && unit.part_count >= 2, "seed %lu: an empty unit", seed);
-    CHECK(unit.part_count <= tapfd::WriteUnit::kMostParts, "seed %lu: %u parts", seed, unit.part_count);
+    CHECK(unit.part_count <= tapfd::WriteUnit::kMaxParts, "seed %lu: %u parts", seed, unit.part_count);
     // A unit stands where its first frame stood.
     CHECK(number == 0 || unit.frames[0] > last_first, "seed %lu: units out of order", seed);
     last_first = unit.frames[0];

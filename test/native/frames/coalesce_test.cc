@@ -106,10 +106,9 @@ void CheckLimits(const FrameSpec& spec) {
   plan = CheckPlan(coalescer, RulesFor(spec), frames, 6);
   CHECK(plan.units == 2 - (65535 - headers) % 2, "%u units", plan.units);
   // As many parts as one write takes.
-  uint32_t most = spec.protocol == 6 ? tapfd::WriteUnit::kMostParts - 1 : tapfd::WriteUnit::kMostDatagrams;
-  plan = CheckPlan(coalescer, RulesFor(spec), Train(spec, most + 3, 20, random), 7);
-  CHECK(plan.units == 2 && plan.Together(0, most - 1) && plan.Together(most, most + 2), "%u units",
-        plan.units);
+  uint32_t max = spec.protocol == 6 ? tapfd::WriteUnit::kMaxParts - 1 : tapfd::WriteUnit::kMaxDatagrams;
+  plan = CheckPlan(coalescer, RulesFor(spec), Train(spec, max + 3, 20, random), 7);
+  CHECK(plan.units == 2 && plan.Together(0, max - 1) && plan.Together(max, max + 2), "%u units", plan.units);
   if (spec.protocol == 6) return;
   plan = CheckPlan(coalescer, {spec.ethernet, false}, Train(spec, 8, 100, random), 8);
   CHECK(plan.units == 8, "UDP joined without leave");
@@ -379,7 +378,7 @@ void CheckRandomStreams(Coalescer& coalescer, uint64_t seed) {
   }
   std::vector<Bytes> frames;
   std::vector<std::string> keys;
-  uint32_t total = random.Between(1, coalescer.most_frames());
+  uint32_t total = random.Between(1, coalescer.max_frames());
   for (uint32_t i = 0; i < total; ++i) {
     uint32_t flow = random.Below(flow_count);
     FrameSpec& spec = flows[flow];
@@ -512,11 +511,11 @@ void CheckManyFlows() {
   Plan plan = CheckPlan(coalescer, {true, false}, frames, 20);
   CHECK(plan.Together(253, 255), "the last of many flows is not joined");
   // Smallest of all.
-  for (uint32_t most : {1U, 2U, 3U}) {
-    Coalescer small(most);
-    CHECK(small.most_frames() == most, "%u", most);
-    plan = CheckPlan(small, {true, false}, Train(FrameSpec(), most, 10, random), 21);
-    CHECK(plan.units == 1, "%u frames in %u units", most, plan.units);
+  for (uint32_t max : {1U, 2U, 3U}) {
+    Coalescer small(max);
+    CHECK(small.max_frames() == max, "%u", max);
+    plan = CheckPlan(small, {true, false}, Train(FrameSpec(), max, 10, random), 21);
+    CHECK(plan.units == 1, "%u frames in %u units", max, plan.units);
   }
   Coalescer none(4);
   CHECK(none.Plan({true, true}, nullptr, 0).count == 0, "nothing gives something");

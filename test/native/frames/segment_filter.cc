@@ -54,9 +54,9 @@ void Make(bool plain, uint64_t seed, uint32_t count) {
     spec.urgent = static_cast<uint16_t>(random.Next());
     SpecOffsets at = OffsetsOf(spec);
     auto segment_bytes = random.Between(32, static_cast<uint32_t>(1500 - (at.payload - at.network)));
-    uint32_t most = 65535 - static_cast<uint32_t>(at.payload - at.network);
+    uint32_t max_bytes = 65535 - static_cast<uint32_t>(at.payload - at.network);
     uint32_t segments = random.OneIn(10) ? 64 : random.Between(2, 20);
-    uint32_t payload_bytes = std::min(most, segment_bytes * segments - random.Below(segment_bytes));
+    uint32_t payload_bytes = std::min(max_bytes, segment_bytes * segments - random.Below(segment_bytes));
     Bytes payload = RandomBytes(random, payload_bytes);
     VnetHeader header;
     header.flags = VnetHeader::kNeedsChecksum;
@@ -113,7 +113,7 @@ void Join(bool ethernet) {
   for (Bytes& frame : frames) parts.push_back({frame.data(), frame.size()});
   tapfd::Coalescer coalescer(static_cast<uint32_t>(frames.size()));
   for (const tapfd::WriteUnit& unit :
-       coalescer.Plan({ethernet, true}, parts.data(), coalescer.most_frames())) {
+       coalescer.Plan({ethernet, true}, parts.data(), coalescer.max_frames())) {
     Bytes whole;
     for (uint32_t i = 0; i < unit.part_count; ++i) {
       const auto* data = static_cast<const uint8_t*>(unit.parts[i].iov_base);

@@ -71,10 +71,10 @@ void MutateFrame(Random& random, Bytes& frame, const FrameSpec& spec) {
   }
   if (random.OneIn(4)) frame.resize(random.Below(static_cast<uint32_t>(frame.size()) + 20));
   size_t length_at = at.network + (spec.version == 4 ? 2 : 4);
-  size_t least = at.network + (spec.version == 4 ? 0 : 40);
-  if (random.OneIn(2) && frame.size() >= least && frame.size() > length_at + 1) {
-    frame[length_at] = static_cast<uint8_t>((frame.size() - least) >> 8);
-    frame[length_at + 1] = static_cast<uint8_t>(frame.size() - least);
+  size_t min_bytes = at.network + (spec.version == 4 ? 0 : 40);
+  if (random.OneIn(2) && frame.size() >= min_bytes && frame.size() > length_at + 1) {
+    frame[length_at] = static_cast<uint8_t>((frame.size() - min_bytes) >> 8);
+    frame[length_at + 1] = static_cast<uint8_t>(frame.size() - min_bytes);
   }
 }
 

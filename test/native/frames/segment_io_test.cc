@@ -284,10 +284,11 @@ Bytes SuperFrame(uint32_t payload_bytes, uint16_t segment_bytes) {
 }
 
 struct Reader {
-  explicit Reader(SegmentIo& reading, size_t slab_bytes, uint32_t most) : io(reading), limit(most) {
+  explicit Reader(SegmentIo& reading, size_t slab_bytes, uint32_t max_frames)
+      : io(reading), limit(max_frames) {
     memory.reset(new uint8_t[slab_bytes]);
     slab = tapfd::Slab{memory.get(), slab_bytes, 0};
-    spans.resize(2 * most);
+    spans.resize(2 * max_frames);
   }
   Burst Read() {
     tapfd::Channel channel{kFd, false, true};

@@ -109,9 +109,9 @@ void CheckSame(const std::vector<Bytes>& got, const std::vector<Bytes>& expected
 }
 
 size_t RandomPayload(Random& random, const FrameSpec& spec) {
-  size_t most = 65535 - (OffsetsOf(spec).payload - OffsetsOf(spec).network);
-  if (random.OneIn(20)) return most;
-  return random.Below(random.OneIn(4) ? static_cast<uint32_t>(most) : 6000);
+  size_t max_bytes = 65535 - (OffsetsOf(spec).payload - OffsetsOf(spec).network);
+  if (random.OneIn(20)) return max_bytes;
+  return random.Below(random.OneIn(4) ? static_cast<uint32_t>(max_bytes) : 6000);
 }
 
 void CheckRandomSuperFrame(uint64_t seed) {
@@ -311,10 +311,10 @@ void CheckTruncated(const FrameSpec& spec) {
     SuperFrame super = BuildSuperFrame(spec, Bytes(100), 50);
     super.frame.resize(length);
     size_t length_at = at.network + (spec.version == 4 ? 2 : 4);
-    size_t least = at.network + (spec.version == 4 ? 0 : 40);
-    if (length >= at.network + 20 && length >= least) {
-      super.frame[length_at] = static_cast<uint8_t>((length - least) >> 8);
-      super.frame[length_at + 1] = static_cast<uint8_t>(length - least);
+    size_t min_bytes = at.network + (spec.version == 4 ? 0 : 40);
+    if (length >= at.network + 20 && length >= min_bytes) {
+      super.frame[length_at] = static_cast<uint8_t>((length - min_bytes) >> 8);
+      super.frame[length_at + 1] = static_cast<uint8_t>(length - min_bytes);
     }
     size_t network_bytes = spec.version == 4 ? 20 : 40;
     SegmentFault expected =

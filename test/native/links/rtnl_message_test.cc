@@ -123,15 +123,15 @@ void TestNoise() {
 
 void TestTooBig() {
   RtnlMessage fits(RTM_NEWLINK, 0, ifinfomsg{});
-  std::vector<uint8_t> most(UINT16_MAX - RTA_LENGTH(0));
-  fits.PutBytes(1, most.data(), most.size());
+  std::vector<uint8_t> largest(UINT16_MAX - RTA_LENGTH(0));
+  fits.PutBytes(1, largest.data(), largest.size());
   Check(!fits.overflowed(), "the largest attribute");
-  fits.PutBytes(1, most.data(), most.size());
+  fits.PutBytes(1, largest.data(), largest.size());
   Check(fits.overflowed(), "a message over the limit");
 
   RtnlMessage attribute(RTM_NEWLINK, 0, ifinfomsg{});
-  most.push_back(0);
-  attribute.PutBytes(1, most.data(), most.size());
+  largest.push_back(0);
+  attribute.PutBytes(1, largest.data(), largest.size());
   Check(attribute.overflowed(), "an attribute over the limit");
 
   RtnlMessage nested(RTM_NEWLINK, 0, ifinfomsg{});
