@@ -10,6 +10,7 @@
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createNetns, type FrameStream, links, type Netns, openMacvtap, openTap } from 'tapfd';
+import type { QemuNetworkDevice } from 'tapfd/qemu';
 import { EthernetHost } from './ethernet-host.ts';
 import { bootGuest, type Guest, type GuestImage } from './guest.ts';
 
@@ -93,7 +94,7 @@ async function withGuests(netns: Netns, image: GuestImage): Promise<void> {
 async function boot(
   image: GuestImage,
   name: string,
-  device: FrameStream,
+  device: QemuNetworkDevice,
   { mac, address }: { mac: string; address: string },
 ): Promise<Guest> {
   // The device is QEMU's from here on. On the macvtap the guest must have the link's MAC; a TAP takes any.

@@ -2,6 +2,7 @@
 import { Duplex } from 'node:stream';
 import { checkInteger } from '../base/checks.js';
 import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
+import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import type { DeviceKind } from '../base/native.js';
 import { type DeviceFlags, IFF_DETACH_QUEUE } from '../descriptor/device-flags.js';
 import { DeviceHandle, type OpenedDevice } from '../descriptor/device-handle.js';
@@ -341,27 +342,23 @@ export abstract class FrameStream extends Duplex {
     return diagnose(this.device);
   }
 
-  /** @internal Stops polling, to hand the descriptor to a child that may yet fail to start. */
-  suspendReading(): void {
-    this.device.assertOpen('suspendReading');
-    this.#receiver.suspend();
-  }
-
-  /** @internal Takes back {@link suspendReading}. */
-  resumeReading(): void {
-    this.#receiver.resume();
-  }
-
-  /** @internal Sets up the descriptor as it was, after another program had it. */
-  async restoreSettings(): Promise<void> {
-    // The kernel has taken the same before: only a device that is gone refuses it.
-    await this.device.restoreSettings().catch(() => this.#end(this.device.goneError()));
-  }
-
-  /** @internal {@link handOff} as soon as no call on the device is under way. */
-  async handOffWhenIdle(): Promise<number> {
-    await this.device.idle();
-    return this.handOff();
+  /** @internal */
+  get [HAND_OVER](): HandOver {
+    return {
+      suspend: () => {
+        this.device.assertOpen('handOff');
+        this.#receiver.suspend();
+      },
+      resume: () => this.#receiver.resume(),
+      restoreSettings: async () => {
+        // The kernel has accepted the same settings before: only a device that is gone refuses them.
+        await this.device.restoreSettings().catch(() => this.#end(this.device.goneError()));
+      },
+      handOffWhenIdle: async () => {
+        await this.device.idle();
+        return this.handOff();
+      },
+    };
   }
 
   /**

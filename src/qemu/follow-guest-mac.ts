@@ -2,9 +2,10 @@ import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf } from '../base/abort.js';
 import { checkBoolean } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
+import type { Macvtap } from '../devices/macvtap.js';
 import type { NetnsLike } from '../links/namespace.js';
 import type { LinkRef } from '../links/options.js';
-import { type FollowingDevice, GuestLink } from './guest-link.js';
+import { GuestLink } from './guest-link.js';
 import { deviceIdOf } from './nic/nic.js';
 import { checkId } from './nic/option-syntax.js';
 import { emitApart } from './qmp/emit-apart.js';
@@ -188,7 +189,7 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
  */
 export async function followGuestMac(
   qmp: QmpClient,
-  macvtap: FollowingDevice | LinkRef,
+  macvtap: Macvtap | LinkRef,
   options: FollowGuestMacOptions = {},
 ): Promise<GuestMacFollower> {
   const signal = signalOf(options);

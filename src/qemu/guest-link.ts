@@ -1,41 +1,27 @@
 /** The macvtap link behind a guest's card: through its descriptor while this process has it, by rtnetlink otherwise. */
 import { invalidArgument, TapfdError } from '../base/errors.js';
+import type { Macvtap } from '../devices/macvtap.js';
 import type { Link } from '../links/link.js';
 import { links } from '../links/links.js';
 import type { NetnsLike } from '../links/namespace.js';
 import { checkLinkRef, type LinkRef } from '../links/options.js';
-
-/** What {@link followGuestMac} needs of a device. `Macvtap` of `tapfd` is such a device; its documentation says more. */
-export interface FollowingDevice {
-  /** Only a macvtap goes by MACs. */
-  readonly kind: string;
-  /** The link's name. */
-  readonly name: string;
-  /** The link's index in its namespace. */
-  readonly index: number;
-  /** The link's MAC. */
-  readonly mac: string | undefined;
-  /** True once QEMU alone has the descriptor. */
-  readonly handedOff: boolean;
-  /** Sets the link's MAC through the descriptor. */
-  setMac(mac: string): Promise<void>;
-}
+import { isDevice } from './nic/device.js';
 
 /** The MACs that links of handed-over devices were given since: such a device does not learn them any more. */
-const givenSince = new WeakMap<FollowingDevice, string>();
+const givenSince = new WeakMap<Macvtap, string>();
 
 export class GuestLink {
-  readonly #device: FollowingDevice | undefined;
+  readonly #device: Macvtap | undefined;
   readonly #netns: { netns?: NetnsLike };
   #known: Link;
 
-  private constructor(device: FollowingDevice | undefined, netns: { netns?: NetnsLike }, link: Link) {
+  private constructor(device: Macvtap | undefined, netns: { netns?: NetnsLike }, link: Link) {
     this.#device = device;
     this.#netns = netns;
     this.#known = link;
   }
 
-  static async find(macvtap: FollowingDevice | LinkRef, netns: NetnsLike | undefined): Promise<GuestLink> {
+  static async find(macvtap: Macvtap | LinkRef, netns: NetnsLike | undefined): Promise<GuestLink> {
     const where = netns === undefined ? {} : { netns };
     if (typeof macvtap !== 'object') {
       const link = await links.get(checkLinkRef('macvtap', macvtap), where);
@@ -77,10 +63,6 @@ export class GuestLink {
     await links.set(this.#known.index, { allMulticast }, this.#netns);
     this.#known = { ...this.#known, allMulticast };
   }
-}
-
-function isDevice(value: unknown): value is FollowingDevice {
-  return typeof value === 'object' && value !== null && 'setMac' in value && 'handedOff' in value;
 }
 
 function requireMacvtap(link: Link): Link {

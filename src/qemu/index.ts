@@ -9,22 +9,21 @@ export {
   type GuestMacFollower,
   type GuestMacFollowerEvents,
 } from './follow-guest-mac.js';
-export type { FollowingDevice } from './guest-link.js';
 export type {
   QemuFdPassing,
   QemuHotPluggedNic,
   QemuHotPlugNic,
   QemuHotPlugOptions,
-} from './hot-plug/nic-options.js';
-export { guestMacFor } from './nic/guest-mac.js';
+} from './hot-plug/options.js';
 export {
   type QemuNetworkArguments,
   type QemuNetworkArgumentsOptions,
   type QemuNetworkStyle,
   type QemuNicFacts,
   qemuNetworkArguments,
-} from './nic/network-arguments.js';
-export type { QemuNetworkDevice } from './nic/network-device.js';
+} from './nic/arguments.js';
+export type { QemuNetworkDevice } from './nic/device.js';
+export { guestMacFor } from './nic/guest-mac.js';
 export type { QemuNic } from './nic/nic.js';
 export type { QemuOptionValue } from './nic/option-syntax.js';
 export type { QmpCommands, QmpExecuteOptions, QmpWaitOptions } from './qmp/commands.js';

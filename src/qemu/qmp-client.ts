@@ -5,7 +5,7 @@ import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { addNic } from './hot-plug/add-nic.js';
 import { HotPluggedDevices } from './hot-plug/devices.js';
-import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/nic-options.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/options.js';
 import { removeNic } from './hot-plug/remove-nic.js';
 import { openFds } from './nic/child-descriptors.js';
 import type { QmpCommands, QmpExecuteOptions, QmpWaitOptions } from './qmp/commands.js';

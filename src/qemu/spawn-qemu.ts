@@ -7,10 +7,10 @@ import type {
 import { checkObject, checkPath } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { startProcess } from '../base/start-process.js';
+import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/arguments.js';
 import { standardStreams } from './nic/child-descriptors.js';
+import type { QemuNetworkDevice } from './nic/device.js';
 import { askTheKernel, claimed, handedOver } from './nic/hand-over.js';
-import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/network-arguments.js';
-import type { QemuNetworkDevice } from './nic/network-device.js';
 import type { CheckedNic, QemuNic } from './nic/nic.js';
 import { checkNics } from './nic/nics.js';
 

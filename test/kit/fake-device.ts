@@ -1,8 +1,17 @@
 /** A device without a kernel behind it, for what is decided from a device's facts alone. */
-import type { QemuNetworkDevice } from 'tapfd/qemu';
+import type { Tap } from 'tapfd';
+import { HAND_OVER, type HandOver } from '#lib/base/hand-over.js';
 
-export class FakeDevice implements QemuNetworkDevice {
-  kind: 'tap' | 'tun' | 'macvtap' = 'tap';
+/** A fake, as the type that the library takes: it has all that `tapfd/qemu` asks of a Tap, and nothing else of one. */
+export type FakeDevice = Fake & Tap;
+
+/** Makes a device with these facts. */
+export function fakeDevice(facts: { fd: number } & Record<string, unknown>): FakeDevice {
+  return new Fake(facts) as FakeDevice;
+}
+
+class Fake {
+  kind = 'tap';
   name = 'tap7';
   index = 7;
   mac: string | undefined = '02:00:00:aa:bb:cc';
@@ -13,9 +22,11 @@ export class FakeDevice implements QemuNetworkDevice {
   readonly calls: string[] = [];
   /** What isAlive() does. */
   whenAsked: () => boolean = () => true;
+  /** What else happens when it is suspended. */
+  whenSuspended: () => void = () => {};
   #fd: number | undefined;
 
-  constructor({ fd, ...facts }: Partial<Omit<FakeDevice, 'calls'>> & { fd: number }) {
+  constructor({ fd, ...facts }: { fd: number } & Record<string, unknown>) {
     Object.assign(this, facts);
     this.#fd = fd;
   }
@@ -33,28 +44,35 @@ export class FakeDevice implements QemuNetworkDevice {
     return this.whenAsked();
   }
 
-  async restoreSettings(): Promise<void> {
-    this.calls.push('restoreSettings');
+  get [HAND_OVER](): HandOver {
+    return {
+      suspend: () => {
+        this.calls.push('suspend');
+        this.whenSuspended();
+      },
+      resume: () => {
+        this.calls.push('resume');
+      },
+      restoreSettings: async () => {
+        this.calls.push('restoreSettings');
+      },
+      handOffWhenIdle: async () => {
+        this.calls.push('handOff');
+        return this.handOff();
+      },
+    };
   }
 
-  suspendReading(): void {
-    this.calls.push('suspendReading');
-  }
-
-  resumeReading(): void {
-    this.calls.push('resumeReading');
-  }
-
-  async handOffWhenIdle(): Promise<number> {
-    this.calls.push('handOff');
+  handOff(): number {
     if (this.destroyed) throw new Error('closed');
     const { fd } = this;
     this.#fd = undefined;
     return fd;
   }
 
-  destroy(): void {
+  destroy(): this {
     this.calls.push('destroy');
     this.destroyed = true;
+    return this;
   }
 }

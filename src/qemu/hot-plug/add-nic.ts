@@ -4,15 +4,16 @@ import { randomBytes } from 'node:crypto';
 import { signalOf } from '../../base/abort.js';
 import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
 import { invalidState } from '../../base/errors.js';
+import { HAND_OVER } from '../../base/hand-over.js';
+import { descriptorsOf, deviceOptions, netdevOptions } from '../nic/arguments.js';
+import type { QemuNetworkDevice } from '../nic/device.js';
 import { askTheKernel, claimed, handedOver } from '../nic/hand-over.js';
-import { descriptorsOf, deviceOptions, netdevOptions } from '../nic/network-arguments.js';
-import type { QemuNetworkDevice } from '../nic/network-device.js';
 import { type CheckedNic, checkNic } from '../nic/nic.js';
 import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
 import type { HotPluggedDevices } from './devices.js';
 import { type FdsetEntry, fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
-import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './nic-options.js';
+import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './options.js';
 import { type Undo, UndoList } from './undo-list.js';
 
 const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
@@ -90,7 +91,7 @@ class Steps {
       soon(this.#undoLimit, new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`));
       const failure = await this.#undoList.undo('addNic', error);
       // The first comes last, for offloads are those of the whole device, and it is the one that is asked for them.
-      for (const queue of this.#touched.toReversed()) await queue.restoreSettings();
+      for (const queue of this.#touched.toReversed()) await queue[HAND_OVER].restoreSettings();
       throw failure;
       /* c8 ignore next -- V8 counts a way past try and catch that there is not */
     } finally {

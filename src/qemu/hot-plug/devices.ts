@@ -1,5 +1,5 @@
 /** The devices that a monitor's guest was given while it ran, by card. */
-import type { QemuNetworkDevice } from '../nic/network-device.js';
+import type { QemuNetworkDevice } from '../nic/device.js';
 
 /**
  * Every device that a running guest has. A macvtap link that the opening call made goes with its device, and the

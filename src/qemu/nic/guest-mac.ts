@@ -1,7 +1,7 @@
 /** The MAC that a guest's card gets. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { checkUnicastMac, formatMac } from '../../links/mac.js';
-import type { QemuNetworkDevice } from './network-device.js';
+import type { QemuNetworkDevice } from './device.js';
 
 /**
  * The MAC for a guest's card behind `device` when none is chosen: a macvtap's own, which the guest must have, and for

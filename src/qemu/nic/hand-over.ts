@@ -2,8 +2,9 @@
 import { close } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TapfdError } from '../../base/errors.js';
-import type { QemuNetworkDevice } from './network-device.js';
-import { type CheckedNic, deadDevice } from './nic.js';
+import { HAND_OVER } from '../../base/hand-over.js';
+import { deadDevice, type QemuNetworkDevice } from './device.js';
+import type { CheckedNic } from './nic.js';
 
 /** Devices that are being handed over. They are still this process's until QEMU has them. */
 const beingHandedOver = new WeakSet<QemuNetworkDevice>();
@@ -63,12 +64,12 @@ export async function handedOver<T>(
   devices: readonly QemuNetworkDevice[],
   take: () => Promise<T>,
 ): Promise<T> {
-  for (const device of devices) device.suspendReading();
+  for (const device of devices) device[HAND_OVER].suspend();
   let taken: T;
   try {
     taken = await take();
   } catch (error) {
-    for (const device of devices) device.resumeReading();
+    for (const device of devices) device[HAND_OVER].resume();
     throw error;
   }
   for (const device of devices) giveUp(device);
@@ -76,7 +77,7 @@ export async function handedOver<T>(
 }
 
 function giveUp(device: QemuNetworkDevice): void {
-  device.handOffWhenIdle().then(
+  device[HAND_OVER].handOffWhenIdle().then(
     // In the pool, because closing takes the kernel's RTNL lock if QEMU is gone already. Nothing can be done about a
     // failed close, and the descriptor is gone after it as well (close(2)).
     (fd) => close(fd, () => {}),

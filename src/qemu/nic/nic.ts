@@ -4,8 +4,8 @@ import { checkBoolean, checkObject } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import type { FdSource } from '../../base/fd-source.js';
 import { openFds } from './child-descriptors.js';
+import { checkDevice, interfaceKey, type QemuNetworkDevice } from './device.js';
 import { checkGuestMac, guestMacFor } from './guest-mac.js';
-import { interfaceKey, type QemuNetworkDevice } from './network-device.js';
 import { checkId, checkOptions, checkText, type QemuOption, type QemuOptionValue } from './option-syntax.js';
 
 /** One network card of a guest, and the device behind it. */
@@ -131,59 +131,6 @@ function checkQueues(label: string, device: unknown): Queues {
   if (first === undefined) throw invalidArgument(label, 'a device, or at least one queue of it', device);
   for (const other of others) refuseDifferentQueues(label, first, other);
   return [first, ...others];
-}
-
-function checkDevice(label: string, value: unknown): QemuNetworkDevice {
-  if (!isDevice(value)) {
-    throw invalidArgument(label, 'an open Tap or Macvtap (adoptFd makes one of a descriptor)', value);
-  }
-  if (value.destroyed) throw deadDevice(label, value.name, 'has been closed in this process');
-  if (value.handedOff) throw deadDevice(label, value.name, 'has been handed off already');
-  if (value.kind === 'tun') {
-    throw new TapfdError(
-      'ERR_TAPFD_QEMU_TUN',
-      `${label}: ${value.name} is a TUN and carries packets, but a guest's card sends Ethernet frames; QEMU would ` +
-        'start, and nothing would arrive. Open it with openTap',
-      { interface: value.name },
-    );
-  }
-  if (value.flags.detached) {
-    throw new TapfdError(
-      'ERR_TAPFD_QEMU_DETACHED_QUEUE',
-      `${label}: this queue of ${value.name} is detached and gets no frames; QEMU would start and see none. ` +
-        'Call attachQueue() first',
-      { interface: value.name },
-    );
-  }
-  if (value.flags.packetInfo) {
-    throw new TapfdError(
-      'ERR_TAPFD_QEMU_PACKET_INFO',
-      `${label}: ${value.name} puts 4 bytes of packet information before each frame, which QEMU would take for the ` +
-        "frame's beginning. Open it without packetInfo",
-      { interface: value.name },
-    );
-  }
-  return value;
-}
-
-function isDevice(value: unknown): value is QemuNetworkDevice {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    'handOffWhenIdle' in value &&
-    'isAlive' in value &&
-    'kind' in value &&
-    'flags' in value
-  );
-}
-
-/** The refusal of a device that is closed or whose interface is gone. */
-export function deadDevice(label: string, name: string, why: string): TapfdError {
-  return new TapfdError(
-    'ERR_TAPFD_QEMU_DEAD_DEVICE',
-    `${label}: ${name} ${why}; QEMU would start with a card that never sees a frame. Open it again`,
-    { interface: name },
-  );
 }
 
 function refuseDifferentQueues(label: string, first: QemuNetworkDevice, other: QemuNetworkDevice): void {

@@ -1,6 +1,6 @@
 /** The cards of one guest: each found right, and none with what another has. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-import { interfaceKey } from './network-device.js';
+import { interfaceKey } from './device.js';
 import { type CheckedNic, checkNic, type QemuNic } from './nic.js';
 
 /** All that can be known about `nics` without asking the kernel. The errors are listed at `qemuNetworkArguments`. */

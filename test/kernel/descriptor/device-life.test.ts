@@ -4,6 +4,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { adoptFd, type FrameStream, type LinkChange, openMacvtap, openTap, openTun, Tap } from 'tapfd';
+import { HAND_OVER } from '#lib/base/hand-over.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
 import { collect, numberedFrame, numberOf, tapPair } from '../../kit/tap-pair.js';
@@ -233,17 +234,17 @@ t.test('a device that is deleted while another program has it ends', async (t) =
   const tap = await openTap({ netns: ns.name });
   const ended = new Promise((resolve) => tap.on('error', resolve));
   await ns.ip('link', 'delete', tap.name);
-  await tap.restoreSettings();
+  await tap[HAND_OVER].restoreSettings();
   t.match(await ended, { code: 'ERR_TAPFD_DEVICE_GONE' });
 });
 
 t.test('suspended reading resumes', async (t) => {
   const { a, b } = await tapPair(t);
   const arriving = collect(b, 1);
-  b.suspendReading();
+  b[HAND_OVER].suspend();
   a.write(numberedFrame(1));
   await delay(20);
   t.equal(b.stats.received.frames, 0);
-  b.resumeReading();
+  b[HAND_OVER].resume();
   t.equal(numberOf((await arriving)[0]), 1);
 });

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type Macvtap, openMacvtap } from 'tapfd';
+import { type Macvtap, openMacvtap, openTap } from 'tapfd';
 import { type FollowGuestMacOptions, followGuestMac, QmpClient } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { FakeMonitor, refusal } from '../../kit/fake-monitor.js';
@@ -262,6 +262,9 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     await t.rejects(follow(), { code: 'ERR_TAPFD_QMP_PROTOCOL' });
     await t.rejects(follow({}, 'lower0'), { code: 'ERR_TAPFD_NOT_A_MACVTAP' });
     await t.rejects(follow({}, 'nothing'), { code: 'ENODEV' });
+    await using tap = await openTap({ netns: net.name });
+    // @ts-expect-error: the wrong type on purpose
+    await t.rejects(follow({}, tap), { code: 'ERR_TAPFD_NOT_A_MACVTAP', interface: tap.name });
     // The index means something else here, or nothing.
     await t.rejects(followGuestMac(qmp, device), /ENODEV|is not guest/);
   });

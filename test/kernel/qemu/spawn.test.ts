@@ -6,7 +6,17 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { adoptFd, type FrameStream, openMacvtap, openTap, openTun, type Tap, type TapOptions } from 'tapfd';
+import {
+  adoptFd,
+  type FrameStream,
+  type Macvtap,
+  openMacvtap,
+  openTap,
+  openTun,
+  type Tap,
+  type TapOptions,
+  type Tun,
+} from 'tapfd';
 import { qemuNetworkArguments, spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
@@ -312,8 +322,9 @@ t.test(
 
     t.test('refuses what QEMU would accept in silence or abort on', async (t) => {
       const net = await ground(t);
-      const refused = async (device: FrameStream, code: string, nic = {}): Promise<void> => {
+      const refused = async (device: Tap | Tun | Macvtap, code: string, nic = {}): Promise<void> => {
         t.teardown(() => device[Symbol.asyncDispose]());
+        // @ts-expect-error: a TUN is the wrong type on purpose
         const started = spawnQemu(QEMU, MACHINE, { nics: [{ device, ...nic }] });
         started.then((child) => child.kill('SIGKILL')).catch(() => undefined);
         await t.rejects(started, { code }, code);

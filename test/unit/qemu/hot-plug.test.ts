@@ -6,14 +6,14 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type QemuHotPlugNic, QmpClient } from 'tapfd/qemu';
-import { FakeDevice } from '../../kit/fake-device.js';
+import { type FakeDevice, fakeDevice } from '../../kit/fake-device.js';
 import { type Answer, type Command, FakeMonitor, refusal } from '../../kit/fake-monitor.js';
 
 const directory = t.testdir({ a: '', b: '' });
 
 function deviceOn(t: Test, name: string, facts = {}): FakeDevice {
   const fd = openSync(join(directory, name), 'r');
-  const device = new FakeDevice({ fd, ...facts });
+  const device = fakeDevice({ fd, ...facts });
   t.teardown(() => {
     if (!device.handedOff) closeSync(fd);
   });
@@ -126,7 +126,7 @@ t.test('getfd: the steps, with the words of spawnQemu', async (t) => {
     ],
   );
   for (const device of [one, two]) {
-    t.strictSame(device.calls, ['isAlive', 'suspendReading', 'handOff']);
+    t.strictSame(device.calls, ['isAlive', 'suspend', 'handOff']);
     t.equal(device.handedOff, true);
   }
   withGuest(monitor);
@@ -220,7 +220,7 @@ for (const via of vias) {
       t.strictSame(await client.execute('what-is-left'), [], `${name}, step ${step}`);
       for (const device of devices) {
         const restored = ['netdev_add', 'device_add'].includes(name) ? ['restoreSettings'] : [];
-        t.strictSame(device.calls, ['isAlive', 'suspendReading', ...restored, 'resumeReading']);
+        t.strictSame(device.calls, ['isAlive', 'suspend', ...restored, 'resume']);
         t.ok(fstatSync(device.fd));
       }
       monitor.answer = answer;
@@ -268,7 +268,7 @@ t.test('aborted', async (t) => {
       t.equal(monitor.names[position], name);
       t.notOk(monitor.names.includes('device_add'));
       t.strictSame(await client.execute('what-is-left'), []);
-      t.equal(device.calls.at(-1), 'resumeReading');
+      t.equal(device.calls.at(-1), 'resume');
     });
   }
 
@@ -299,7 +299,7 @@ t.test('aborted', async (t) => {
       message: /netdev "x" .*descriptor "x-fd0"/,
       cause: { message: 'no' },
     });
-    t.equal(device.calls.at(-1), 'resumeReading');
+    t.equal(device.calls.at(-1), 'resume');
   });
 });
 
@@ -378,7 +378,7 @@ t.test('a connection that ends in between', async (t) => {
     };
     const added = client.addNic({ device, id: 'x' });
     await added.catch(() => {});
-    t.equal(device.calls.at(-1), 'resumeReading', 'the device is the caller’s');
+    t.equal(device.calls.at(-1), 'resume', 'the device is the caller’s');
     return added;
   };
 

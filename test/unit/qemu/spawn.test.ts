@@ -7,7 +7,7 @@ import { text } from 'node:stream/consumers';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { spawnQemu, spawnWithFds } from 'tapfd/qemu';
-import { FakeDevice } from '../../kit/fake-device.js';
+import { type FakeDevice, fakeDevice } from '../../kit/fake-device.js';
 
 const directory = t.testdir({ a: 'first', b: 'second', c: 'third', 'no-program': '' });
 const path = (name: string): string => join(directory, name);
@@ -52,7 +52,7 @@ function openFile(t: Test, name: string): number {
 }
 
 function deviceOn(t: Test, name: string, facts = {}): FakeDevice {
-  return new FakeDevice({ fd: openFile(t, name), name, ...facts });
+  return fakeDevice({ fd: openFile(t, name), name, ...facts });
 }
 
 t.test('spawnWithFds', async (t) => {
@@ -232,8 +232,8 @@ t.test('spawnQemu', async (t) => {
       nics: [{ device: one }, { device: two, id: 'wan' }],
     });
     const exited = once(child, 'exit');
-    t.strictSame(one.calls, ['isAlive', 'suspendReading', 'handOff']);
-    t.strictSame(two.calls, ['isAlive', 'suspendReading', 'handOff']);
+    t.strictSame(one.calls, ['isAlive', 'suspend', 'handOff']);
+    t.strictSame(two.calls, ['isAlive', 'suspend', 'handOff']);
     t.strictSame(await told(child), {
       args: [
         '-m',
@@ -278,7 +278,7 @@ t.test('spawnQemu', async (t) => {
       path: '/nonexistent/qemu',
       message: /^spawnQemu: /,
     });
-    t.strictSame(device.calls, ['isAlive', 'suspendReading', 'resumeReading']);
+    t.strictSame(device.calls, ['isAlive', 'suspend', 'resume']);
     t.equal(fstatSync(device.fd).size, 5, 'its descriptor is open');
     const child = await spawnQemu(program, tell(), { env, nics: [{ device }] });
     t.strictSame((await told(child)).held, { 3: 'a' }, 'and good for another try');
@@ -287,7 +287,7 @@ t.test('spawnQemu', async (t) => {
   t.test('refuses, without touching the device', async (t) => {
     const refused = async (device: FakeDevice, code: string, options = {}): Promise<void> => {
       await t.rejects(spawnQemu(program, [], { nics: [{ device }], ...options }), { code });
-      t.notOk(device.calls.includes('suspendReading'), code);
+      t.notOk(device.calls.includes('suspend'), code);
     };
     await refused(deviceOn(t, 'a', { kind: 'tun', mac: undefined }), 'ERR_TAPFD_QEMU_TUN');
     await refused(deviceOn(t, 'a', { whenAsked: () => false }), 'ERR_TAPFD_QEMU_DEAD_DEVICE');
@@ -306,17 +306,15 @@ t.test('spawnQemu', async (t) => {
   });
 
   t.test('a device closed while the child starts is left to its owner', async (t) => {
-    const device = deviceOn(t, 'a');
+    const device = deviceOn(t, 'a', {
+      whenSuspended: () =>
+        queueMicrotask(() => {
+          device.destroyed = true;
+        }),
+    });
     const start = spawnQemu(program, tell(), { env, nics: [{ device }] });
-    const suspend = device.suspendReading.bind(device);
-    device.suspendReading = () => {
-      suspend();
-      queueMicrotask(() => {
-        device.destroyed = true;
-      });
-    };
     t.strictSame((await told(await start)).held, { 3: 'a' });
-    t.strictSame(device.calls.slice(0, 3), ['isAlive', 'suspendReading', 'handOff']);
+    t.strictSame(device.calls.slice(0, 3), ['isAlive', 'suspend', 'handOff']);
     t.equal(fstatSync(device.fd).size, 5, 'its descriptor is left to destroy()');
   });
 
@@ -331,7 +329,7 @@ t.test('spawnQemu', async (t) => {
     await t.rejects(spawnQemu(program, [], { nics: [{ device }], signal: aborter.signal }), {
       name: 'AbortError',
     });
-    t.strictSame(device.calls, ['isAlive', 'suspendReading', 'resumeReading']);
+    t.strictSame(device.calls, ['isAlive', 'suspend', 'resume']);
   });
 
   t.test('a device serves one QEMU', async (t) => {

@@ -1,11 +1,11 @@
 import fs from 'node:fs';
 import t from 'tap';
 import { guestMacFor, type QemuNic, qemuNetworkArguments } from 'tapfd/qemu';
-import { FakeDevice } from '../../kit/fake-device.js';
+import { type FakeDevice, fakeDevice } from '../../kit/fake-device.js';
 
-const tap = (facts = {}): FakeDevice => new FakeDevice({ fd: 20, ...facts });
+const tap = (facts = {}): FakeDevice => fakeDevice({ fd: 20, ...facts });
 const macvtap = (facts = {}): FakeDevice =>
-  new FakeDevice({ fd: 30, kind: 'macvtap', name: 'macvtap0', index: 9, mac: '02:00:00:00:00:09', ...facts });
+  fakeDevice({ fd: 30, kind: 'macvtap', name: 'macvtap0', index: 9, mac: '02:00:00:00:00:09', ...facts });
 
 t.test('one TAP: fd, MAC and stdio from one source', async (t) => {
   t.strictSame(qemuNetworkArguments([{ device: tap(), mac: '52:54:00:12:34:80' }]), {
@@ -195,6 +195,19 @@ t.test('misuse is refused, and says what', async (t) => {
   t.throws(() => qemuNetworkArguments([], 5), { argument: 'options' });
 });
 
+t.test('a device is known by its contract', async (t) => {
+  const device = tap();
+  const lookAlike = { ...device, fd: device.fd, handedOff: false };
+  // @ts-expect-error: the wrong type on purpose
+  t.throws(() => qemuNetworkArguments([{ device: lookAlike }]), {
+    code: 'ERR_TAPFD_INVALID_ARGUMENT',
+    argument: 'nics[0].device',
+    message: /an open Tap or Macvtap/,
+  });
+  const otherCopy = await t.mockImport<typeof import('tapfd/qemu')>('#lib/qemu/index.js', {});
+  t.ok(otherCopy.qemuNetworkArguments([{ device }]), 'which every copy of the library in a process shares');
+});
+
 t.test('what QEMU would accept in silence', async (t) => {
   const code = (name: string): { code: string } => ({ code: `ERR_TAPFD_${name}` });
   t.test('a TUN', async (t) => {
@@ -211,7 +224,7 @@ t.test('what QEMU would accept in silence', async (t) => {
   t.test('a closed device', async (t) => {
     t.throws(() => qemuNetworkArguments([{ device: tap({ destroyed: true }) }]), code('QEMU_DEAD_DEVICE'));
     const handedOff = tap();
-    await handedOff.handOffWhenIdle();
+    handedOff.handOff();
     t.throws(() => qemuNetworkArguments([{ device: handedOff }]), {
       ...code('QEMU_DEAD_DEVICE'),
       message: /handed off/,
