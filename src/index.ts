@@ -9,7 +9,7 @@
 export type { AbortOptions } from './base/abort.js';
 export { TapfdError, type TapfdErrorDetails } from './base/errors.js';
 export type { FdSource } from './base/fd-source.js';
-export type { DeviceKind } from './base/native.js';
+export type { DeviceKind } from './base/native-queue.js';
 export type { DeviceFlags } from './descriptor/device-flags.js';
 export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
 export type { Offload } from './descriptor/offload.js';

@@ -1,8 +1,9 @@
 /** One open descriptor and what is known of its device: facts, calls on it, and the one way it is given up. */
 
 import { invalidState, TapfdError } from '../base/errors.js';
-import type { DeviceKind, NativeFrameRules, NativeLink, NativeOpened, NativeQueue } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NativeLink } from '../base/native-links.js';
+import type { DeviceKind, NativeFrameRules, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { formatMac, parseMac } from '../links/mac.js';
 import type { LinkWatch } from '../links/watch.js';
 import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';

@@ -1,12 +1,8 @@
 /** Follows the link behind a descriptor: its changes, its move to another namespace, its end. */
 import { invalidState, TapfdError } from '../base/errors.js';
-import {
-  type DeviceKind,
-  type NativeLink,
-  type NativeOpened,
-  type NativeQueue,
-  native,
-} from '../base/native.js';
+import { native } from '../base/native.js';
+import type { NativeLink } from '../base/native-links.js';
+import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { isolated, LinkWatch } from '../links/watch.js';
 
 /** `linux/if.h`. */

@@ -2,13 +2,9 @@
 import { checkSignal } from '../base/abort.js';
 import { checkFd } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import {
-  type NativeOpened,
-  type NativeQueueSettings,
-  type NativeTapSettings,
-  native,
-} from '../base/native.js';
+import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NativeOpened, NativeQueueSettings, NativeTapSettings } from '../base/native-queue.js';
 import { deviceFlags } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { adoptSettings, checkOptions, streamSettings } from './check-open-options.js';

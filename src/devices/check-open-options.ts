@@ -17,7 +17,7 @@ import type {
   NativeMacvtapSettings,
   NativeQueueSettings,
   NativeTapSettings,
-} from '../base/native.js';
+} from '../base/native-queue.js';
 import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
 import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
 import { checkIpPrefix } from '../links/ip-prefix.js';

@@ -1,6 +1,7 @@
 /** The frame of every opening call: namespace, watch, abort, and nothing left behind when it fails. */
 
-import type { NamespaceHandle, NativeOpened } from '../base/native.js';
+import type { NamespaceHandle } from '../base/native-links.js';
+import type { NativeOpened } from '../base/native-queue.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { type NetnsLike, openNetns } from '../links/namespace.js';
 import { LinkWatch } from '../links/watch.js';

@@ -1,8 +1,10 @@
 /** Opening TAP and TUN devices. */
 import { checkSignal } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
-import { type NamespaceHandle, type NativeOpened, type NativeTapSettings, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle } from '../base/native-links.js';
+import type { NativeOpened, NativeTapSettings } from '../base/native-queue.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { checkOptions, streamSettings, tapSettings } from './check-open-options.js';

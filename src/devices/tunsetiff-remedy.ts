@@ -1,6 +1,8 @@
 /** Why TUNSETIFF failed: the kernel has one errno for many causes, and the device that stands there tells which. */
 import type { TapfdError } from '../base/errors.js';
-import { type NamespaceHandle, type NativeLink, type NativeTapSettings, native } from '../base/native.js';
+import { native } from '../base/native.js';
+import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
+import type { NativeTapSettings } from '../base/native-queue.js';
 
 /** `linux/if_tun.h` IFF_TUN, as IFLA_TUN_TYPE gives it. */
 const TYPE_TUN = 1;

@@ -1,6 +1,6 @@
 /** Queues that take a share of a device's frames away from those who read it. */
 
-import type { NativeQueueHolder } from '../base/native.js';
+import type { NativeQueueHolder } from '../base/native-queue.js';
 import { attachedQueues } from '../descriptor/device-handle.js';
 import type { Finding } from './finding.js';
 import type { Surroundings } from './surroundings.js';

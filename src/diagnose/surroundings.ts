@@ -1,5 +1,7 @@
 /** What is around a device at one moment: its link, the other links of the namespace, the device's other queues. */
-import { type NativeOtherQueues, native } from '../base/native.js';
+
+import { native } from '../base/native.js';
+import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { type Link, linkFromNative } from '../links/link.js';
 

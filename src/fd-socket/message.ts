@@ -1,6 +1,6 @@
 /** What one receive brought: bytes, and descriptors that somebody has to own. */
 import { invalidState } from '../base/errors.js';
-import type { NativeFdBundle } from '../base/native.js';
+import type { NativeFdBundle } from '../base/native-fd-socket.js';
 
 /**
  * Bytes received from a `FdSocket`, and the descriptors that were sent with them.

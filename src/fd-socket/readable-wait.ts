@@ -1,7 +1,7 @@
 /** Waiting until a socket can be read, which an abort or the socket's end can cut short. */
 
-import type { NativeFdSocket } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
+import type { NativeFdSocket } from '../base/native-fd-socket.js';
 
 export class ReadableWait {
   readonly #socket: NativeFdSocket;

@@ -1,7 +1,8 @@
 /** What goes out of a socket: in order, as much as the kernel takes, and never another descriptor than was meant. */
 import { constants } from 'node:os';
-import { type NativeFdBundle, type NativeFdSocket, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
+import type { NativeFdBundle, NativeFdSocket } from '../base/native-fd-socket.js';
 import { socketFailure } from './failure.js';
 
 const { EAGAIN } = constants.errno;

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import { checkInteger, checkObject } from '../base/checks.js';
 import { invalidState } from '../base/errors.js';
-import type { NativeQueue } from '../base/native.js';
+import type { NativeQueue } from '../base/native-queue.js';
 import { FrameBatch } from './batch.js';
 import type { BurstTaker, FrameReceiver } from './receiver.js';
 

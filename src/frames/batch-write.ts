@@ -1,6 +1,6 @@
 /** Writing many frames at once: in order, over as many waits as the kernel asks for. */
 import { invalidArgument, type TapfdError } from '../base/errors.js';
-import type { NativeQueue } from '../base/native.js';
+import type { NativeQueue } from '../base/native-queue.js';
 import { FrameBatch } from './batch.js';
 import type { WaitingWrite } from './waiting-writes.js';
 import { WOULD_WAIT } from './write-outcome.js';

@@ -1,7 +1,7 @@
 /** Writing a frame of Writable's queue, which has one at a time under way: one object serves all of them. */
 
 import type { TapfdError } from '../base/errors.js';
-import type { NativeQueue } from '../base/native.js';
+import type { NativeQueue } from '../base/native-queue.js';
 import type { Settle } from './batch-write.js';
 import type { WaitingWrite } from './waiting-writes.js';
 import { WOULD_WAIT } from './write-outcome.js';

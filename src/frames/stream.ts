@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 import { checkInteger } from '../base/checks.js';
 import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
-import type { DeviceKind } from '../base/native.js';
+import type { DeviceKind } from '../base/native-queue.js';
 import { type DeviceFlags, IFF_DETACH_QUEUE } from '../descriptor/device-flags.js';
 import { DeviceHandle, type OpenedDevice } from '../descriptor/device-handle.js';
 import type { LinkChange } from '../descriptor/link-follower.js';

@@ -1,5 +1,5 @@
 /** What waits until the kernel takes frames again, in order. */
-import type { NativeQueue } from '../base/native.js';
+import type { NativeQueue } from '../base/native-queue.js';
 
 export interface WaitingWrite {
   /** Goes on; false when it has to wait again. */

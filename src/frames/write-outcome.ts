@@ -1,7 +1,7 @@
 /** What the outcome of a native write means: sent, lost as a network card loses frames, refused, or the end. */
 import { constants } from 'node:os';
 import { errnoName, TapfdError } from '../base/errors.js';
-import { FrameFault } from '../base/native.js';
+import { FrameFault } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { SendDropReason } from './counters.js';
 

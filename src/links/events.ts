@@ -1,7 +1,7 @@
 /** The async iterable of `links.watch`. */
 import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import type { NativeLink } from '../base/native.js';
+import type { NativeLink } from '../base/native-links.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import { checkOptionNames } from './options.js';

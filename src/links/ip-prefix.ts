@@ -2,7 +2,7 @@
 import { isIPv4, isIPv6 } from 'node:net';
 import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import type { NativeIpPrefix } from '../base/native.js';
+import type { NativeIpPrefix } from '../base/native-links.js';
 
 /** An address to give to a link. */
 export interface IpPrefix {

@@ -1,6 +1,6 @@
 /** What a program sees of a network link. */
 import { isDeepStrictEqual } from 'node:util';
-import type { NativeLink } from '../base/native.js';
+import type { NativeLink } from '../base/native-links.js';
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;

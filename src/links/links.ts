@@ -1,8 +1,9 @@
 /** Links over rtnetlink: listing, making, changing, removing, watching. */
 import { checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import { type NamespaceHandle, type NativeLinkRef, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle, NativeLinkRef } from '../base/native-links.js';
 import { LinkEvents, type WatchOptions } from './events.js';
 import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';

@@ -1,8 +1,9 @@
 /** Which network namespace an option means, and opening it. */
 import { checkFd, checkPath } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import { type NamespaceHandle, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle } from '../base/native-links.js';
 
 /** Where `ip netns` and this library keep named namespaces. */
 export const NETNS_DIRECTORY = '/run/netns';

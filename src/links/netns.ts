@@ -9,8 +9,9 @@ import {
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { TapfdError } from '../base/errors.js';
-import { type NamespaceHandle, native } from '../base/native.js';
+import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle } from '../base/native-links.js';
 import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
 
 /**

@@ -8,7 +8,7 @@ import {
   checkOneOf,
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native.js';
+import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native-links.js';
 import { checkIpAddress } from './ip-prefix.js';
 import { MACVLAN_MODE_NAMES, type MacvlanMode, macvlanModeNumber } from './link.js';
 import { checkUnicastMac } from './mac.js';

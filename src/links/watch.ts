@@ -1,14 +1,8 @@
 /** One table of a namespace's links, kept true by the kernel's own messages, for everybody in this thread. */
 
-import {
-  type NamespaceHandle,
-  type NativeAddon,
-  type NativeLink,
-  type NativeLinkEvent,
-  type NativeLinkWatch,
-  native,
-} from '../base/native.js';
+import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle, NativeLink, NativeLinkEvent, NativeLinkWatch } from '../base/native-links.js';
 import { isAnotherLink, isSameState } from './link.js';
 
 /**

@@ -1,7 +1,9 @@
 /** The follower's answers to what a real kernel does too seldom: stale news, a lost watch, a device gone in between. */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type NativeLink, type NativeOpened, native } from '#lib/base/native.js';
+import { native } from '#lib/base/native.js';
+import type { NativeLink } from '#lib/base/native-links.js';
+import type { NativeOpened } from '#lib/base/native-queue.js';
 import { type LinkChange, LinkFollower } from '#lib/descriptor/link-follower.js';
 import type { LinkWatch } from '#lib/links/watch.js';
 

@@ -3,7 +3,7 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { forward, Tap } from 'tapfd';
-import type { NativeFrameRules } from '#lib/base/native.js';
+import type { NativeFrameRules } from '#lib/base/native-queue.js';
 import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
 import { spans } from '#lib/frames/slab.js';
 import type { LinkSubscriber } from '#lib/links/watch.js';

@@ -1,6 +1,6 @@
 /** What waits for the kernel goes on in order, whatever the callbacks do. */
 import t from 'tap';
-import type { NativeQueue } from '#lib/base/native.js';
+import type { NativeQueue } from '#lib/base/native-queue.js';
 import { WaitingWrites } from '#lib/frames/waiting-writes.js';
 
 function waitingWrites() {

@@ -1,6 +1,6 @@
 /** The public form of a link, and whether two descriptions are of one link. */
 import t from 'tap';
-import type { NativeLink } from '#lib/base/native.js';
+import type { NativeLink } from '#lib/base/native-links.js';
 import { isAnotherLink, isSameState, linkFromNative } from '#lib/links/link.js';
 
 const stats = {

@@ -2,7 +2,7 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native.js';
+import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
 
 setFlagsFromString('--expose-gc');

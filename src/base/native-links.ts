@@ -1,0 +1,117 @@
+/** What the addon offers for links and namespaces: numbers as the kernel gives them. */
+
+/** A network namespace held open. `key` is equal for two handles of one namespace, and only then. */
+export interface NamespaceHandle {
+  readonly key: string;
+  close(): void;
+}
+
+/** Numbers as the kernel gives them; src/links/links.ts makes the public `Link` from it. */
+export interface NativeLink {
+  index: number;
+  name: string;
+  kind: string;
+  portKind: string;
+  mac?: string;
+  mtu: number;
+  flags: number;
+  operState: number;
+  carrier: boolean;
+  master: number;
+  lower: number;
+  lowerNetnsId?: number;
+  txQueueLength: number;
+  txQueues: number;
+  rxQueues: number;
+  alias: string;
+  stats: {
+    rxPackets: number;
+    txPackets: number;
+    rxBytes: number;
+    txBytes: number;
+    rxErrors: number;
+    txErrors: number;
+    rxDropped: number;
+    txDropped: number;
+    multicast: number;
+  };
+  tun?: {
+    type: number;
+    owner?: number;
+    group?: number;
+    packetInfo: boolean;
+    vnetHeader: boolean;
+    persist: boolean;
+    multiQueue: boolean;
+    queues: number;
+    disabledQueues: number;
+  };
+  macvlanMode?: number;
+  vxlan?: { id: number; remote: string; local: string; port: number; learning: boolean };
+}
+
+/** MACs are 6-byte Buffers, made by `parseMac`. `master: 0` takes the link out of its bridge. */
+export interface NativeLinkChanges {
+  name?: string;
+  mac?: Uint8Array;
+  mtu?: number;
+  up?: boolean;
+  master?: number;
+  allMulticast?: boolean;
+  promiscuous?: boolean;
+  txQueueLength?: number;
+  alias?: string;
+  carrier?: boolean;
+  macvlanMode?: number;
+  /** Move the link there. */
+  netns?: NamespaceHandle;
+}
+
+export interface NativeNewLink {
+  kind: string;
+  name: string;
+  changes: NativeLinkChanges;
+  lower?: number;
+  macvlanMode?: number;
+  sourceMacs?: Uint8Array[];
+  txQueues?: number;
+  rxQueues?: number;
+  peerName?: string;
+  peerMac?: Uint8Array;
+  peerNetns?: NamespaceHandle;
+  vxlanId?: number;
+  vxlanRemote?: string;
+  vxlanLocal?: string;
+  vxlanPort?: number;
+  vxlanLearning?: boolean;
+  bridgeStp?: boolean;
+  bridgeVlanFiltering?: boolean;
+  bridgeMulticastSnooping?: boolean;
+  bridgeForwardDelayCs?: number;
+  bridgeAgeingTimeCs?: number;
+}
+
+/** `address` has 4 or 16 bytes. */
+export interface NativeIpPrefix {
+  address: Uint8Array;
+  prefixLength: number;
+  noDad: boolean;
+}
+
+/** A link given by its index or by its name. */
+export type NativeLinkRef = number | string;
+
+/** A netlink socket that hears of every change to a namespace's links, polled on this environment's loop. */
+export interface NativeLinkWatch {
+  /** Keep (or do not keep) the process alive while watching; a new watch does not. */
+  ref(): void;
+  unref(): void;
+  close(): void;
+}
+
+export type NativeLinkEvent =
+  | { type: 'change'; link: NativeLink }
+  | { type: 'remove'; link: NativeLink }
+  /** The kernel had more to say than the socket could hold: events were lost, list the links anew. */
+  | { type: 'overrun' }
+  | { type: 'error'; error: Error };
