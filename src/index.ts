@@ -40,7 +40,7 @@ export { FdMessage } from './fd-socket/message.js';
 export { FdServer, type FdServerOptions } from './fd-socket/server.js';
 export { FdSocket, type PeerCredentials } from './fd-socket/socket.js';
 export { FrameBatch } from './frames/batch.js';
-export type { BatchOptions } from './frames/batch-reader.js';
+export type { BatchOptions } from './frames/batches.js';
 export type {
   DirectionStats,
   FrameDrop,

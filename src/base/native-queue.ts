@@ -100,23 +100,33 @@ export interface NativeOtherQueues {
   holders: NativeQueueHolder[];
 }
 
+/**
+ * Gets the frames of a burst: [offset, length] pairs in `spans`, `count` of them, lead to the frames in `slab`. Both are
+ * undefined when no frame was read.
+ *
+ * @param last - Stands in place of the last frame when that did not fit the slab.
+ * @param error - A negative errno, or 0.
+ * @param faults - Malformed super-frames that were discarded.
+ */
+export type NativeBurstCallback = (
+  slab: Buffer,
+  spans: Uint32Array,
+  count: number,
+  last: Buffer | undefined,
+  error: number,
+  faults: number,
+) => void;
+
 /** One open descriptor. Calls that return promises run off the JavaScript thread. */
 export interface NativeQueue {
   /** -1 after close() or release(). Who asks may share it: from then on it is not relied on to be non-blocking. */
   readonly fd: number;
   /** Whether frames of a batch are joined: with `segment`, until the kernel has refused some. */
   readonly joins: boolean;
-  /**
-   * The callbacks are held weakly while the queue does not poll: keep them.
-   *
-   * @param onBurst - frames read: `count` pairs in the shared spans, `last` in place of the last of them when it did
-   *   not fit the slab, `error` negative errno or 0, `faults` malformed super-frames thrown away.
-   */
-  listen(
-    onBurst: (count: number, last: Buffer | undefined, error: number, faults: number) => void,
-    onWritable: () => void,
-    burstLimit: number,
-  ): void;
+  /** What is called for each burst of at most `limit` frames. Held weakly while the queue does not poll: keep it. */
+  onBurst(callback: NativeBurstCallback, limit: number): void;
+  /** What {@link awaitWritable} calls. Held weakly while the queue does not poll: keep it. */
+  onWritable(callback: () => void): void;
   setRules(rules: NativeFrameRules): void;
   startReading(): void;
   stopReading(): void;

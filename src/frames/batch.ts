@@ -35,6 +35,11 @@ export class FrameBatch implements Iterable<Buffer> {
     return new FrameBatch(memory, spans, frames.length);
   }
 
+  /** @internal A single frame, in the memory that it has. */
+  static around(frame: Buffer): FrameBatch {
+    return new FrameBatch(frame, Uint32Array.of(0, frame.length), 1);
+  }
+
   /** Number of frames. */
   get length(): number {
     return this.#length;
@@ -119,8 +124,7 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 
   #view(index: number): Buffer {
-    const position = this.#spans[2 * index];
-    return this.#memory.subarray(position, position + this.#spans[2 * index + 1]);
+    return viewOf(this.#memory, this.#spans, index);
   }
 
   #growMemory(least: number): void {
@@ -134,6 +138,12 @@ export class FrameBatch implements Iterable<Buffer> {
     spans.set(this.#spans);
     this.#spans = spans;
   }
+}
+
+/** The frame that the pair `index` of `spans` leads to. */
+export function viewOf(memory: Buffer, spans: Uint32Array, index: number): Buffer {
+  const position = spans[2 * index];
+  return memory.subarray(position, position + spans[2 * index + 1]);
 }
 
 /** Frames stand at steps of 8 bytes. */

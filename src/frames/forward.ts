@@ -3,9 +3,11 @@
 import { checkSignal } from '../base/abort.js';
 import { invalidArgument } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
-import { type BatchOptions, type BatchReader, type BatchTaker, checkBatchOptions } from './batch-reader.js';
 import type { BatchOutcome } from './batch-write.js';
-import { FrameStream, WRITING_ENDED } from './stream.js';
+import { type BatchOptions, checkBatchOptions } from './batches.js';
+import { WRITING_ENDED } from './duplex.js';
+import type { BurstTaker, FrameReceiver } from './receiver.js';
+import { FrameStream } from './stream.js';
 
 /**
  * Looks at a batch on its way: changes frames in place, removes or adds some, and returns nothing; or returns what is to
@@ -59,13 +61,15 @@ export async function forward(
     throw invalidArgument('transform', 'a function', transform);
   }
   if (to.destroyed || to.handedOff) throw to.closedError('forward');
-  const reader = from.batchReader('forward', options);
+  const receiver = from.receiverFor('forward');
+  const { maxFrames } = options;
   return new Promise((resolve, reject) => {
-    new Forwarding(reader, to, { transform, signal, resolve, reject }).start();
+    new Forwarding(receiver, to, { maxFrames, transform, signal, resolve, reject }).start();
   });
 }
 
 interface ForwardingPlan {
+  maxFrames: number | undefined;
   transform: ForwardTransform | undefined;
   signal: AbortSignal | undefined;
   resolve: (result: ForwardResult) => void;
@@ -73,8 +77,8 @@ interface ForwardingPlan {
 }
 
 /** One direction: a batch read is written in the same turn, with no promise in between unless somebody has to wait. */
-class Forwarding implements BatchTaker {
-  readonly #reader: BatchReader;
+class Forwarding implements BurstTaker {
+  readonly #receiver: FrameReceiver;
   readonly #to: FrameStream;
   readonly #plan: ForwardingPlan;
   readonly #counted: ForwardResult = { frames: 0, lost: 0 };
@@ -83,21 +87,21 @@ class Forwarding implements BatchTaker {
   /** A batch is with the transform or waits for the kernel. */
   #busy = false;
   #state: 'on' | 'stopping' | 'ended' = 'on';
-  #readerEnded = false;
+  #sourceEnded = false;
 
-  constructor(reader: BatchReader, to: FrameStream, plan: ForwardingPlan) {
-    this.#reader = reader;
+  constructor(receiver: FrameReceiver, to: FrameStream, plan: ForwardingPlan) {
+    this.#receiver = receiver;
     this.#to = to;
     this.#plan = plan;
   }
 
   start(): void {
     const { signal } = this.#plan;
-    this.#reader.start(this);
+    this.#receiver.lendBatches(this, this.#plan.maxFrames);
     this.#to.once(WRITING_ENDED, this.#sinkEnded);
     signal?.addEventListener('abort', this.#stop);
     if (signal?.aborted) this.stop();
-    else this.#reader.ask();
+    else this.#receiver.ask();
   }
 
   take(batch: FrameBatch): void {
@@ -116,7 +120,7 @@ class Forwarding implements BatchTaker {
 
   /** The device read from has ended, by an error or a hand-off. */
   end(error: Error | undefined): void {
-    this.#readerEnded = true;
+    this.#sourceEnded = true;
     if (error) this.#fail(error);
     else this.stop();
   }
@@ -145,7 +149,7 @@ class Forwarding implements BatchTaker {
     }
     this.#counted.frames += taken;
     this.#counted.lost += count - taken;
-    if (this.#state === 'on') this.#reader.ask();
+    if (this.#state === 'on') this.#receiver.ask();
     else this.#finish();
   }
 
@@ -163,7 +167,7 @@ class Forwarding implements BatchTaker {
     this.#state = 'ended';
     this.#to.off(WRITING_ENDED, this.#sinkEnded);
     this.#plan.signal?.removeEventListener('abort', this.#stop);
-    if (!this.#readerEnded) this.#reader.stop();
+    if (!this.#sourceEnded) this.#receiver.release();
     return true;
   }
 }

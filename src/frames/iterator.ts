@@ -1,7 +1,7 @@
 /** `for await` over a stream of frames: from the burst to the loop, past Readable's queue. */
 import { type Duplex, finished } from 'node:stream';
+import type { FrameBatch } from './batch.js';
 import { type BurstTaker, type FrameReceiver, frameOf } from './receiver.js';
-import { currentSlab, spans } from './slab.js';
 
 type FrameResult = IteratorResult<Buffer, undefined>;
 
@@ -11,9 +11,9 @@ interface WaitingNext {
 }
 
 /**
- * What Readable's own iterator promises, without its queue, whose cost is that of the frame over again: frames in order, the stream's error thrown,
- * the stream destroyed when the loop is left or has come to the end. One burst is read, handed out frame by frame, and
- * only then the next one: a loop that rests stops the reading.
+ * What Readable's own iterator promises, without its queue, which costs as much again as the frame: frames in order, the
+ * stream's error thrown, the stream destroyed when the loop is left or has come to the end. One burst is read, handed out
+ * frame by frame, and only then the next one: a loop that pauses stops the reading.
  */
 export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, BurstTaker {
   readonly #stream: Duplex;
@@ -22,13 +22,9 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
   readonly #stopListening: () => void;
   readonly #waiting: WaitingNext[] = [];
 
-  // The burst: its frames from `#next` to `#count`.
-  #slab: Buffer = Buffer.alloc(0);
-  #pairs = new Uint32Array(0);
-  #last: Buffer | undefined;
+  #burst: FrameBatch | undefined;
+  /** The frame of the burst that comes next. */
   #next = 0;
-  #count = 0;
-
   /** undefined: goes on; null: at the end; else what the stream ended with. */
   #ended: Error | null | undefined;
   #destroys = true;
@@ -49,7 +45,10 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
   }
 
   next(): Promise<FrameResult> {
-    if (this.#next < this.#count) return Promise.resolve({ done: false, value: this.#shift() });
+    const burst = this.#burst;
+    if (burst && this.#next < burst.length) {
+      return Promise.resolve({ done: false, value: this.#frameOf(burst) });
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject });
       this.#serve();
@@ -66,56 +65,34 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
     await this.return();
   }
 
-  take(count: number, last: Buffer | undefined): number {
-    // The spans are shared by all devices, and the loop takes its time.
-    if (this.#pairs.length < 2 * count) this.#pairs = new Uint32Array(spans.length);
-    let bytes = last?.length ?? 0;
-    const inSlab = last ? count - 1 : count;
-    for (let i = 0; i < inSlab; i++) {
-      this.#pairs[2 * i] = spans[2 * i];
-      this.#pairs[2 * i + 1] = spans[2 * i + 1];
-      bytes += spans[2 * i + 1];
-    }
-    this.#slab = currentSlab();
-    this.#last = last;
+  take(burst: FrameBatch): void {
+    this.#burst = burst;
     this.#next = 0;
-    this.#count = count;
     this.#serve();
-    return bytes;
   }
 
   /** An error comes by `finished()`, when the stream has closed. */
   end(error: Error | undefined): void {
     if (error !== undefined) return;
-    // Handed off: what was read is still given out. The stream is not destroyed, for a link that its opening made would
-    // go with it.
+    // Handed off. The stream is not destroyed, as a link that its opening made would go with it.
     this.#stopListening();
     this.#ended = null;
     this.#destroys = false;
     this.#serve();
   }
 
-  #shift(): Buffer {
-    const index = this.#next++;
-    if (this.#next === this.#count && this.#last) return this.#last;
-    return frameOf(this.#slab, this.#pairs, index, this.#copyFrames);
+  #frameOf({ memory, spans }: FrameBatch): Buffer {
+    return frameOf(memory, spans, this.#next++, this.#copyFrames);
   }
 
-  /** Gives those who wait what there is: frames, or the end; asks for more where there is nothing. */
+  /** Resolves the calls that wait with what there is: frames, or the end. Asks for more if there is neither. */
   #serve(): void {
-    while (this.#waiting.length > 0) {
-      const frame = this.#available();
-      if (frame !== null) this.#waiting.shift()?.resolve({ done: false, value: frame });
-      else if (this.#ended !== undefined) this.#giveEnd(this.#ended);
-      else break;
+    const burst = this.#burst;
+    while (this.#waiting.length > 0 && burst && this.#next < burst.length) {
+      this.#waiting.shift()?.resolve({ done: false, value: this.#frameOf(burst) });
     }
+    while (this.#waiting.length > 0 && this.#ended !== undefined) this.#giveEnd(this.#ended);
     if (this.#waiting.length > 0) this.#receiver.ask();
-  }
-
-  /** A frame of the burst, or of what the stream had read before. */
-  #available(): Buffer | null {
-    if (this.#next < this.#count) return this.#shift();
-    return this.#stream.readableLength > 0 ? (this.#stream.read() as Buffer) : null;
   }
 
   #giveEnd(ended: Error | null): void {
@@ -125,13 +102,13 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
     this.#ended = null;
     if (ended) waiting?.reject(ended);
     else waiting?.resolve({ done: true, value: undefined });
-    // Nobody but this loop reads the stream to its 'end'.
+    // Only this loop reads the stream to its 'end'.
     if (!this.#destroys) this.#stream.resume();
   }
 
   #leave(): void {
     this.#ended ??= null;
-    this.#next = this.#count = 0;
+    this.#burst = undefined;
     this.#stopListening();
     if (this.#destroys) this.#stream.destroy();
   }

@@ -1,46 +1,57 @@
-/** The reading half of a stream: what a burst brought goes into the stream, or to who has taken the reading over. */
+/** The reading half of a stream: what a burst brought goes into the stream, or to whoever has borrowed the reading. */
+import { markAsUntransferable } from 'node:worker_threads';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { FrameBatch, viewOf } from './batch.js';
 import type { FrameCounters } from './counters.js';
-import { currentSlab, provideBurstMemory, spans } from './slab.js';
+import { provideBurstMemory } from './slab.js';
 import { fatalError, isDown } from './write-outcome.js';
 
 /** Frames read at one wake-up: more would hold up the rest of the event loop (one turn of 527 ms without a limit). */
 const BURST_LIMIT = 64;
 /** After a pause in reading the kernel's drop counter is read, but not more often than this. */
 const DROP_COUNT_MS = 100;
+/** The kernel cuts a frame that finds too little room, so the end of the memory is never used (native/frames/io.h). */
+const MAX_FRAME_BYTES = 66 * 1024;
+const MAX_MEMORY_BYTES = 8 * 1024 * 1024;
+const DEFAULT_BATCH_FRAMES = 256;
+const DEFAULT_BATCH_SUPER_FRAMES = 32;
 
-/** What the stream does for its receiver. */
-export interface ReceivingStream {
-  /** Readable's: false when it wants no more for now; null is the end. */
-  push(frame: Buffer | null): boolean;
-  /** The device is lost. */
-  lost(error: Error): void;
+/** Takes bursts in place of the stream, one for each {@link FrameReceiver.ask}. */
+export interface BurstTaker {
+  /** The batch is valid until the next burst is asked for. */
+  take(burst: FrameBatch): void;
+  /** Nothing more will come: an error, or undefined after a hand-off, when all that was read has been taken. */
+  end(error: Error | undefined): void;
 }
 
-/**
- * Takes bursts in place of the stream, one for each {@link FrameReceiver.ask}. It must have done with the slab and the
- * spans of a burst when `take` returns, or have copied the spans.
- */
-export interface BurstTaker {
-  /** A burst was read: returns how many bytes it has. `last` stands in place of a last frame that did not fit. */
-  take(count: number, last: Buffer | undefined): number;
-  /**
-   * Nothing more will be read: an error, or undefined after a hand-off. Then the stream has what is left, the rest of a
-   * super-frame that was begun.
-   */
-  end(error: Error | undefined): void;
+/** What the receiver does to the stream. */
+interface Sink {
+  /** Readable's: false when it wants no more for now; null is the end. */
+  push(frame: Buffer | null): boolean;
+  /** Readable's: what was pushed and not read yet. */
+  read(): Buffer | null;
+  readonly readableLength: number;
 }
 
 export class FrameReceiver {
   readonly #device: DeviceHandle;
   readonly #counters: FrameCounters;
-  readonly #stream: ReceivingStream;
-  // The queue holds its callbacks weakly while it does not poll.
-  readonly #onWritable: () => void;
-  readonly #onBurst = (count: number, last: Buffer | undefined, error: number, faults: number) =>
-    this.#receive(count, last, error, faults);
+  readonly #stream: Sink;
+  readonly #lost: (error: Error) => void;
+  // The queue holds its callback weakly while it does not poll.
+  readonly #onBurst = (
+    slab: Buffer,
+    spans: Uint32Array,
+    count: number,
+    last: Buffer | undefined,
+    error: number,
+    faults: number,
+  ) => this.#receive(slab, spans, count, last, error, faults);
 
   #taker: BurstTaker | undefined;
+  /** The taker has memory of its own, used again for each burst. */
+  #hasOwnMemory = false;
+  #maxFrames = Number.POSITIVE_INFINITY;
   /** Whoever takes bursts now, the stream or a taker, wants one. */
   #wanted = false;
   /** The stream asked for frames while a taker had the reading. */
@@ -48,26 +59,23 @@ export class FrameReceiver {
   #suspended = false;
   /** The queue polls, or will at the end of the burst that is being received: calls that change nothing are saved. */
   #polls = false;
-  /** `reading`; `ending`: no more is read, but what was read still goes on; `closed`: nothing does. */
+  /** `reading`; `ending`: no more is read, but what was read is still passed on; `closed`: nothing is. */
   #state: 'reading' | 'ending' | 'closed' = 'reading';
+  /** A taker's frame that did not fit the memory of its burst: it comes by itself, behind that. */
+  #spilled: Buffer | undefined;
   /** Frames of a burst that the stream has not been given yet. */
   #unpushed = 0;
   #hasRead = false;
   #dropsCountedAt = 0;
 
-  /** @param onWritable - Called when the kernel takes frames again. */
-  constructor(
-    device: DeviceHandle,
-    counters: FrameCounters,
-    stream: ReceivingStream,
-    onWritable: () => void,
-  ) {
+  /** @param lost - Called when a read shows that the device is lost. */
+  constructor(device: DeviceHandle, counters: FrameCounters, stream: Sink, lost: (error: Error) => void) {
     this.#device = device;
     this.#counters = counters;
     this.#stream = stream;
-    this.#onWritable = onWritable;
+    this.#lost = lost;
     provideBurstMemory();
-    device.queue.listen(this.#onBurst, this.#onWritable, BURST_LIMIT);
+    device.queue.onBurst(this.#onBurst, BURST_LIMIT);
   }
 
   /** True while a taker has the reading, or the stream itself reads. */
@@ -92,21 +100,43 @@ export class FrameReceiver {
     if (resumed && performance.now() - this.#dropsCountedAt > DROP_COUNT_MS) void this.countDropsQuietly();
   }
 
-  /** Gives the reading to `taker` until {@link giveBack}; the stream's own rests. */
+  /** Gives the reading to `taker` until {@link release}; the stream's own rests. Each frame it gets may be kept. */
   lend(taker: BurstTaker): void {
     this.#taker = taker;
     this.#wanted = false;
   }
 
-  /** The taker wants the next burst. */
-  ask(): void {
-    this.#start();
+  /** As {@link lend}, but each burst is read over the one before: nothing is allocated for frames. */
+  lendBatches(taker: BurstTaker, maxFrames: number | undefined): void {
+    const { frameBytes } = this.#device;
+    const isSuper = frameBytes > MAX_FRAME_BYTES / 2;
+    const frames = maxFrames ?? (isSuper ? DEFAULT_BATCH_SUPER_FRAMES : DEFAULT_BATCH_FRAMES);
+    const bytes = Math.min(frames * (frameBytes + 8), MAX_MEMORY_BYTES) + MAX_FRAME_BYTES;
+    const memory = Buffer.allocUnsafeSlow(bytes);
+    // Native code reads to it: it must not go to another thread.
+    markAsUntransferable(memory.buffer);
+    this.#device.queue.useOwnMemory(memory, new Uint32Array(2 * frames));
+    this.lend(taker);
+    this.#hasOwnMemory = true;
+    this.#maxFrames = frames;
   }
 
-  /** The stream's own reading goes on. */
-  giveBack(): void {
-    this.#taker = undefined;
+  /** The taker wants the next burst. What the stream had read before comes first. */
+  ask(): void {
+    const taker = this.#taker;
+    if (taker === undefined || this.#giveSpilled(taker)) return;
+    const { readableLength } = this.#stream;
+    if (readableLength > 0) taker.take(this.#takeFromStream(Math.min(readableLength, this.#maxFrames)));
+    else if (this.#state === 'reading') this.#start();
+    else if (this.#state === 'ending') this.#endTaker(undefined);
+  }
+
+  /** The taker is finished: the stream's own reading resumes. */
+  release(): void {
+    this.#forgetTaker();
     this.#stop();
+    if (this.#spilled !== undefined) this.#stream.push(this.#spilled);
+    this.#spilled = undefined;
     if (this.#streamWaits) this.#start();
     this.#streamWaits = false;
   }
@@ -123,12 +153,13 @@ export class FrameReceiver {
     if (this.#wanted) this.#start();
   }
 
-  /** Reads no more, for ever: the stream gets what was read already, and then its end. */
+  /** Reads no more: the stream, or a taker, gets what was read already, and then the end. */
   finish(): void {
+    const taking = this.#taker !== undefined && this.#wanted;
     this.#state = 'ending';
     this.#stop();
     if (this.#unpushed === 0) this.#pushEnd();
-    this.#endTaker(undefined);
+    if (taking) this.ask();
   }
 
   /** The stream was destroyed: nothing more is read or passed on. */
@@ -148,10 +179,22 @@ export class FrameReceiver {
     this.#stream.push(null);
   }
 
+  #takeFromStream(count: number): FrameBatch {
+    const frames = Array.from({ length: count }, () => this.#stream.read());
+    return FrameBatch.of(frames.filter((frame) => frame !== null));
+  }
+
   #endTaker(error: Error | undefined): void {
     const taker = this.#taker;
-    this.#taker = undefined;
+    this.#forgetTaker();
     taker?.end(error);
+  }
+
+  #forgetTaker(): void {
+    this.#taker = undefined;
+    if (this.#hasOwnMemory) this.#device.queue.useOwnMemory();
+    this.#hasOwnMemory = false;
+    this.#maxFrames = Number.POSITIVE_INFINITY;
   }
 
   /** Reads the kernel's drop counter. */
@@ -161,7 +204,7 @@ export class FrameReceiver {
     if (count > 0) this.#counters.drop({ direction: 'receive', reason: 'kernel', count });
   }
 
-  /** As {@link countDrops}, where anything was read at all: a device that is gone, which has no counter, is told of elsewhere. */
+  /** As {@link countDrops}, if anything was read at all. A device that is gone has no counter, and is reported elsewhere. */
   async countDropsQuietly(): Promise<void> {
     if (this.#hasRead) await this.countDrops().catch(() => undefined);
   }
@@ -185,18 +228,48 @@ export class FrameReceiver {
     else this.#device.queue.stopReading();
   }
 
-  #receive(count: number, last: Buffer | undefined, error: number, faults: number): void {
+  #receive(
+    slab: Buffer,
+    spans: Uint32Array,
+    count: number,
+    last: Buffer | undefined,
+    error: number,
+    faults: number,
+  ): void {
     if (faults > 0) this.#counters.drop({ direction: 'receive', reason: 'malformed', count: faults });
-    if (count > 0 && this.#taker !== undefined) this.#lendBurst(this.#taker, count, last);
-    else if (count > 0) this.#pushFrames(currentSlab(), spans, 0, count, last);
-    if (error !== 0 && !isDown(error)) this.#stream.lost(fatalError(this.#device, 'read', error));
+    if (count > 0 && this.#taker !== undefined) this.#giveBurst(this.#taker, slab, spans, count, last);
+    else if (count > 0) this.#pushFrames(slab, spans, 0, count, last);
+    if (error !== 0 && !isDown(error)) this.#lost(fatalError(this.#device, 'read', error));
   }
 
-  #lendBurst(taker: BurstTaker, count: number, last: Buffer | undefined): void {
-    // The next burst may be read over this one. An error or a fault without frames is no burst: it is still waited for.
-    this.#stop();
+  /** An error or a fault without frames is no burst: the taker still waits for one. */
+  #giveBurst(
+    taker: BurstTaker,
+    slab: Buffer,
+    spans: Uint32Array,
+    count: number,
+    last: Buffer | undefined,
+  ): void {
+    const inSlab = last === undefined ? count : count - 1;
+    // The spans are those of all devices, unless the memory is the taker's own.
+    const burst = new FrameBatch(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
     this.#counters.receivedFrames += count;
-    this.#counters.receivedBytes += taker.take(count, last);
+    this.#counters.receivedBytes += burst.bytes + (last?.length ?? 0);
+    // The next burst may be read over this one. Polling changes only by how the taker leaves it: each change is a call.
+    this.#wanted = false;
+    this.#spilled = last;
+    if (inSlab > 0) taker.take(burst);
+    else this.#giveSpilled(taker);
+    if (!this.#wanted) this.#poll(false);
+  }
+
+  /** Returns false where no frame has been put aside. */
+  #giveSpilled(taker: BurstTaker): boolean {
+    const frame = this.#spilled;
+    if (frame === undefined) return false;
+    this.#spilled = undefined;
+    taker.take(FrameBatch.around(frame));
+    return true;
   }
 
   #pushFrames(
@@ -236,8 +309,7 @@ export class FrameReceiver {
 
 /** One frame of a burst, to keep: a view of its slab, or memory of its own. */
 export function frameOf(slab: Buffer, pairs: Uint32Array, index: number, copy: boolean): Buffer {
-  const position = pairs[2 * index];
-  const frame = slab.subarray(position, position + pairs[2 * index + 1]);
+  const frame = viewOf(slab, pairs, index);
   return copy ? ownCopy(frame) : frame;
 }
 

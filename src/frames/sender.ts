@@ -1,13 +1,12 @@
 /** The writing half of a stream: a frame goes to the kernel at once, or waits its turn, and is counted. */
-
 import { invalidArgument, type TapfdError } from '../base/errors.js';
+import type { NativeQueue } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { FrameBatch } from './batch.js';
-import { type BatchOutcome, BatchWrite, checkFrames } from './batch-write.js';
+import { type BatchOutcome, BatchWrite, checkFrames, type Settle } from './batch-write.js';
 import type { FrameCounters } from './counters.js';
-import { frameIn, type QueuedChunk, QueuedWrite } from './queued-write.js';
-import { WaitingWrites } from './waiting-writes.js';
-import { fatalError, lossOf, refusalError, refusalOf } from './write-outcome.js';
+import { type WaitingWrite, WaitingWrites } from './waiting-writes.js';
+import { fatalError, lossOf, refusalError, refusalOf, WOULD_WAIT } from './write-outcome.js';
 
 export class FrameSender {
   readonly #device: DeviceHandle;
@@ -26,6 +25,7 @@ export class FrameSender {
     this.#lost = lost;
     this.#waiting = new WaitingWrites(device.queue);
     this.#queuedWrite = new QueuedWrite(device.queue, this.settle);
+    device.queue.onWritable(this.resume);
   }
 
   /** True while frames wait for the kernel. */
@@ -69,9 +69,7 @@ export class FrameSender {
   }
 
   /** The kernel takes frames again. */
-  goOn(): void {
-    this.#waiting.goOn();
-  }
+  readonly resume = (): void => this.#waiting.resume();
 
   /** Nothing more is sent: all that waits fails. */
   close(error: Error): void {
@@ -101,4 +99,59 @@ export class FrameSender {
     this.#lost(error);
     return error;
   };
+}
+
+/** A frame in Writable's queue whose callback wants to know what became of it. */
+export class QueuedFrame {
+  error: TapfdError | undefined;
+  constructor(readonly frame: Uint8Array) {}
+}
+
+export type QueuedChunk = QueuedFrame | Uint8Array;
+
+/** Writes the frames of Writable's queue, which has one at a time under way: one object serves all of them. */
+class QueuedWrite implements WaitingWrite {
+  readonly #queue: NativeQueue;
+  readonly #settle: Settle;
+  #chunk: QueuedChunk = Buffer.alloc(0);
+  #done: ((error?: Error) => void) | undefined;
+
+  constructor(queue: NativeQueue, settle: Settle) {
+    this.#queue = queue;
+    this.#settle = settle;
+  }
+
+  /** The next frame; `done` of the one before has been called. */
+  begin(chunk: QueuedChunk, done: (error?: Error) => void): void {
+    this.#chunk = chunk;
+    this.#done = done;
+  }
+
+  attempt(): boolean {
+    const chunk = this.#chunk;
+    const frame = frameIn(chunk);
+    const outcome = this.#queue.write(frame);
+    if (outcome === WOULD_WAIT) return false;
+    const error = this.#settle(1, frame.length, outcome);
+    // `done(error)` would end the stream; the frame's own callback gets it instead.
+    if (error && chunk instanceof QueuedFrame) chunk.error = error;
+    this.#finish();
+    return true;
+  }
+
+  fail(error: Error): void {
+    this.#finish(error);
+  }
+
+  /** Once, though the end of the stream may come while `done` runs; that begins the next frame, if there is one. */
+  #finish(error?: Error): void {
+    const done = this.#done;
+    this.#done = undefined;
+    done?.(error);
+  }
+}
+
+/** The frame in a chunk of Writable's queue. */
+function frameIn(chunk: QueuedChunk): Uint8Array {
+  return chunk instanceof QueuedFrame ? chunk.frame : chunk;
 }

@@ -1,8 +1,8 @@
-/** What waits until the kernel takes frames again, in order. */
+/** What waits, in order, until the kernel takes frames again. */
 import type { NativeQueue } from '../base/native-queue.js';
 
 export interface WaitingWrite {
-  /** Goes on; false when it has to wait again. */
+  /** Writes what it can; false when it has to wait again. */
   attempt(): boolean;
   fail(error: Error): void;
 }
@@ -27,7 +27,7 @@ export class WaitingWrites {
   }
 
   /** The kernel takes frames again. */
-  goOn(): void {
+  resume(): void {
     try {
       while (this.any && this.#tryFirst());
     } finally {

@@ -83,7 +83,8 @@ void FrameQueue::DeliverBurst() {
   uint32_t limit = std::min(burst_limit_, bursts.spans_capacity);
   Burst burst = ReadFrames(bursts.slab, rules_.room(), limit, bursts.spans, bursts.spill.get());
   if (burst.count == 0 && burst.error == 0 && !(segment_ && segment_->has_faults())) return;
-  Deliver(burst.count, SpilledFrame(burst, bursts.slab, bursts.spans, bursts.spill.get()), burst.error);
+  Deliver(bursts.slab_buffer.Value(), bursts.spans_array.Value(), burst.count,
+          SpilledFrame(burst, bursts.slab, bursts.spans, bursts.spill.get()), burst.error);
 }
 
 // A batch is read into the memory of whoever reads batches, from its beginning. JavaScript, which alone knows
@@ -98,12 +99,13 @@ void FrameQueue::DeliverBatch(uint8_t* spill) {
   auto limit = static_cast<uint32_t>(spans_bytes / (2 * sizeof(uint32_t)));
   auto* pairs = static_cast<uint32_t*>(spans);
   if (slab_bytes == 0 || limit == 0) {  // detached by JavaScript
-    Deliver(0, Env().Undefined(), EFAULT);
+    DeliverError(EFAULT);
     return;
   }
   Burst burst = ReadFrames(memory, std::min<size_t>(rules_.room(), slab_bytes), limit, pairs, spill);
   if (burst.count == 0 && burst.error == 0 && !(segment_ && segment_->has_faults())) return;
-  Deliver(burst.count, SpilledFrame(burst, memory, pairs, spill), burst.error);
+  Deliver(own_slab_.Value(), own_spans_.Value(), burst.count, SpilledFrame(burst, memory, pairs, spill),
+          burst.error);
 }
 
 Burst FrameQueue::ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill) {
@@ -122,11 +124,16 @@ Napi::Value FrameQueue::SpilledFrame(const Burst& burst, const Slab& slab, const
   return whole;
 }
 
-void FrameQueue::Deliver(uint32_t count, napi_value last, int error) {
+void FrameQueue::DeliverError(int error) {
+  napi_value none = Env().Undefined();
+  Deliver(none, none, 0, none, error);
+}
+
+void FrameQueue::Deliver(napi_value slab, napi_value spans, uint32_t count, napi_value last, int error) {
   uint32_t faults = segment_ ? segment_->TakeFaults() : 0;
   on_burst_.MakeCallback(Value(),
-                         {Napi::Number::New(Env(), count), last, Napi::Number::New(Env(), -error),
-                          Napi::Number::New(Env(), faults)},
+                         {slab, spans, Napi::Number::New(Env(), count), last,
+                          Napi::Number::New(Env(), -error), Napi::Number::New(Env(), faults)},
                          *context_);
   ReportException(Env());
 }

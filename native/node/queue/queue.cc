@@ -66,7 +66,8 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
                   {
                       InstanceAccessor<&FrameQueue::GetFd>("fd"),
                       InstanceAccessor<&FrameQueue::GetJoins>("joins"),
-                      InstanceMethod<&FrameQueue::Listen>("listen"),
+                      InstanceMethod<&FrameQueue::OnBurst>("onBurst"),
+                      InstanceMethod<&FrameQueue::OnWritable>("onWritable"),
                       InstanceMethod<&FrameQueue::SetRules>("setRules"),
                       InstanceMethod<&FrameQueue::StartReading>("startReading"),
                       InstanceMethod<&FrameQueue::StopReading>("stopReading"),
@@ -211,10 +212,13 @@ Napi::Value FrameQueue::GetFd(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), fd_ ? fd_->get() : -1);
 }
 
-void FrameQueue::Listen(const Napi::CallbackInfo& info) {
+void FrameQueue::OnBurst(const Napi::CallbackInfo& info) {
   on_burst_ = Napi::Weak(info[0].As<Napi::Function>());
-  on_writable_ = Napi::Weak(info[1].As<Napi::Function>());
-  burst_limit_ = info[2].As<Napi::Number>().Uint32Value();
+  burst_limit_ = info[1].As<Napi::Number>().Uint32Value();
+}
+
+void FrameQueue::OnWritable(const Napi::CallbackInfo& info) {
+  on_writable_ = Napi::Weak(info[0].As<Napi::Function>());
 }
 
 void FrameQueue::SetRules(const Napi::CallbackInfo& info) {
@@ -299,7 +303,7 @@ void FrameQueue::OnPoll(int error, unsigned events) {
     // tun raises POLLERR when the device is gone.
     reading_ = awaiting_writable_ = false;
     UpdatePolling();
-    Deliver(0, Env().Undefined(), error == EBADF ? EBADFD : error);
+    DeliverError(error == EBADF ? EBADFD : error);
     return;
   }
   bool readable = (events & PollHandle::kReadable) != 0 && !poll_.runs_every_turn();

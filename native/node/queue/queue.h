@@ -49,7 +49,8 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
  private:
   Napi::Value GetFd(const Napi::CallbackInfo& info);
   Napi::Value GetJoins(const Napi::CallbackInfo& info);
-  void Listen(const Napi::CallbackInfo& info);
+  void OnBurst(const Napi::CallbackInfo& info);
+  void OnWritable(const Napi::CallbackInfo& info);
   void SetRules(const Napi::CallbackInfo& info);
   void StartReading(const Napi::CallbackInfo& info);
   void StopReading(const Napi::CallbackInfo& info);
@@ -105,7 +106,8 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   void DeliverWritable();
   void DeliverBurst();
   void DeliverBatch(uint8_t* spill);
-  void Deliver(uint32_t count, napi_value last, int error);
+  void Deliver(napi_value slab, napi_value spans, uint32_t count, napi_value last, int error);
+  void DeliverError(int error);
   bool RefreshSlab();
   // Reads as the queue is set up to. Frames or a malformed super-frame may be what it brings.
   Burst ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);

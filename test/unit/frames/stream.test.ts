@@ -3,9 +3,8 @@ import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { forward, Tap } from 'tapfd';
-import type { NativeFrameRules } from '#lib/base/native-queue.js';
+import type { NativeBurstCallback, NativeFrameRules } from '#lib/base/native-queue.js';
 import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
-import { spans } from '#lib/frames/slab.js';
 import type { LinkSubscriber } from '#lib/links/watch.js';
 
 const LINK = {
@@ -18,11 +17,13 @@ const LINK = {
   stats: { txDropped: 0, rxDropped: 0 },
 };
 
-type OnBurst = (count: number, last: Buffer | undefined, error: number, faults: number) => void;
+/** What the addon reads to: four frames of ten bytes. */
+const slab = Buffer.from('0'.repeat(10) + '1'.repeat(10) + '2'.repeat(10) + '3'.repeat(10));
+const spans = Uint32Array.of(0, 10, 10, 10, 20, 10, 30, 10);
 
 /** A Tap whose descriptor is not there; `burst` is what the addon would call. */
 function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
-  let burst: OnBurst = () => undefined;
+  let burst: NativeBurstCallback = () => undefined;
   let subscriber: LinkSubscriber | undefined;
   let outcome = 0;
   let writable: () => void = () => undefined;
@@ -42,9 +43,11 @@ function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   };
   const queue = {
     fd: 99,
-    listen: (onBurst: OnBurst, onWritable: () => void) => {
-      burst = onBurst;
-      writable = onWritable;
+    onBurst: (callback: NativeBurstCallback) => {
+      burst = callback;
+    },
+    onWritable: (callback: () => void) => {
+      writable = callback;
     },
     setRules: (next: NativeFrameRules) => rules.push(next),
     setOffload: ([mask]: number[]) => Promise.resolve(mask),
@@ -79,8 +82,9 @@ function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   return {
     tap,
     rules,
-    burst: (...args: Parameters<OnBurst>) => burst(...args),
-    goOn: () => writable(),
+    burst: (count: number, last: Buffer | undefined, error: number, faults: number) =>
+      burst(slab, spans, count, last, error, faults),
+    resume: () => writable(),
     loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
     answer: (next: number) => {
       outcome = next;
@@ -125,7 +129,6 @@ t.test('a write that fails for good ends the stream, and its callback and batch 
 t.test('a frame that did not fit the slab is delivered in memory of its own', async (t) => {
   const { tap, burst } = tapOverNothing();
   const frame = Buffer.alloc(70, 7);
-  spans.set([0, 0]);
   const read = new Promise((resolve) => tap.once('data', resolve));
   burst(1, frame, 0, 0);
   t.equal(await read, frame);
@@ -145,6 +148,38 @@ t.test('a frame that did not fit the slab is delivered in memory of its own', as
   looped.tap.destroy();
 });
 
+t.test(
+  'behind the frames of a batch it comes by itself, and none is lost by leaving the loop or by a hand-off',
+  async (t) => {
+    const frame = Buffer.alloc(70, 7);
+    const texts = (batch: Iterable<Buffer> | undefined) => [...(batch ?? [])].map(String);
+    const { tap, burst } = tapOverNothing();
+    const batches = tap.batches();
+    let next = batches.next();
+    burst(3, frame, 0, 0);
+    t.same(texts((await next).value), ['0000000000', '1111111111']);
+    t.same([...((await batches.next()).value ?? [])], [frame]);
+    t.equal(tap.stats.received.frames, 3);
+    t.equal(tap.stats.received.bytes, 90);
+    next = batches.next();
+    burst(2, frame, 0, 0);
+    await next;
+    await batches.return?.();
+    t.equal(tap.read(), frame, 'left in the stream');
+    tap.destroy();
+
+    const given = tapOverNothing();
+    const rest = given.tap.batches();
+    next = rest.next();
+    given.burst(2, frame, 0, 0);
+    await next;
+    given.tap.handOff();
+    t.same([...((await rest.next()).value ?? [])], [frame]);
+    t.same(await rest.next(), { done: true, value: undefined });
+    given.tap.destroy();
+  },
+);
+
 t.test('a hand-off by who is being given a frame: those read with it come too, and the end', async (t) => {
   const { tap, burst } = tapOverNothing();
   const got: Buffer[] = [];
@@ -153,7 +188,6 @@ t.test('a hand-off by who is being given a frame: those read with it come too, a
   });
   const ended = new Promise((resolve) => tap.once('end', resolve));
   const last = Buffer.alloc(70, 7);
-  spans.set([0, 0, 0, 0, 0, 0, 0, 0]);
   burst(4, last, 0, 0);
   await ended;
   t.equal(got.length, 4);
@@ -187,7 +221,7 @@ t.test('forward ends with what ends the other device', async (t) => {
 });
 
 t.test('a callback ends the stream while the next frame is begun: each is called once', async (t) => {
-  const { tap, answer, goOn } = tapOverNothing();
+  const { tap, answer, resume } = tapOverNothing();
   tap.on('error', (error) => t.fail(error));
   answer(-constants.errno.EAGAIN);
   const told: unknown[] = [];
@@ -199,7 +233,7 @@ t.test('a callback ends the stream while the next frame is begun: each is called
     });
   }
   answer(0);
-  goOn();
+  resume();
   await closed;
   t.equal(told.length, 3);
   t.match(told, [null, Error, Error]);
@@ -207,14 +241,14 @@ t.test('a callback ends the stream while the next frame is begun: each is called
 });
 
 t.test('a frame that waits and shows that the device is lost is told so, once', async (t) => {
-  const { tap, answer, goOn } = tapOverNothing();
+  const { tap, answer, resume } = tapOverNothing();
   answer(-constants.errno.EAGAIN);
   const told: unknown[] = [];
   tap.write(Buffer.alloc(60), (error) => told.push(error));
   tap.write(Buffer.alloc(60));
   answer(-constants.errno.EPERM);
   const failed = new Promise((resolve) => tap.once('error', resolve));
-  goOn();
+  resume();
   t.match(await failed, { code: 'EPERM', syscall: 'write' });
   await nextTurn();
   t.match(told, [{ code: 'EPERM', syscall: 'write' }]);
@@ -240,10 +274,10 @@ t.test(
     const controller = new AbortController();
     const stopped = forward(from.tap, to.tap, { signal: controller.signal });
     to.answer(-constants.errno.EAGAIN);
-    from.burst(2, Buffer.alloc(70), 0, 0);
+    from.burst(2, undefined, 0, 0);
     controller.abort();
     to.answer(0);
-    to.goOn();
+    to.resume();
     t.same(await stopped, { frames: 1, lost: 1 });
     const failing = t.rejects(forward(from.tap, to.tap), { code: 'ERR_TAPFD_CLOSED' });
     to.answer(-constants.errno.EAGAIN);
@@ -339,7 +373,7 @@ t.test(
     const to = tapOverNothing();
     const handedOff = forward(from.tap, to.tap);
     to.answer(-constants.errno.EAGAIN);
-    from.burst(2, Buffer.alloc(70), 0, 0);
+    from.burst(2, undefined, 0, 0);
     let over = false;
     void handedOff.then(() => {
       over = true;
@@ -348,16 +382,16 @@ t.test(
     await nextTurn();
     t.notOk(over, 'the batch still waits');
     to.answer(0);
-    to.goOn();
+    to.resume();
     t.same(await handedOff, { frames: 1, lost: 1 });
     const other = tapOverNothing();
     const failing = t.rejects(forward(other.tap, to.tap), { code: 'ERR_TAPFD_CLOSED' });
     to.answer(-constants.errno.EAGAIN);
-    other.burst(2, Buffer.alloc(70), 0, 0);
+    other.burst(2, undefined, 0, 0);
     other.tap.destroy();
     await failing;
     to.answer(0);
-    to.goOn();
+    to.resume();
     t.equal(to.tap.stats.sent.frames, 2);
     for (const { tap } of [from, to]) tap.destroy();
   },

@@ -33,10 +33,10 @@ t.test('a callback that throws costs its own write nothing and the others neithe
   );
   waiting.add(write(() => order.push('second')));
   t.equal(asked(), 1);
-  t.throws(() => waiting.goOn(), { message: 'from a callback' });
+  t.throws(() => waiting.resume(), { message: 'from a callback' });
   t.equal(asked(), 2, 'the others go on waiting');
-  waiting.goOn();
-  waiting.goOn();
+  waiting.resume();
+  waiting.resume();
   t.same(order, ['first', 'second'], 'each once');
   t.equal(waiting.any, false);
 });
@@ -51,8 +51,8 @@ t.test('a callback may end all that waits', async (t) => {
       () => order.push('failed'),
     ),
   );
-  waiting.goOn();
-  waiting.goOn();
+  waiting.resume();
+  waiting.resume();
   t.same(order, ['failed']);
   t.equal(waiting.any, false);
   t.equal(asked(), 1);
