@@ -17,7 +17,7 @@ namespace tapfd {
 
 namespace {
 
-// The major number of macvtap nodes is given out at boot.
+// The major number of macvtap nodes is assigned at boot.
 std::optional<unsigned> MacvtapMajor() {
   std::unique_ptr<FILE, int (*)(FILE*)> devices(std::fopen("/proc/devices", "re"), std::fclose);
   char line[128];
@@ -50,11 +50,11 @@ Failure InAnotherNamespace(const std::string& name) {
       .WithInterface(name);
 }
 
-// The link behind the descriptor, in the calling thread's namespace, with the proof that the kind allows.
+// The link behind the descriptor, in the calling thread's namespace, with as much proof as the kind allows.
 Result<Link> LinkOf(RtnlSocket& socket, int fd, DeviceKind kind, const std::string& name) {
   Result<Link> link = GetLinkByName(socket, name);
   if (!link.ok()) {
-    // The descriptor has just told this name, so the link is somewhere.
+    // The descriptor has just reported this name, so the link exists somewhere.
     if (link.failure().error == ENODEV) return InAnotherNamespace(name);
     return std::move(link.failure()).WithInterface(name);
   }
@@ -64,7 +64,7 @@ Result<Link> LinkOf(RtnlSocket& socket, int fd, DeviceKind kind, const std::stri
     if (!proved.ok()) return proved.failure();
     return link;
   }
-  // A device's own namespace may be asked for with CAP_NET_ADMIN; without it, name, kind and MAC have to do.
+  // With CAP_NET_ADMIN the device's own namespace can be queried; without it, name, kind and MAC must do.
   Result<Fd> home = GetDeviceNamespace(fd);
   if (home.ok()) {
     Result<NetNamespace> ns = NetNamespace::FromFd(std::move(home.value()), name);
@@ -83,7 +83,7 @@ Result<Link> LinkOf(RtnlSocket& socket, int fd, DeviceKind kind, const std::stri
 }
 
 // The flags of a macvtap descriptor can be changed at any time; those of a tun descriptor are fixed once
-// attached, and the kernel says so (EEXIST).
+// attached, and the kernel refuses the change (EEXIST).
 Status SetVnetHeader(int fd, bool wanted, OpenedQueue& opened) {
   unsigned flags = opened.flags & ~static_cast<unsigned>(IFF_VNET_HDR);
   if (wanted) flags |= IFF_VNET_HDR;
@@ -110,7 +110,7 @@ Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings) {
   if (!link.ok()) return link.failure();
   opened.link = std::move(link.value());
   if (opened.link.tun) {
-    // TUNGETIFF's bit is IFF_NOFILTER as well and says nothing; rtnetlink does.
+    // TUNGETIFF's bit also means IFF_NOFILTER, so rtnetlink is the only source.
     opened.flags &= ~static_cast<unsigned>(IFF_NO_PI);
     if (!opened.link.tun->packet_info) opened.flags |= IFF_NO_PI;
   }
@@ -131,7 +131,7 @@ Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings) {
     if (!bytes.ok()) return bytes.failure();
     opened.vnet_header_bytes = bytes.value();
   }
-  // Another holder may have cleared O_NONBLOCK, and a fresh dup is not close-on-exec.
+  // Another holder may have cleared O_NONBLOCK, and a plain dup is not close-on-exec.
   int status_flags = fcntl(fd, F_GETFL);
   if (status_flags < 0 || fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) != 0) {
     return Failure::FromErrno("fcntl F_SETFL");

@@ -1,4 +1,4 @@
-// Finding out what an open descriptor is, and taking it over.
+// Identifies an open descriptor and takes it over.
 
 #ifndef TAPFD_DEVICES_ADOPT_FD_H_
 #define TAPFD_DEVICES_ADOPT_FD_H_
@@ -21,8 +21,8 @@ struct AdoptSettings {
   std::optional<MacAddress> guest_mac;
 };
 
-// Finds out what a descriptor is and makes it ready, without closing it: `fd` stays the caller's until all is
-// well.
+// Identifies a descriptor and sets it up. It never closes `fd`, which stays the caller's until the call
+// succeeds.
 Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings);
 
 }  // namespace tapfd

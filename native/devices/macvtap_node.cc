@@ -21,7 +21,8 @@ Failure WrongDevice(const std::string& interface, const std::string& why) {
   return Failure::Refused("ERR_TAPFD_WRONG_DEVICE", why).WithInterface(interface);
 }
 
-// A new instance of a file system that stands nowhere in the tree and goes with its descriptor (Linux 5.2).
+// A new instance of a file system that is mounted nowhere in the tree and goes away with its descriptor
+// (Linux 5.2).
 Result<Fd> DetachedMount(const char* type) {
   Fd context(static_cast<int>(syscall(SYS_fsopen, type, FSOPEN_CLOEXEC)));
   if (!context.valid()) return Failure::FromErrno("fsopen").WithPath(type);
@@ -51,8 +52,8 @@ bool SysfsAgrees(int sysfs, const Link& link) {
   return !link.mac || (address.ok() && address.value() == FormatMac(*link.mac));
 }
 
-// Without the privilege to mount a sysfs of our own, the one on /sys is used, but only when it shows exactly
-// the links that this namespace has: a mount made in another namespace would give that one's device numbers.
+// Without the privilege to mount a private sysfs, the one on /sys is used, but only if it shows exactly this
+// namespace's links: a mount made in another namespace would give that one's device numbers.
 Status CheckMountedSysfs(RtnlSocket& socket, int sysfs, const std::string& interface) {
   Result<std::vector<Link>> links = ListLinks(socket);
   if (!links.ok()) return links.failure();
@@ -63,7 +64,7 @@ Status CheckMountedSysfs(RtnlSocket& socket, int sysfs, const std::string& inter
   while (entries) {
     const dirent* entry = readdir(entries.get());
     if (entry == nullptr) break;
-    // `bonding_masters` stands among the links as a plain file.
+    // `bonding_masters` is a plain file among the links.
     if (entry->d_name[0] != '.' && entry->d_type != DT_REG) ++shown;
   }
   bool same = shown == links.value().size();
@@ -72,11 +73,11 @@ Status CheckMountedSysfs(RtnlSocket& socket, int sysfs, const std::string& inter
   return WrongDevice(
       interface,
       "the sysfs mounted on /sys shows another network namespace, and mounting the right one needs "
-      "CAP_SYS_ADMIN (in a user namespace: over a mount namespace of its own, unshare --mount)");
+      "CAP_SYS_ADMIN (in a user namespace: together with its own mount namespace, unshare --mount)");
 }
 
 Result<Fd> OpenSysfs(RtnlSocket& socket, const std::string& interface) {
-  // A fresh sysfs shows the namespace of the thread that makes it.
+  // A new sysfs shows the namespace of the thread that mounts it.
   Result<Fd> own = DetachedMount("sysfs");
   if (own.ok() || (own.failure().error != EPERM && own.failure().error != ENOSYS)) return own;
   Fd mounted(open("/sys", O_PATH | O_DIRECTORY | O_CLOEXEC));
@@ -86,13 +87,13 @@ Result<Fd> OpenSysfs(RtnlSocket& socket, const std::string& interface) {
   return mounted;
 }
 
-// The device number of the link's node, as the link's own namespace knows it.
+// The device number of the link's node, from the link's own namespace.
 Result<dev_t> DeviceNumber(RtnlSocket& socket, const Link& link) {
   Result<Fd> sysfs = OpenSysfs(socket, link.name);
   if (!sysfs.ok()) return sysfs.failure();
   if (!SysfsAgrees(sysfs.value().get(), link)) {
     return WrongDevice(link.name,
-                       "sysfs and rtnetlink disagree about " + link.name + ": it changed meanwhile");
+                       "sysfs and rtnetlink disagree about " + link.name + ": it changed in the meantime");
   }
   std::string folder = "class/net/" + link.name + "/macvtap/tap" + std::to_string(link.index);
   Result<std::string> text = ReadSmallFile(sysfs.value().get(), folder + "/dev");
@@ -109,7 +110,7 @@ bool IsDevice(int fd, dev_t number) {
   return fstat(fd, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == number;
 }
 
-// The node with this number, made where no one else can see it.
+// Creates and opens a node with this number where nothing else can see it.
 Result<Fd> OpenPrivateNode(dev_t number, const std::string& interface) {
   Result<Fd> mount = DetachedMount("tmpfs");
   if (!mount.ok()) {
@@ -132,7 +133,7 @@ Result<Fd> OpenPrivateNode(dev_t number, const std::string& interface) {
 
 Result<Fd> OpenNode(dev_t number, const Link& link) {
   std::string path = "/dev/tap" + std::to_string(link.index);
-  // O_PATH looks without opening: opening another tenant's node, even for a moment, would take part of its
+  // O_PATH inspects without opening: opening another tenant's node, even for a moment, would take some of its
   // traffic.
   Fd found(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!found.valid() || !IsDevice(found.get(), number)) return OpenPrivateNode(number, link.name);
@@ -146,10 +147,10 @@ Result<Fd> OpenNode(dev_t number, const Link& link) {
 
 Status ProveMacvtapNode(RtnlSocket& socket, const Link& link, int fd) {
   // The number is read while the descriptor is open. A link keeps its number as long as it stays in its
-  // namespace (macvtap.c gives it out at NETDEV_REGISTER), and no other link has it meanwhile: equality, and
-  // name and MAC on the descriptor itself, prove that a descriptor opened there belongs to this link. One
-  // from before a move still shows the number it had: if a later link has that, only name and MAC tell them
-  // apart.
+  // namespace (macvtap.c assigns it at NETDEV_REGISTER), and no other link has it meanwhile: equality, with
+  // name and MAC from the descriptor itself, proves that a descriptor opened there belongs to this link. A
+  // descriptor from before a move still shows the old number: if a later link has that number, only name and
+  // MAC distinguish the two.
   Result<dev_t> number = DeviceNumber(socket, link);
   if (!number.ok()) return number.failure();
   if (!IsDevice(fd, number.value())) {

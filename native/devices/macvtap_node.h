@@ -1,7 +1,8 @@
-// The identity rule: a macvtap's character device is opened only when it is proved to be that link's.
+// The identity rule: a macvtap's character device is used only if it is proved to be that link's.
 //
-// `/dev/tap<ifindex>` proves nothing: two namespaces may have a link of the same index, one node stands, and
-// it is the first one's. The proof is the device number that sysfs gives for the link in its own namespace.
+// `/dev/tap<ifindex>` proves nothing: two namespaces may each have a link of the same index, but there is one
+// node, and it belongs to the first. The proof is the device number that sysfs gives for the link in its own
+// namespace.
 
 #ifndef TAPFD_DEVICES_MACVTAP_NODE_H_
 #define TAPFD_DEVICES_MACVTAP_NODE_H_
@@ -14,7 +15,7 @@
 namespace tapfd {
 
 // Opens a new queue of `link`, a macvtap in the calling thread's namespace. `socket` was opened there too.
-// ERR_TAPFD_WRONG_DEVICE when it cannot be proved.
+// ERR_TAPFD_WRONG_DEVICE if the proof fails.
 Result<Fd> OpenMacvtapNode(RtnlSocket& socket, const Link& link);
 
 // Whether `fd` is a queue of `link`, by the same proof.

@@ -17,7 +17,7 @@ Failure MacMismatch(const MacAddress& guest, const Link& link) {
       .WithInterface(link.name);
 }
 
-// A fresh queue has the vnet header on, 12 bytes of it or 10, and a small send buffer: everything is said
+// A new queue has the vnet header on, of 12 bytes or of 10, and a small send buffer: everything is set
 // explicitly.
 Status ConfigureQueue(const QueueSettings& settings, OpenedQueue& opened) {
   int fd = opened.fd.get();
@@ -35,7 +35,7 @@ Status ConfigureQueue(const QueueSettings& settings, OpenedQueue& opened) {
     Status sized = SetVnetHeaderBytes(fd, settings.vnet_header_bytes);
     if (!sized.ok()) return sized;
   }
-  // The mask belongs to the device: a further queue leaves it alone.
+  // The mask belongs to the device: an additional queue leaves it alone.
   if (!settings.offload_masks.empty()) {
     Result<unsigned> offload = NegotiateOffload(fd, settings.offload_masks);
     if (!offload.ok()) return offload.failure();
@@ -58,7 +58,7 @@ Result<Link> MakeLink(RtnlSocket& socket, const MacvtapSettings& settings) {
   return made;
 }
 
-// Removes the link unless the open came to its end.
+// Removes the link unless the open succeeded.
 class LinkGuard {
  public:
   LinkGuard(RtnlSocket& socket, int index) : socket_(&socket), index_(index) {}
@@ -76,8 +76,7 @@ class LinkGuard {
 
 Result<OpenedQueue> OpenLink(RtnlSocket& socket, const Link& link, const MacvtapSettings& settings) {
   if (link.kind != "macvtap") return NotAMacvtap(link);
-  // Without `mac` the link keeps the one it has: a guest that does not fit is refused before anything is
-  // changed.
+  // Without `mac` the link keeps its MAC: a guest whose MAC differs is refused before anything is changed.
   if (!settings.link.mac) {
     Status matches = CheckGuestMac(settings.guest_mac, link);
     if (!matches.ok()) return matches.failure();
@@ -89,7 +88,7 @@ Result<OpenedQueue> OpenLink(RtnlSocket& socket, const Link& link, const Macvtap
   opened.link = link;
   Status configured = ConfigureQueue(settings.queue, opened);
   if (!configured.ok()) return std::move(configured.failure()).WithInterface(opened.link.name);
-  // After the queue, so that an open that fails leaves a link that was there as it was.
+  // After the queue, so that a failed open leaves an existing link unchanged.
   Result<Link> applied = ApplyLinkSettings(socket, link, settings.link);
   if (!applied.ok()) return applied.failure();
   opened.link = std::move(applied.value());
@@ -107,9 +106,8 @@ Status CheckGuestMac(const std::optional<MacAddress>& guest, const Link& link) {
 
 Failure NotAMacvtap(const Link& link) {
   return Failure::Refused("ERR_TAPFD_NOT_A_MACVTAP",
-                          link.name + " is " +
-                              (link.kind.empty() ? "no virtual link" : "a " + link.kind + " link") +
-                              ", not a macvtap")
+                          link.name + (link.kind.empty() ? " is not a virtual link, so it is not a macvtap"
+                                                         : " is a " + link.kind + " link, not a macvtap"))
       .WithInterface(link.name);
 }
 
@@ -118,8 +116,8 @@ Result<OpenedQueue> OpenMacvtap(const MacvtapSettings& given) {
   if (!socket.ok()) return socket.failure();
   MacvtapSettings settings = given;
   bool make = !settings.lower.empty();
-  // Set again by ApplyLinkSettings where it did not come off: a new link in mode passthru has the lower
-  // device's MAC.
+  // ApplyLinkSettings sets it again if that had no effect: a new link in mode passthru has the lower device's
+  // MAC.
   if (make && !settings.link.mac) settings.link.mac = settings.guest_mac;
   Result<Link> link =
       make ? MakeLink(socket.value(), settings) : GetLinkByName(socket.value(), settings.name);
@@ -137,19 +135,19 @@ Result<OpenedQueue> OpenMacvtapQueue(const QueueSettings& settings, int index) {
   if (!socket.ok()) return socket.failure();
   Result<Link> link = GetLink(socket.value(), index);
   if (!link.ok()) return link.failure();
-  MacvtapSettings further;
-  further.queue = settings;
-  further.link.up = false;
-  return OpenLink(socket.value(), link.value(), further);
+  MacvtapSettings unchanged_link;
+  unchanged_link.queue = settings;
+  unchanged_link.link.up = false;
+  return OpenLink(socket.value(), link.value(), unchanged_link);
 }
 
 Status RemoveMadeLink(int index, int lower) {
   Result<RtnlSocket> socket = RtnlSocket::Open();
   if (!socket.ok()) return socket.failure();
   Result<Link> link = GetLink(socket.value(), index);
-  // ENODEV, here and below: someone removed it, or moved it away.
+  // ENODEV, here and below: it has been removed or moved away.
   if (!link.ok()) return link.failure().error == ENODEV ? Status(Done{}) : Status(link.failure());
-  // A link moved in from elsewhere may have taken the index.
+  // A link from another namespace may have the index now.
   if (link.value().kind != "macvtap" || link.value().lower != lower) return Done{};
   Status removed = RemoveLink(socket.value(), index);
   if (!removed.ok() && removed.failure().error == ENODEV) return Done{};

@@ -1,4 +1,4 @@
-// Opening a queue of a macvtap, making its link first when that is asked for.
+// Opens a queue of a macvtap, and creates its link first if requested.
 
 #ifndef TAPFD_DEVICES_OPEN_MACVTAP_H_
 #define TAPFD_DEVICES_OPEN_MACVTAP_H_
@@ -12,7 +12,7 @@ namespace tapfd {
 
 struct MacvtapSettings {
   std::string name;              // with `lower`: may be empty or hold one %d
-  std::string lower;             // empty: the link is there already
+  std::string lower;             // empty: the link exists already
   std::optional<uint32_t> mode;  // MACVLAN_MODE_*, with `lower`
   std::optional<MacAddress> guest_mac;
   QueueSettings queue;
@@ -24,7 +24,7 @@ Result<OpenedQueue> OpenMacvtap(const MacvtapSettings& settings);
 Result<OpenedQueue> OpenMacvtapQueue(const QueueSettings& settings, int index);
 // Removes a link that OpenMacvtap made: only when `index` is still a macvtap on the same lower device.
 Status RemoveMadeLink(int index, int lower);
-// The MAC rule: a guest whose MAC is not the link's never gets a unicast frame.
+// The MAC rule: a guest whose MAC is not the link's never receives a unicast frame.
 Status CheckGuestMac(const std::optional<MacAddress>& guest, const Link& link);
 Failure NotAMacvtap(const Link& link);
 

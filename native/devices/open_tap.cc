@@ -38,7 +38,8 @@ Status CheckFeatures(unsigned features, unsigned wanted, const std::string& path
 Status ConfigureDevice(const TapSettings& settings, OpenedQueue& opened) {
   int fd = opened.fd.get();
   if (settings.queue.vnet_header_bytes != 0) {
-    // The size belongs to the device and survives on a persistent one: said explicitly at every open.
+    // The size belongs to the device and outlives the queue on a persistent one: set explicitly at every
+    // open.
     Status sized = SetVnetHeaderBytes(fd, settings.queue.vnet_header_bytes);
     if (!sized.ok()) return sized;
     opened.vnet_header_bytes = settings.queue.vnet_header_bytes;
@@ -77,8 +78,8 @@ Failure DeviceGone(const std::string& name) {
       .WithInterface(name);
 }
 
-// The link behind the descriptor. A rename (udev does that to new devices) may have come in between, and a
-// stranger may have the name by then: only the descriptor knows.
+// The link behind the descriptor. Meanwhile it may have been renamed (udev does that to new devices) and
+// another device may have its old name: only the descriptor knows.
 Result<Link> FindLink(RtnlSocket& socket, OpenedQueue& opened) {
   for (;;) {
     Result<Link> link = GetLinkByName(socket, opened.link.name);
@@ -97,7 +98,7 @@ bool IsCloneDevice(int fd) {
 }
 
 Result<Fd> OpenCloneDevice(const std::string& path) {
-  // O_PATH looks without opening: the open of some other device (a watchdog, a tape) has effects of its own.
+  // O_PATH inspects without opening: opening some other device (a watchdog, a tape) would have side effects.
   Fd found(open(path.c_str(), O_PATH | O_CLOEXEC));
   if (!found.valid()) return Failure::FromErrno("open").WithPath(path);
   if (!IsCloneDevice(found.get())) {
@@ -133,7 +134,7 @@ Result<Link> ApplyLinkSettings(RtnlSocket& socket, const Link& link, const LinkS
   }
   for (const IpPrefix& address : settings.addresses) {
     Status added = AddAddress(socket, link.index, address);
-    // A persistent device may have kept it.
+    // A persistent device may have the address already.
     if (!added.ok() && added.failure().error != EEXIST) {
       return std::move(added.failure()).WithInterface(link.name);
     }
@@ -165,17 +166,18 @@ Result<OpenedQueue> OpenTap(const TapSettings& settings) {
 Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index) {
   Result<RtnlSocket> socket = RtnlSocket::Open();
   if (!socket.ok()) return socket.failure();
-  // Asked by index first: TUNSETIFF would make a device that is gone anew.
+  // By index first: if the device is gone, TUNSETIFF would create it again.
   Result<Link> device = GetLink(socket.value(), index);
   if (!device.ok()) return device.failure().error == ENODEV ? DeviceGone(settings.name) : device.failure();
-  TapSettings further = settings;
-  further.name = device.value().name;  // it may have been renamed
-  Result<OpenedQueue> attached = Attach(further);
+  TapSettings current = settings;
+  current.name = device.value().name;  // it may have been renamed
+  Result<OpenedQueue> attached = Attach(current);
   if (!attached.ok()) return attached;
   OpenedQueue& opened = attached.value();
   Result<Link> link = FindLink(socket.value(), opened);
   if (!link.ok()) return link.failure();
-  // It went between the two questions, and TUNSETIFF made another or attached to a stranger of that name.
+  // The device was deleted between the two requests, and TUNSETIFF created another or attached to another of
+  // that name.
   if (link.value().index != index) return DeviceGone(settings.name);
   opened.link = std::move(link.value());
   if ((opened.flags & IFF_VNET_HDR) != 0) {

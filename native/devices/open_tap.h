@@ -1,4 +1,7 @@
-// Opening a queue of a TUN or TAP device, in the order the kernel wants the steps.
+// native/devices/: Opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node
+// is the right one; on top of links/ and frames/.
+//
+// open_tap.h: opens a queue of a TUN or TAP device, in the order of steps that the kernel needs.
 
 #ifndef TAPFD_DEVICES_OPEN_TAP_H_
 #define TAPFD_DEVICES_OPEN_TAP_H_
@@ -29,7 +32,7 @@ struct LinkSettings {
 
 struct QueueSettings {
   int vnet_header_bytes = 0;            // 0: none
-  std::vector<unsigned> offload_masks;  // TUN_F_*, best first; only a further queue may have none
+  std::vector<unsigned> offload_masks;  // TUN_F_*, best first; only an additional queue may have none
   int send_buffer_bytes = 0;
   bool multi_queue = false;
 };
@@ -48,7 +51,7 @@ struct TapSettings {
   LinkSettings link;
 };
 
-// One open queue and what is known of its device.
+// One open queue and what is known about its device.
 struct OpenedQueue {
   Fd fd;
   unsigned flags = 0;     // TUNGETIFF
@@ -62,10 +65,10 @@ struct OpenedQueue {
 
 // All of these work in the calling thread's namespace.
 Result<OpenedQueue> OpenTap(const TapSettings& settings);
-// A further queue of an existing multi-queue device: attaches, and configures nothing.
+// Attaches an additional queue to an existing multi-queue device, and configures nothing.
 Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index);
-// Applies the settings that differ from what the link has, so that an owner without privilege can attach to a
-// link that is as it should be. Returns the link as it is then.
+// Applies the settings that differ from the link's, so that an owner without privilege can attach to a link
+// that is already set up. Returns the updated link.
 Result<Link> ApplyLinkSettings(RtnlSocket& socket, const Link& link, const LinkSettings& settings);
 
 // Opens a copy of /dev/net/tun; anything else at that path is refused before it is opened.

@@ -23,7 +23,7 @@ namespace {
 
 using Directory = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-// Null where it does not exist, any more or at all, or may not be looked into.
+// Null if it does not exist (any more) or may not be read.
 Directory OpenDirectory(const std::string& path) {
   return Directory(opendir(path.c_str()), closedir);
 }
@@ -57,7 +57,7 @@ std::string CommandOf(pid_t pid) {
   return command;
 }
 
-// AT_STATX_DONT_SYNC: a descriptor of a file on a server that does not answer must not hold us up.
+// AT_STATX_DONT_SYNC: a file on a server that does not answer must not block this.
 bool IsDevice(int directory, int entry, dev_t number) {
   struct statx st;
   std::string name = std::to_string(entry);
@@ -76,14 +76,15 @@ struct Descriptor {
   int fd;
 };
 
-// Whether both are of one open file description, and so of one queue.
+// Whether both refer to one open file description, and so to one queue.
 bool IsSameQueue(const Descriptor& a, const Descriptor& b) {
   if (a.pid == b.pid && a.fd == b.fd) return true;
   return syscall(SYS_kcmp, a.pid, b.pid, KCMP_FILE, a.fd, b.fd) == 0;
 }
 
-// A descriptor of a deleted macvtap keeps its number, which a later one gets: what it leads to must be asked
-// of itself. Where that is not allowed, or the kernel is older than pidfd_getfd(2), the number has to do.
+// A descriptor of a deleted macvtap still shows its device number, which a later macvtap may get: only the
+// descriptor itself knows its interface. Where it may not be asked, or the kernel is older than
+// pidfd_getfd(2), the number must do.
 bool LeadsTo(const Descriptor& found, const std::string& name) {
   Fd process(static_cast<int>(syscall(SYS_pidfd_open, found.pid, 0)));
   if (!process.valid()) return errno != ESRCH;  // it has ended

@@ -1,4 +1,4 @@
-// Who else has a queue of a device open: looked for in /proc, as nothing in the kernel tells.
+// Finds which processes have a queue of a device open, in /proc, as the kernel has no call for it.
 
 #ifndef TAPFD_DEVICES_QUEUE_HOLDERS_H_
 #define TAPFD_DEVICES_QUEUE_HOLDERS_H_
@@ -24,14 +24,14 @@ struct OtherQueues {
   std::vector<QueueHolder> holders;
 };
 
-// The queues of the device behind `fd` but its own and those of `own`, descriptors of this process. A
-// descriptor that was inherited or duplicated is no further queue and is left out (kcmp(2)).
+// The queues of the device behind `fd`, except its own and those of `own`, descriptors of this process. An
+// inherited or duplicated descriptor is not another queue and is left out (kcmp(2)).
 //
-// On macvtap `tun_name` is empty: the device number tells its descriptors, of which those of a deleted
-// macvtap that had the number before are left out. Those of TUN and TAP share one number, and all that /proc
-// adds is the interface's name: one of the same name in another namespace is taken for it.
+// On macvtap `tun_name` is empty: descriptors are recognized by device number, and those of a deleted macvtap
+// that had the number before are left out. TUN and TAP descriptors all share one number, and /proc adds only
+// the interface's name: an interface of the same name in another namespace is taken for this one.
 //
-// Sees only processes that the caller may look into (ptrace(2), PTRACE_MODE_READ).
+// Sees only processes that the caller may inspect (ptrace(2), PTRACE_MODE_READ).
 Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const std::vector<int>& own);
 
 }  // namespace tapfd

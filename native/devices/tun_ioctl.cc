@@ -13,7 +13,7 @@ namespace tapfd {
 
 namespace {
 
-// An ioctl that succeeds with any non-negative number. Waiting on RTNL may be interrupted: then again.
+// An ioctl that succeeds with any non-negative number. Retried when interrupted while waiting on RTNL.
 template <typename Argument>
 Status Ioctl(int fd, unsigned long request, Argument argument, const char* name) {
   int result;
@@ -38,7 +38,7 @@ Fd LoadProgram(const std::vector<uint8_t>& instructions, std::vector<char>* log)
     attributes.log_size = static_cast<uint32_t>(log->size());
     attributes.log_level = 1;
   }
-  // The kernel opens program descriptors close-on-exec by itself (kernel/bpf/syscall.c bpf_prog_new_fd).
+  // The kernel opens program descriptors close-on-exec (kernel/bpf/syscall.c bpf_prog_new_fd).
   return Fd(static_cast<int>(syscall(SYS_bpf, BPF_PROG_LOAD, &attributes, sizeof attributes)));
 }
 
@@ -69,8 +69,8 @@ Result<AttachedInterface> SetInterface(int fd, const std::string& name, unsigned
   Status status = Ioctl(fd, TUNSETIFF, &request, "TUNSETIFF");
   if (!status.ok()) return std::move(status.failure()).WithInterface(name);
   Result<AttachedInterface> attached = GetInterface(fd);
-  // TUNGETIFF sets 0x1000 for every descriptor without a socket filter: the bit is IFF_NOFILTER as well
-  // (tun.c), so only what was asked for tells of the packet information.
+  // TUNGETIFF sets 0x1000 for every descriptor without a socket filter: the bit also means IFF_NOFILTER
+  // (tun.c), so only the request tells whether there is packet information.
   if (attached.ok()) {
     unsigned& found = attached.value().flags;
     found = (found & ~static_cast<unsigned>(IFF_NO_PI)) | (flags & IFF_NO_PI);
@@ -150,12 +150,13 @@ Result<Fd> LoadSocketFilter(const std::vector<uint8_t>& instructions) {
   Fd program = LoadProgram(instructions, nullptr);
   if (program.valid()) return program;
   Failure failure = Failure::FromErrno("bpf BPF_PROG_LOAD");
-  // Once more for the verifier's words. Not at once: a log that is too small fails a good program (ENOSPC).
+  // Loads it again for the verifier's log. Not the first time: a log that is too small fails a valid program
+  // (ENOSPC).
   std::vector<char> log(64 * 1024);
   LoadProgram(instructions, &log);
-  std::string words(log.data(), strnlen(log.data(), log.size()));
-  words.erase(words.find_last_not_of(" \n") + 1);
-  return std::move(failure).WithDetail(words);
+  std::string text(log.data(), strnlen(log.data(), log.size()));
+  text.erase(text.find_last_not_of(" \n") + 1);
+  return std::move(failure).WithDetail(text);
 }
 
 Result<MacAddress> GetMac(int fd) {
@@ -175,7 +176,7 @@ Status SetMac(int fd, const MacAddress& mac) {
 }
 
 Result<Fd> GetDeviceNamespace(int fd) {
-  // Close-on-exec by itself: the kernel opens namespace descriptors so (fs/nsfs.c open_related_ns).
+  // The kernel opens namespace descriptors close-on-exec (fs/nsfs.c open_related_ns).
   Fd ns(ioctl(fd, TUNGETDEVNETNS));
   if (!ns.valid()) return Failure::FromErrno("ioctl TUNGETDEVNETNS");
   return ns;

@@ -22,7 +22,8 @@ struct AttachedInterface {
 Result<unsigned> GetFeatures(int fd);
 // TUNGETIFF. EBADFD (tun) or ENOLINK (macvtap) when there is no device behind the descriptor.
 Result<AttachedInterface> GetInterface(int fd);
-// TUNSETIFF, and the name read back: the kernel resolves %d. A name that does not fit is refused, never cut.
+// TUNSETIFF, and the name read back: the kernel resolves %d. A name that does not fit is refused, never
+// truncated.
 Result<AttachedInterface> SetInterface(int fd, const std::string& name, unsigned flags);
 
 Status SetPersist(int fd, bool persist);
@@ -33,14 +34,14 @@ Status SetSendBuffer(int fd, int bytes);
 Result<int> GetVnetHeaderBytes(int fd);
 Status SetVnetHeaderBytes(int fd, int bytes);
 Status SetOffload(int fd, unsigned mask);
-// Tries the masks in turn and returns the first that the kernel grants; EINVAL means "not this one", no more.
+// Tries the masks in turn and returns the first that the kernel grants. EINVAL only rejects one mask.
 Result<unsigned> NegotiateOffload(int fd, const std::vector<unsigned>& masks);
-// TUNSETQUEUE: stop or go on taking part in the device's traffic.
+// TUNSETQUEUE: pause or resume the queue's part in the device's traffic.
 Status SetQueueAttached(int fd, bool attached);
 // TUNSETTXFILTER, TAP only: which destinations reach the reader. More than 8 unicast addresses would switch
 // the filter off silently (tun.c update_filter), so the caller refuses them.
 Status SetTxFilter(int fd, bool all_multicast, const std::vector<MacAddress>& addresses);
-// TUNSETSTEERINGEBPF, TUNSETFILTEREBPF: a loaded program's descriptor, -1 takes the program away.
+// TUNSETSTEERINGEBPF, TUNSETFILTEREBPF: a loaded program's descriptor; -1 removes the program.
 Status SetSteeringProgram(int fd, int program_fd);
 Status SetFilterProgram(int fd, int program_fd);
 // Loads eBPF instructions as a socket filter. The verifier's log is the failure's detail.

@@ -52,7 +52,7 @@ bool IsJoinableUdp(Candidate& found) {
   if (segment_bytes <= udp::kHeader) return false;
   const uint8_t* segment = found.segment();
   found.payload = found.transport + udp::kHeader;
-  // Without a checksum nothing says that the payload is whole.
+  // Without a checksum nothing proves that the payload is intact.
   return Load16(segment + udp::kLength) == segment_bytes && LoadRaw16(segment + udp::kChecksum) != 0;
 }
 
@@ -60,12 +60,12 @@ bool IsJoinableUdp(Candidate& found) {
 void ReadTransport(Candidate& found, bool plain) {
   constexpr uint32_t kPorts = 4;
   if (found.length - found.transport < kPorts) {
-    found.bearing = Bearing::kUnknown;
+    found.kind = FrameKind::kUnknownFlow;
     return;
   }
   found.hash = FlowHash(found);
   bool joinable = plain && (found.protocol == tcp::kProtocol ? IsJoinableTcp(found) : IsJoinableUdp(found));
-  found.bearing = joinable ? Bearing::kJoinable : Bearing::kAlone;
+  found.kind = joinable ? FrameKind::kJoinable : FrameKind::kNotJoinable;
 }
 
 bool MayJoin(const CoalesceRules& rules, uint8_t protocol) {
@@ -79,9 +79,9 @@ void ReadIpv4(const CoalesceRules& rules, Candidate& found) {
   uint32_t packet_bytes = found.length - found.network;
   uint32_t header_bytes = (packet[0] & 0x0f) * 4U;
   uint16_t fragment = Load16(packet + ipv4::kFragment);
-  // A fragment need not have ports.
+  // A fragment may have no ports.
   if ((fragment & ipv4::kFragmentMask) != 0 || header_bytes < ipv4::kHeader || header_bytes > packet_bytes) {
-    found.bearing = Bearing::kUnknown;
+    found.kind = FrameKind::kUnknownFlow;
     return;
   }
   found.transport = found.network + header_bytes;
@@ -94,7 +94,7 @@ void ReadIpv6(const CoalesceRules& rules, Candidate& found) {
   const uint8_t* packet = found.packet();
   found.protocol = packet[ipv6::kNextHeader];
   if (IsExtensionHeader(found.protocol)) {
-    found.bearing = Bearing::kUnknown;
+    found.kind = FrameKind::kUnknownFlow;
     return;
   }
   if (!MayJoin(rules, found.protocol)) return;

@@ -1,4 +1,4 @@
-// What joining must know of a frame: the flow it belongs to, and whether anything in it forbids joining.
+// What joining must know about a frame: its flow, and whether anything in it forbids joining.
 
 #ifndef TAPFD_FRAMES_CANDIDATE_H_
 #define TAPFD_FRAMES_CANDIDATE_H_
@@ -18,18 +18,18 @@ struct CoalesceRules {
   bool udp = false;      // join UDP too: the device was granted USO, so this kernel knows such super-frames
 };
 
-enum class Bearing : uint8_t {
-  kNone,     // of no flow that frames are joined in: may be overtaken by any, and overtake any
-  kUnknown,  // may be of any flow
-  kAlone,    // of a flow, but not to be joined
+enum class FrameKind : uint8_t {
+  kUnrelated,    // of no flow in which frames are joined: its order among others does not matter
+  kUnknownFlow,  // may be of any flow
+  kNotJoinable,  // of a flow, but must not be joined
   kJoinable,
 };
 
-// What was found in a frame. Offsets count from its first byte.
+// Offsets count from the frame's first byte.
 struct Candidate {
   const uint8_t* frame = nullptr;
   uint32_t length = 0;
-  Bearing bearing = Bearing::kNone;
+  FrameKind kind = FrameKind::kUnrelated;
   uint8_t version = 0;
   uint8_t protocol = 0;
   bool push = false;
@@ -45,10 +45,10 @@ struct Candidate {
   const uint8_t* addresses() const { return packet() + (version == 4 ? ipv4::kAddresses : ipv6::kAddresses); }
 };
 
-// Fills in a Candidate where it is to stay. It refers to the frame, whose checksums are not verified yet.
+// Fills in `found`, which refers to the frame. Does not verify the checksums yet.
 void ReadCandidate(const CoalesceRules& rules, const struct iovec& data, Candidate& found);
 
-// Both checksums of a joinable frame.
+// Verifies both checksums of a joinable frame.
 bool ChecksumsRight(const Candidate& found);
 
 inline bool SameFlow(const Candidate& a, const Candidate& b) {

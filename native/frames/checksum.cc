@@ -1,6 +1,6 @@
 #include "frames/checksum.h"
 
-// A prebuilt addon runs on every x86-64, so wider vectors are asked for at run time.
+// A prebuilt addon runs on every x86-64, so support for wider vectors is checked at run time.
 #if defined(__x86_64__) && !defined(TAPFD_BASELINE_CHECKSUM)
 #define TAPFD_CHECKSUM_AVX2 1
 #endif
@@ -9,8 +9,7 @@ namespace tapfd {
 
 namespace {
 
-// Vectors in the compiler's own notation (GCC, Clang): SSE2, AVX2 or NEON by what the function is compiled
-// for.
+// Vectors in the compiler's notation (GCC, Clang): SSE2, AVX2 or NEON, depending on the function's target.
 using Vector16 = uint64_t __attribute__((vector_size(16)));
 
 constexpr uint64_t kLowHalf = 0xffffffff;
@@ -22,7 +21,7 @@ template <bool kCopy, typename T>
   if (kCopy) std::memcpy(to, &value, sizeof value);
 }
 
-// What is left when no vector fits any more.
+// The remainder, shorter than a vector.
 template <bool kCopy>
 [[gnu::always_inline]] inline ChecksumSum SumRest(uint8_t* to, const uint8_t* from, size_t length) {
   ChecksumSum sum = 0;
@@ -53,8 +52,8 @@ template <bool kCopy>
   return sum;
 }
 
-// Each 64-bit lane gathers 32-bit halves: 2^32 of them fit before it could overflow. Four vectors a turn, in
-// two pairs of sums, so that the additions do not wait for one another.
+// Each 64-bit lane sums 32-bit halves: 2^32 of them fit before it could overflow. Four vectors per iteration,
+// in two pairs of sums, so that the additions do not wait for one another.
 template <bool kCopy, typename Vector>
 [[gnu::always_inline]] inline ChecksumSum SumVectors(uint8_t* to, const uint8_t* from, size_t length) {
   constexpr size_t kStep = sizeof(Vector);
@@ -86,7 +85,7 @@ template <bool kCopy, typename Vector>
 #if TAPFD_CHECKSUM_AVX2
 using Vector32 = uint64_t __attribute__((vector_size(32)));
 
-constexpr size_t kWorthAsking = 4 * sizeof(Vector32);
+constexpr size_t kMinAvx2Bytes = 4 * sizeof(Vector32);
 
 template <bool kCopy>
 [[gnu::target("avx2")]] ChecksumSum SumAvx2(uint8_t* to, const uint8_t* from, size_t length) {
@@ -97,14 +96,14 @@ template <bool kCopy>
 template <bool kCopy>
 [[gnu::always_inline]] inline ChecksumSum Sum(uint8_t* to, const uint8_t* from, size_t length) {
 #if TAPFD_CHECKSUM_AVX2
-  if (length >= kWorthAsking && __builtin_cpu_supports("avx2")) return SumAvx2<kCopy>(to, from, length);
+  if (length >= kMinAvx2Bytes && __builtin_cpu_supports("avx2")) return SumAvx2<kCopy>(to, from, length);
 #endif
   return SumVectors<kCopy, Vector16>(to, from, length);
 }
 
 }  // namespace
 
-// Nothing is written there: it stands in so that no arithmetic is done on a null pointer.
+// `to` is never written here: passing `data` avoids arithmetic on a null pointer.
 ChecksumSum SumBytes(const uint8_t* data, size_t length) {
   return Sum<false>(const_cast<uint8_t*>(data), data, length);
 }

@@ -10,8 +10,8 @@ namespace tapfd {
 
 namespace {
 
-constexpr uint32_t kMaxPieces = WriteUnit::kMaxParts - 1;  // the headers are a part of their own
-constexpr uint32_t kWays = 4;                              // places for a flow in its set of the table
+constexpr uint32_t kMaxJoined = WriteUnit::kMaxParts - 1;  // one part is for the headers
+constexpr uint32_t kWays = 4;                              // slots in each set of the flow table
 
 const VnetHeader kEmptyHeader;
 
@@ -23,15 +23,15 @@ bool Same(const uint8_t* a, const uint8_t* b, size_t length) {
   return std::memcmp(a, b, length) == 0;
 }
 
-// Frames joined so far.
+// The frames of one write.
 struct Unit {
   Candidate first;
   uint32_t first_index = 0;
   uint32_t last_index = 0;
   uint32_t frame_count = 0;
   uint32_t payload_bytes = 0;  // of all
-  uint16_t id_step = 0;        // the IPv4 id from frame to frame; 0 or 1, settled by the second
-  bool verified = false;       // the first frame's checksums; those of the others always are
+  uint16_t id_step = 0;        // how the IPv4 id grows from frame to frame: 0 or 1, decided by the second
+  bool verified = false;       // the first frame's checksums; those of later frames always are
   bool push = false;
 };
 
@@ -64,10 +64,10 @@ bool TcpFits(const Unit& unit, const uint8_t* segment) {
 }
 
 uint32_t MaxFrames(uint8_t protocol) {
-  return protocol == udp::kProtocol ? WriteUnit::kMaxDatagrams : kMaxPieces;
+  return protocol == udp::kProtocol ? WriteUnit::kMaxDatagrams : kMaxJoined;
 }
 
-// `candidate` is of the unit's flow, and everything that is no header of it but its checksum goes before.
+// Whether `candidate`, of the unit's flow, can be joined: compares everything but its checksums.
 bool Fits(const Unit& unit, const Candidate& candidate) {
   const Candidate& first = unit.first;
   size_t joined_bytes =
@@ -84,21 +84,21 @@ bool IsComplete(const Unit& unit, const Candidate& last) {
          unit.frame_count == MaxFrames(unit.first.protocol);
 }
 
-// Place in the table of flows: the unit that the flow's next frame may join. Empty unless of the present era.
+// A slot of the flow table: the unit that the flow's next frame may join. Empty unless of the current era.
 struct Slot {
   uint64_t era = 0;
   uint32_t unit = 0;
-  uint32_t tag = 0;  // the half of the hash that did not choose the set
+  uint32_t tag = 0;  // the half of the hash that does not choose the set
 };
 
-// The headers of a joined frame, as they are written.
+// The headers of a joined frame.
 struct Headers {
   static constexpr size_t kMaxBytes =
       ethernet::kHeader + ethernet::kMaxVlanTags * ethernet::kVlanTag + ipv6::kHeader + tcp::kMaxHeader;
   VnetHeader vnet;
   uint8_t bytes[kMaxBytes];
 };
-static_assert(offsetof(Headers, bytes) == sizeof(VnetHeader), "written as one piece");
+static_assert(offsetof(Headers, bytes) == sizeof(VnetHeader), "written as one part");
 
 void WriteVnetHeader(const Unit& unit, VnetHeader& vnet) {
   const Candidate& first = unit.first;
@@ -129,7 +129,7 @@ void WriteHeaders(const Unit& unit, Headers& headers) {
   } else {
     Store16(packet + ipv6::kPayloadLength, static_cast<uint16_t>(segment_bytes));
   }
-  // To be completed by the kernel: the field holds the sum of the pseudo header.
+  // The kernel completes it: the field holds the sum of the pseudo header.
   uint16_t sum = FoldSum(PseudoHeaderSum(packet, first.version, first.protocol) +
                          htons(static_cast<uint16_t>(segment_bytes)));
   if (first.protocol == udp::kProtocol) {
@@ -157,9 +157,9 @@ struct Coalescer::State {
   WriteUnits LayOut();
 
  private:
-  // Whether the frame, of the slot's flow, has found its place in a unit.
+  // Takes a frame of the slot's flow. False if it needs a new unit.
   bool TakeIntoOpenUnit(Slot& slot, const Candidate& candidate, uint32_t index);
-  // Of the candidate that was read last.
+  // A new unit of the last candidate.
   uint32_t AddUnit(uint32_t index);
   Slot* FindSlot(const Candidate& candidate);
   Slot& NewSlot(const Candidate& candidate);
@@ -176,15 +176,15 @@ struct Coalescer::State {
 
   std::unique_ptr<Slot[]> slots;
   std::unique_ptr<Unit[]> units;
-  std::unique_ptr<uint32_t[]> next;  // the frame behind this one in its unit
+  std::unique_ptr<uint32_t[]> next;  // the next frame of the same unit
   std::unique_ptr<WriteUnit[]> writes;
   std::unique_ptr<struct iovec[]> parts;
-  std::unique_ptr<uint32_t[]> order;  // the frames' numbers, unit after unit
+  std::unique_ptr<uint32_t[]> order;  // frame numbers, unit by unit
   std::unique_ptr<Headers[]> headers;
 };
 
-// A unit of one frame has two parts, one of n frames n + 1: never more than two for each frame. The table has
-// at least two places for each frame; where a set overflows, a unit is closed early and nothing else happens.
+// A unit of n frames has n + 1 parts, so never more than two per frame. The table has at least two slots per
+// frame; when a set overflows, a unit is merely closed early.
 Coalescer::State::State(uint32_t max_frames)
     : set_mask(PowerOfTwoFrom((2 * max_frames + kWays - 1) / kWays) - 1),
       slots(std::make_unique<Slot[]>((static_cast<size_t>(set_mask) + 1) * kWays)),
@@ -202,22 +202,23 @@ void Coalescer::State::Begin(const struct iovec* batch) {
 }
 
 void Coalescer::State::Take(const CoalesceRules& rules, uint32_t index) {
-  // Read to where it stays if it becomes a unit of its own: a copy of it costs as much as all the rest.
+  // Read directly into the next unit, which it becomes if it is not joined: a copy would cost as much as all
+  // the rest.
   Candidate& candidate = units[units_used].first;
   ReadCandidate(rules, frames[index], candidate);
-  if (candidate.bearing == Bearing::kNone) {
+  if (candidate.kind == FrameKind::kUnrelated) {
     AddUnit(index);
     return;
   }
-  if (candidate.bearing == Bearing::kUnknown) {
+  if (candidate.kind == FrameKind::kUnknownFlow) {
     ++era;
     AddUnit(index);
     return;
   }
   Slot* slot = FindSlot(candidate);
-  bool joinable = candidate.bearing == Bearing::kJoinable;
+  bool joinable = candidate.kind == FrameKind::kJoinable;
   if (joinable && slot != nullptr && TakeIntoOpenUnit(*slot, candidate, index)) return;
-  // Whatever the flow had open is closed: this frame stands behind it.
+  // Closes the flow's open unit: this frame comes after it.
   uint32_t unit = AddUnit(index);
   if (joinable && !candidate.push) {
     if (slot == nullptr) slot = &NewSlot(candidate);
@@ -230,7 +231,7 @@ void Coalescer::State::Take(const CoalesceRules& rules, uint32_t index) {
 bool Coalescer::State::TakeIntoOpenUnit(Slot& slot, const Candidate& candidate, uint32_t index) {
   Unit& unit = units[slot.unit];
   if (!Fits(unit, candidate)) return false;
-  // Only now: a frame that nothing joins need not be summed.
+  // Only now: a frame that is never joined needs no summing.
   if (!unit.verified && !ChecksumsRight(unit.first)) return false;
   unit.verified = true;
   if (!ChecksumsRight(candidate)) {

@@ -13,7 +13,7 @@ namespace tapfd {
 
 namespace {
 
-// A frame with a segmentation type in its vnet header is a super-frame: the kernel cuts it to the MTU.
+// A frame with a segmentation type in its vnet header is a super-frame: the kernel splits it to the MTU.
 bool IsSuperFrame(const FrameRules& rules, const uint8_t* frame) {
   constexpr size_t kGsoType = 1;  // struct virtio_net_hdr: flags, gso_type, …
   return rules.vnet_header != 0 && frame[(rules.packet_info ? 4 : 0) + kGsoType] != 0;
@@ -34,7 +34,7 @@ FrameFault CheckEthernet(const FrameRules& rules, const uint8_t* data, size_t le
 FrameFault CheckIp(const FrameRules& rules, const uint8_t* data, size_t length, size_t largest_packet) {
   if (length == 0) return FrameFault::kTooShort;
   if (length > largest_packet) return FrameFault::kTooLong;
-  // With packet information the protocol stands there, and need not be IP.
+  // With packet information the protocol is given there, and need not be IP.
   unsigned version = data[0] >> 4;
   if (!rules.packet_info && version != 4 && version != 6) return FrameFault::kInvalid;
   return FrameFault::kNone;
@@ -53,7 +53,7 @@ FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t leng
 
 namespace {
 
-// One read or write that does not wait, whoever else holds the descriptor.
+// One read or write that does not wait, even if another process holds the descriptor.
 template <typename Plain, typename NoWait>
 ssize_t Transfer(Channel& channel, Plain plain, NoWait no_wait) {
   for (;;) {

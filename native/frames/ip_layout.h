@@ -1,5 +1,5 @@
-// Where the fields of Ethernet, IPv4, IPv6, TCP and UDP headers lie, and how they are read: byte by byte, so
-// that no alignment is asked of a frame. Whoever reads has checked before that the header is there.
+// The layout of Ethernet, IPv4, IPv6, TCP and UDP headers, and loads and stores that need no alignment. The
+// caller has checked that the header is complete.
 
 #ifndef TAPFD_FRAMES_IP_LAYOUT_H_
 #define TAPFD_FRAMES_IP_LAYOUT_H_
@@ -116,8 +116,8 @@ inline void Store32(uint8_t* at, uint32_t value) {
   StoreRaw32(at, htonl(value));
 }
 
-// Where an Ethernet frame's type lies: behind its VLAN tags, of which up to two are passed over. A frame that
-// ends within a tag has that tag's own type.
+// The offset of an Ethernet frame's type, after up to two VLAN tags. If the frame ends within a tag, the type
+// is that tag's own.
 inline size_t FindEtherType(const uint8_t* frame, size_t length) {
   size_t at = ethernet::kType;
   for (size_t tags = 0; tags < ethernet::kMaxVlanTags; ++tags) {
@@ -129,8 +129,8 @@ inline size_t FindEtherType(const uint8_t* frame, size_t length) {
   return at;
 }
 
-// Where the network layer begins, and of which protocol it is: 4, 6, or 0 for neither. With a version there
-// is at least that version's header without options.
+// Where the network layer begins, and its IP version: 4, 6, or 0 for neither. If the version is not 0, at
+// least that version's header without options is there.
 struct NetworkLayer {
   size_t offset = 0;
   unsigned version = 0;
@@ -155,7 +155,7 @@ inline NetworkLayer FindNetworkLayer(const uint8_t* frame, size_t length, bool i
   return network;
 }
 
-// The pseudo header of TCP and UDP (RFC 9293 3.1, RFC 8200 8.1) but for the length. `packet` begins with its
+// The pseudo header of TCP and UDP (RFC 9293 3.1, RFC 8200 8.1) without the length. `packet` begins with its
 // IP header.
 inline ChecksumSum PseudoHeaderSum(const uint8_t* packet, unsigned version, uint8_t protocol) {
   ChecksumSum addresses = version == 4 ? SumHeader<ipv4::kAddressBytes>(packet + ipv4::kAddresses)

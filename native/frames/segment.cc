@@ -8,8 +8,8 @@ namespace tapfd {
 
 namespace {
 
-// skb_checksum_help writes 0 as 0xffff whatever the protocol: both are zero in one's complement, and in UDP
-// the one means that there is no checksum.
+// skb_checksum_help writes 0 as 0xffff whatever the protocol: both are zero in one's complement, and in UDP 0
+// means that there is no checksum.
 uint16_t NeverZero(uint16_t checksum) {
   return checksum == 0 ? 0xffff : checksum;
 }
@@ -22,7 +22,7 @@ SegmentFault CompleteChecksum(const VnetHeader& header, uint8_t* frame, size_t l
   size_t start = header.checksum_start;
   size_t field = start + header.checksum_offset;
   if (field + sizeof(uint16_t) > length) return SegmentFault::kChecksum;
-  // The field holds the sum of the pseudo header until now, and counts as such.
+  // The field still holds the sum of the pseudo header, and is included as such.
   uint16_t checksum = ChecksumOf(SumBytes(frame + start, length - start));
   StoreRaw16(frame + field, NeverZero(checksum));
   return SegmentFault::kNone;
@@ -71,7 +71,7 @@ SegmentFault Segmenter::Begin(const VnetHeader& header, uint8_t* frame, size_t l
   segment_bytes_ = header.gso_size;
   payload_left_ = length - header_bytes_;
   size_t segments = (payload_left_ + segment_bytes_ - 1) / segment_bytes_;
-  // A super-frame without payload is one frame all the same.
+  // A super-frame without payload is still one frame.
   remaining_ = static_cast<uint32_t>(std::max<size_t>(segments, 1));
   return SegmentFault::kNone;
 }
@@ -105,7 +105,7 @@ SegmentFault Segmenter::ParseIpv6(size_t length, uint8_t* protocol) {
   if (ipv6::kHeader + Load16(packet + ipv6::kPayloadLength) != left) return SegmentFault::kLength;
   uint8_t next = packet[ipv6::kNextHeader];
   size_t at = ipv6::kHeader;
-  // The extension headers that the kernel knows to copy into each segment.
+  // The extension headers that the kernel copies into each segment.
   while (next == ipv6::kHopByHop || next == ipv6::kRouting || next == ipv6::kDestination) {
     if (left - at < ipv6::kExtensionUnit) return SegmentFault::kHeader;
     size_t bytes = (packet[at + 1] + 1U) * ipv6::kExtensionUnit;
@@ -141,8 +141,8 @@ SegmentFault Segmenter::PrepareChecksum(const VnetHeader& header, size_t length,
   if ((header.flags & VnetHeader::kNeedsChecksum) != 0) {
     if (header.checksum_start != transport_ || header.checksum_offset != offset)
       return SegmentFault::kChecksum;
-    // The field holds the pseudo header's sum. It is taken from there, as the kernel does, and not made anew:
-    // behind a routing header it is about another destination than the one in front.
+    // The field holds the pseudo header's sum. It is taken from there, as the kernel does, and not computed:
+    // after a routing header it covers another destination than the IP header's.
     transport_sum_ = field + Negated(htons(static_cast<uint16_t>(length - transport_)));
   } else if (kind_ == Kind::kUdp && version_ == 4 && field == 0) {
     no_checksum_ = true;
@@ -200,7 +200,7 @@ void Segmenter::WriteNetworkHeader(uint8_t* packet, size_t packet_bytes) {
     return;
   }
   uint16_t total_length = htons(static_cast<uint16_t>(packet_bytes));
-  // The kernel counts on in each segment, with and without DF: the sender left room for it.
+  // The kernel increments the id in each segment, with and without DF: the sender reserved the ids.
   uint16_t id = htons(static_cast<uint16_t>(Load16(packet + ipv4::kId) + emitted_));
   StoreRaw16(packet + ipv4::kTotalLength, total_length);
   StoreRaw16(packet + ipv4::kId, id);

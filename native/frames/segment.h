@@ -1,14 +1,14 @@
-// Super-frames into the frames that the kernel would have sent: what a network card with segmentation offload
-// does.
+// Splits super-frames into the frames that the kernel would have sent, as a network card with segmentation
+// offload does.
 //
-// The kernel hands up frames with a vnet header that says what it has left undone: a checksum, or the cut
-// into segments. Here that is done, as the kernel's own software does it (net/ipv4/tcp_offload.c
-// tcp_gso_segment, udp_offload.c
-// __udp_gso_segment, af_inet.c inet_gso_segment, net/ipv6/ip6_offload.c ipv6_gso_segment), byte for byte.
+// The kernel delivers frames with a vnet header that says what it has left undone: a checksum, or the split
+// into segments. This file does both, byte for byte as the kernel's own software would
+// (net/ipv4/tcp_offload.c tcp_gso_segment, udp_offload.c __udp_gso_segment, af_inet.c inet_gso_segment,
+// net/ipv6/ip6_offload.c ipv6_gso_segment).
 //
 // A vnet header may come from another guest by way of the kernel, so nothing in it or in the frame is
-// believed: headers are parsed, each length is checked against the frame, and what does not fit is a fault
-// for the caller to count.
+// trusted: headers are parsed, each length is checked against the frame, and any mismatch is a fault for the
+// caller to count.
 
 #ifndef TAPFD_FRAMES_SEGMENT_H_
 #define TAPFD_FRAMES_SEGMENT_H_
@@ -24,37 +24,37 @@ namespace tapfd {
 
 enum class SegmentFault : int {
   kNone = 0,
-  kGsoType = 1,   // a kind of super-frame that is not known here: legacy UFO, tunnels
+  kGsoType = 1,   // an unsupported kind of super-frame: legacy UFO, tunnels
   kGsoSize = 2,   // segments of no bytes
-  kProtocol = 3,  // not what the GSO type says: IPv4 or IPv6, TCP or UDP, not a fragment
-  kHeader = 4,    // a header ends past the frame, or is shorter than such a header can be
+  kProtocol = 3,  // contradicts the GSO type: IPv4 or IPv6, TCP or UDP, not a fragment
+  kHeader = 4,    // a header extends past the frame, or is shorter than allowed
   kLength = 5,    // the length in the IP or UDP header is not the frame's
-  kChecksum = 6,  // checksum_start or checksum_offset point elsewhere than to the frame's checksum
+  kChecksum = 6,  // checksum_start or checksum_offset do not point to the frame's checksum
 };
 constexpr int kSegmentFaults = 7;
 
-// For frames that are no super-frames (gso_type none): makes the checksum where the kernel left it out, in
-// place, and touches nothing else. This is all that a frame needs that was read to where it is to stay.
+// For frames that are not super-frames (gso_type none): computes the checksum in the frame if the kernel left
+// it out, and changes nothing else. A frame that is read to its final place needs no more than this.
 SegmentFault CompleteChecksum(const VnetHeader& header, uint8_t* frame, size_t length);
 
-// Cuts one frame after the other. Nothing is allocated; one Segmenter serves a device for ever.
+// Splits one super-frame after another, without allocating; one Segmenter serves a device for its lifetime.
 //
-//     fault = segmenter.Begin(header, frame, length, ethernet);     // a fault: count it, there is nothing to
-//     emit while (!segmenter.done()) {
+//     // A fault: count it, there is nothing to emit.
+//     fault = segmenter.Begin(header, frame, length, ethernet);
+//     while (!segmenter.done()) {
 //       count += segmenter.Emit(slab, spans + 2 * count, capacity - count);
-//       // not done: the spans or the slab are full. Give out what there is, and go on with new ones.
+//       // Not done: the spans or the slab are full. Deliver the frames and continue with new ones.
 //     }
 //
-// The frame must stay where it is, unchanged, until done(); it must not lie in the part of the slab still
-// free.
+// The frame must stay where it is, unchanged, until done(); it must not be in the free part of the slab.
 class Segmenter {
  public:
-  // `length` bytes of frame, behind the vnet header. TUN: the IP packet; `ethernet`: TAP and macvtap.
-  // A frame that is no super-frame comes out as it is, its checksum completed (in `frame`, then copied).
+  // `length` bytes of frame, after the vnet header. TUN: the IP packet; `ethernet`: TAP and macvtap. A frame
+  // that is not a super-frame is emitted unchanged, with its checksum completed (in `frame`, then copied).
   SegmentFault Begin(const VnetHeader& header, uint8_t* frame, size_t length, bool ethernet);
 
-  // Packs frames into the slab, each at the next 8-byte step, and their [offset, length] into `spans`: as
-  // many as fit both, `capacity` at most. Returns how many.
+  // Packs frames into the slab, each at the next multiple of 8 bytes, and their [offset, length] into
+  // `spans`: as many as fit in both, `capacity` at most. Returns how many.
   uint32_t Emit(Slab& slab, uint32_t* spans, uint32_t capacity);
 
   bool done() const { return remaining_ == 0; }
@@ -81,7 +81,7 @@ class Segmenter {
   enum class Kind : uint8_t { kPlain, kTcp, kUdp };
 
   const uint8_t* frame_ = nullptr;
-  size_t header_bytes_ = 0;   // all that stands before the payload, the same in each segment
+  size_t header_bytes_ = 0;   // everything before the payload, the same in each segment
   size_t segment_bytes_ = 0;  // payload of each segment but the last
   size_t payload_left_ = 0;
   uint32_t remaining_ = 0;
@@ -93,8 +93,8 @@ class Segmenter {
   bool no_checksum_ = false;     // UDP over IPv4 without one
   size_t network_ = 0;           // offset of the IP header
   size_t transport_ = 0;         // offset of the TCP or UDP header
-  ChecksumSum network_sum_ = 0;  // the IPv4 header but for total length, id and checksum
-  // Pseudo header and transport header but for the length, the checksum and what differs between segments.
+  ChecksumSum network_sum_ = 0;  // the IPv4 header without total length, id and checksum
+  // Pseudo header and transport header without the length, the checksum and what differs between segments.
   ChecksumSum transport_sum_ = 0;
 };
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint32_t kMaxPlanned = 256;
 
-// Only these end the device; whatever else the kernel says costs a frame.
+// Only these end the device; any other error costs a frame.
 bool IsFatal(int error) {
   return error == EBADFD || error == ENOLINK || error == EBADF;
 }
@@ -124,16 +124,16 @@ int SegmentIo::WritePlan(Channel& channel, FrameRun* run) {
   return 0;
 }
 
-// A joined unit in one write; frame by frame where the kernel does not take such: some answer EINVAL, and
-// with IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are noted in the plan; -EAGAIN leaves
-// what is to be done for the next call.
+// Writes a joined unit at once, or frame by frame if the kernel does not accept it: some kernels answer
+// EINVAL, and with IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are added to the plan;
+// -EAGAIN leaves the rest to the next call.
 int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
   if (plan_single_ == 0 && !(singly_ && unit.joined())) {
     int outcome = WriteParts(channel, unit.parts, unit.part_count);
     bool refused = (outcome == -EINVAL || outcome == -EMSGSIZE) && unit.joined();
     if (!refused) {
       if (outcome != 0 && outcome != -EAGAIN && !IsFatal(-outcome)) {
-        for (uint32_t i = 0; i < unit.frame_count; ++i) Lose(unit.frames[i], outcome);
+        for (uint32_t i = 0; i < unit.frame_count; ++i) AddLoss(unit.frames[i], outcome);
         return 0;
       }
       return outcome;
@@ -144,12 +144,12 @@ int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
     SingleWrite single(frames_[unit.frames[plan_single_]]);
     int outcome = WriteParts(channel, single.parts, 2);
     if (outcome == -EAGAIN || IsFatal(-outcome)) return outcome;
-    if (outcome != 0) Lose(unit.frames[plan_single_], outcome);
+    if (outcome != 0) AddLoss(unit.frames[plan_single_], outcome);
   }
   return 0;
 }
 
-void SegmentIo::Lose(uint32_t frame, int reason) {
+void SegmentIo::AddLoss(uint32_t frame, int reason) {
   plan_losses_.Add(reason, 1);
   plan_lost_bytes_ += frames_[frame].iov_len;
 }

@@ -1,5 +1,5 @@
-// Reading and writing where the library splits and joins: the kernel sees super-frames behind vnet headers,
-// JavaScript whole frames of MTU size without.
+// Reading and writing when the library splits and joins: the kernel sees super-frames with vnet headers,
+// JavaScript sees frames of MTU size without them.
 
 #ifndef TAPFD_FRAMES_SEGMENT_IO_H_
 #define TAPFD_FRAMES_SEGMENT_IO_H_
@@ -16,42 +16,43 @@ namespace tapfd {
 
 class SegmentIo {
  public:
-  // `udp`: the device was granted USO, so the kernel takes joined datagrams.
+  // `udp`: the device was granted USO, so the kernel accepts joined datagrams.
   SegmentIo(bool ethernet, bool udp);
 
-  // What the device is granted may change.
+  // The offloads granted to the device may change.
   void JoinUdp(bool udp) { rules_.udp = udp; }
 
-  // As ReadBurst, but a super-frame comes out as the frames it stands for. What does not fit is kept for the
-  // next call. Malformed super-frames count towards `limit`: a flood of them must not hold up the event loop.
+  // Like ReadBurst, but splits super-frames. Frames that do not fit are kept for the next call. Malformed
+  // super-frames count towards `limit`: a flood of them must not block the event loop.
   Burst Read(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint32_t* spans);
-  // Frames of a super-frame wait although the descriptor may have nothing more.
+  // Whether frames of a super-frame are waiting, although the descriptor may not be readable.
   bool pending() const { return !segmenter_.done(); }
-  // A slab must have this much left for the next of them, which may be longer than the MTU: a bridge passes
-  // super-frames of any segment size. 0 when none wait.
+  // The space that the next of them needs in a slab. It may be longer than the MTU: a bridge forwards
+  // super-frames of any segment size. 0 if none is waiting.
   size_t pending_room() const { return pending() ? segmenter_.room() : 0; }
-  // Super-frames that were malformed and thrown away since this was asked last.
+  // The number of malformed super-frames dropped since the last call.
   uint32_t TakeFaults();
   bool has_faults() const { return faults_ != 0; }
-  // The kernel has refused a joined write: since then every frame is written singly.
+  // Whether the kernel has refused a joined write: since then every frame is written singly.
   bool joins_refused() const { return singly_; }
 
   int Write(Channel& channel, const uint8_t* frame, size_t length);
-  // As WriteFrames, but frames of a flow are joined. When it answers -EAGAIN, the same call is to be made
-  // again: the frames of its plan that were written already are remembered, and all of them must stay where
-  // they are. A call for other frames or other memory makes a plan of its own.
+  // Like WriteFrames, but joins frames of a flow. After -EAGAIN, repeat the same call: frames already written
+  // are remembered, and all frames must stay where they are. A call for other frames or other memory starts a
+  // new plan.
   FrameRun WriteBatch(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
                       const uint32_t* spans, uint32_t next, uint32_t end);
 
  private:
-  // The frames from `next` on that pass the checks, as far as one plan reaches; `fault` is what ended them.
+  // Collects the frames from `next` on that pass the checks, up to the size of one plan; `fault` is what
+  // ended them.
   uint32_t Gather(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, const uint32_t* spans,
                   uint32_t next, uint32_t end, int* fault);
-  // Goes on with the plan. 0 when it is through, -EAGAIN, or the errno that ends the device.
+  // Continues the plan. 0 if it is complete, -EAGAIN, or the errno that ends the device.
   int WritePlan(Channel& channel, FrameRun* run);
   int WriteUnitWhole(Channel& channel, const WriteUnit& unit);
-  void Lose(uint32_t frame, int reason);
-  // Whether there is a plan, of these frames and in this memory: the memory of another call may be gone.
+  void AddLoss(uint32_t frame, int reason);
+  // Whether there is a plan for these frames in this memory: the memory of another call may be gone.
   bool HasPlanOf(const uint8_t* slab, size_t slab_bytes, uint32_t next, uint32_t end) const;
 
   CoalesceRules rules_;
@@ -66,10 +67,10 @@ class SegmentIo {
   size_t plan_slab_bytes_ = 0;
   uint32_t plan_next_ = 0;    // the first frame
   uint32_t plan_unit_ = 0;    // the unit to write next
-  uint32_t plan_single_ = 0;  // within it, when it is written frame by frame
+  uint32_t plan_single_ = 0;  // the frame within it, when it is written frame by frame
   Losses plan_losses_;
   uint64_t plan_lost_bytes_ = 0;
-  bool singly_ = false;  // the kernel has refused a joined write once: never again
+  bool singly_ = false;  // the kernel has refused a joined write once: none is tried again
 };
 
 }  // namespace tapfd

@@ -9,9 +9,9 @@
 namespace tapfd {
 
 // The numbers are in this machine's byte order: the legacy layout, which holds until TUNSETVNETLE or
-// TUNSETVNETBE says otherwise. With TUNSETVNETHDRSZ above 10 the kernel puts further bytes behind it.
+// TUNSETVNETBE says otherwise. With TUNSETVNETHDRSZ above 10, the kernel appends further bytes.
 struct VnetHeader {
-  static constexpr uint8_t kNeedsChecksum = 1;  // flags: the sum from checksum_start on is still to be made
+  static constexpr uint8_t kNeedsChecksum = 1;  // flags: the checksum is still to be computed
   static constexpr uint8_t kDataValid = 2;      // flags: the checksum was verified
 
   static constexpr uint8_t kGsoNone = 0;
@@ -19,11 +19,11 @@ struct VnetHeader {
   static constexpr uint8_t kGsoUdpFragments = 3;  // legacy UFO
   static constexpr uint8_t kGsoTcpV6 = 4;
   static constexpr uint8_t kGsoUdp = 5;     // VIRTIO_NET_HDR_GSO_UDP_L4, Linux 6.2
-  static constexpr uint8_t kGsoEcn = 0x80;  // beside a TCP type: the first segment alone carries CWR
+  static constexpr uint8_t kGsoEcn = 0x80;  // with a TCP type: only the first segment carries CWR
 
   uint8_t flags = 0;
   uint8_t gso_type = kGsoNone;
-  uint16_t header_length = 0;  // a hint, and not always true
+  uint16_t header_length = 0;  // a hint, and not always correct
   uint16_t gso_size = 0;       // payload bytes in each segment but the last
   uint16_t checksum_start = 0;
   uint16_t checksum_offset = 0;  // counted from checksum_start

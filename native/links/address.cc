@@ -42,7 +42,7 @@ std::optional<IpPrefix> AddressFrom(const RtnlReceived& message, int index) {
     if (attribute.type == IFA_LOCAL) local = attribute.payload;
     if (attribute.type == IFA_ADDRESS) address = attribute.payload;
   }
-  // With a peer IFA_ADDRESS is the other end; IPv6 without one has no IFA_LOCAL.
+  // With a peer, IFA_ADDRESS is the other end; IPv6 without a peer has no IFA_LOCAL.
   ByteView own = local.data != nullptr ? local : address;
   size_t size = prefix.family == AF_INET ? 4 : 16;
   if (own.size < size) return std::nullopt;
@@ -63,7 +63,7 @@ Status RemoveAddress(RtnlSocket& socket, int index, const IpPrefix& prefix) {
 }
 
 Result<std::vector<IpPrefix>> ListAddresses(RtnlSocket& socket, int index) {
-  // A list for an index that is not there would be an empty one on some kernels.
+  // Some kernels answer an unknown index with an empty list.
   Result<Link> link = GetLink(socket, index);
   if (!link.ok()) return link.failure();
   ifaddrmsg header{};

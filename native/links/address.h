@@ -1,4 +1,4 @@
-// Addresses of links over rtnetlink. Every call works in the namespace its `RtnlSocket` was opened in.
+// Addresses of links. Every call works in the namespace its `RtnlSocket` was opened in.
 
 #ifndef TAPFD_LINKS_ADDRESS_H_
 #define TAPFD_LINKS_ADDRESS_H_
@@ -16,7 +16,7 @@ struct IpPrefix {
   int family = 0;  // AF_INET, AF_INET6
   std::array<uint8_t, 16> address{};
   uint8_t prefix_length = 0;
-  bool no_dad = false;  // IPv6: usable at once, no duplicate address detection
+  bool no_dad = false;  // IPv6: usable at once, without duplicate address detection
 };
 
 Status AddAddress(RtnlSocket& socket, int index, const IpPrefix& prefix);

@@ -1,4 +1,4 @@
-// Making a link: its name, its namespace, and taking it back when a step fails.
+// Creates a link: chooses its name, moves it to its namespace, and removes it again when a step fails.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -18,8 +18,7 @@ namespace {
 
 // ---- names ----
 
-// Numbers tried for one %d; the kernel itself counts to eight pages of bits (net/core/dev.c
-// __dev_alloc_name).
+// Numbers tried for one %d; the kernel itself tries eight pages of bits (net/core/dev.c __dev_alloc_name).
 constexpr int kMaxNumbers = 32768;
 
 Result<std::set<std::string>> NamesInUse(RtnlSocket& socket) {
@@ -38,9 +37,9 @@ Result<std::set<std::string>> NamesInUse(RtnlSocket& socket) {
   return names;
 }
 
-// A name as it is wanted, or the lowest free number in the place of its %d. The number is found here and not
-// by the kernel, so that the name that comes back is the one asked for, and because the kernel names a veth's
-// peer first: "veth0" and "veth%d" would never get along.
+// The requested name, with the lowest free number instead of its %d. The number is chosen here and not by the
+// kernel, so that the link's name is known in advance, and because the kernel names a veth's peer first:
+// "veth0" and "veth%d" would always collide.
 class NameChoice {
  public:
   // In the namespace of `socket`.
@@ -48,7 +47,7 @@ class NameChoice {
     place_ = wanted.find("%d");
   }
 
-  // Not `besides`, the other name of the same request.
+  // Never `besides`, the other name in the same request.
   Result<std::string> Next(const std::string& besides = "") {
     if (!is_template()) return wanted_;
     if (!used_) {
@@ -64,9 +63,8 @@ class NameChoice {
     }
     return Failure::FromError(ENFILE, "rtnetlink RTM_NEWLINK").WithDetail("no number is free for " + wanted_);
   }
-  // After EEXIST, which may mean something else of the link (a vxlan id): whether another name is worth a
-  // try.
-  bool PassOver(const std::string& name) {
+  // After EEXIST, which may be about something else than the name (a vxlan id): whether to try another name.
+  bool Skip(const std::string& name) {
     // Taken since, or another link's alternative name.
     if (!is_template() || !GetLinkByName(socket_, name).ok()) return false;
     used_->insert(name);
@@ -82,7 +80,7 @@ class NameChoice {
   std::optional<std::set<std::string>> used_;
 };
 
-// For a link that cannot be asked for its index.
+// For a link whose index is unknown.
 void RemoveByName(RtnlSocket& socket, const std::string& name) {
   RtnlMessage request(RTM_DELLINK, 0, LinkHeader());
   request.PutString(IFLA_IFNAME, name);
@@ -98,8 +96,8 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
     auto header = reply.view().Fixed<ifinfomsg>();
     if (reply.header.nlmsg_type == RTM_NEWLINK && header) return header->ifi_index;
   }
-  // Kernels before 6.2 do not echo what they made, nor do later ones for vxlan; NLM_F_EXCL says that this
-  // name is ours.
+  // Kernels before 6.2 do not echo the new link, nor do later ones for vxlan; NLM_F_EXCL guarantees that the
+  // link of this name is ours.
   Result<Link> made = GetLinkByName(socket, name);
   if (!made.ok()) {
     RemoveByName(socket, name);
@@ -120,15 +118,14 @@ Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& p
     link.peer_name = peer_name.value();
     Result<int> made = CreateNamed(socket, link, name.value());
     if (made.ok() || made.failure().error != EEXIST) return made;
-    bool passed_over = names.PassOver(name.value());
-    if (!peer_names.PassOver(peer_name.value()) && !passed_over) return made;
+    bool skipped = names.Skip(name.value());
+    if (!peer_names.Skip(peer_name.value()) && !skipped) return made;
   }
 }
 
 // ---- moving into another namespace as the last step of making a link ----
 
-// A socket in the namespace the link is to end in, opened first: when that cannot be entered, nothing is
-// made.
+// A socket in the link's final namespace.
 Result<RtnlSocket> OpenSocketIn(int netns_fd) {
   Fd copy(fcntl(netns_fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) return Failure::FromErrno("fcntl F_DUPFD_CLOEXEC");
@@ -144,7 +141,8 @@ Result<Link> FinishNewLink(RtnlSocket& socket, int index, const LinkChanges& cha
   return finished;
 }
 
-// The link moves as it was made, and gets the rest there: its master is a link of that namespace.
+// Moves the link as it was created and applies the other changes there: its master is a link of that
+// namespace.
 Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, int index, LinkChanges changes, RtnlSocket& target) {
   LinkChanges move;
   move.netns_fd = std::exchange(changes.netns_fd, std::nullopt);
@@ -154,7 +152,7 @@ Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, int index, LinkChanges cha
     RemoveLink(socket, index);
     return moved.failure();
   }
-  // The index may have changed on the way; the name cannot, one that is taken there refuses the move.
+  // The move may change the index but not the name: if the name is taken there, the move fails.
   Result<Link> there = GetLinkByName(target, made.value().name);
   if (!there.ok()) {
     RemoveByName(target, made.value().name);
@@ -163,7 +161,7 @@ Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, int index, LinkChanges cha
   return FinishNewLink(target, there.value().index, changes);
 }
 
-// TypeScript checked them; a text that is no address must not become a link without one.
+// TypeScript has checked them; text that is not an address must not produce a link without one.
 bool IsAddressOrEmpty(const std::string& printed) {
   in6_addr address;
   return printed.empty() || inet_pton(AF_INET, printed.c_str(), &address) == 1 ||
@@ -174,9 +172,10 @@ bool IsAddressOrEmpty(const std::string& printed) {
 
 Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
   if (!IsAddressOrEmpty(link.vxlan_remote) || !IsAddressOrEmpty(link.vxlan_local)) {
-    return Failure::FromError(EINVAL, "rtnetlink RTM_NEWLINK").WithDetail("a vxlan end is not an IP address");
+    return Failure::FromError(EINVAL, "rtnetlink RTM_NEWLINK")
+        .WithDetail("a vxlan endpoint is not an IP address");
   }
-  // Opened first: when a namespace cannot be entered, nothing is made.
+  // Opened first: when a namespace cannot be entered, nothing is created.
   std::optional<RtnlSocket> target, peer;
   for (auto [fd, opened] :
        {std::pair(link.changes.netns_fd, &target), std::pair(link.peer_netns_fd, &peer)}) {

@@ -11,7 +11,7 @@ namespace tapfd {
 
 namespace {
 
-Status TellUp(RtnlSocket& socket, int index, bool up) {
+Status SetUpFlag(RtnlSocket& socket, int index, bool up) {
   RtnlMessage message(RTM_SETLINK, 0, LinkHeader(index, up ? IFF_UP : 0, IFF_UP));
   return socket.Tell(message);
 }
@@ -67,7 +67,7 @@ Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
   rest.up.reset();
   bool in_one = changes.netns_fd || rest.empty();
   if (changes.up && !in_one && !*changes.up) {
-    Status down = TellUp(socket, index, false);
+    Status down = SetUpFlag(socket, index, false);
     if (!down.ok()) return down;
   }
   if (!changes.empty()) {
@@ -75,7 +75,7 @@ Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
     Status changed = socket.Tell(message);
     if (!changed.ok()) return changed;
   }
-  if (changes.up && !in_one && *changes.up) return TellUp(socket, index, true);
+  if (changes.up && !in_one && *changes.up) return SetUpFlag(socket, index, true);
   return Done{};
 }
 

@@ -1,4 +1,7 @@
-// Links over rtnetlink. Every call works in the namespace its `RtnlSocket` was opened in.
+// native/links/: rtnetlink: links, addresses and their watch, as messages to and from the kernel;
+// on top of sys/.
+//
+// link.h: links. Every call works in the namespace its `RtnlSocket` was opened in.
 
 #ifndef TAPFD_LINKS_LINK_H_
 #define TAPFD_LINKS_LINK_H_
@@ -79,7 +82,7 @@ struct LinkChanges {
 struct NewLink {
   std::string kind;     // "bridge", "veth", "macvlan", "macvtap", "vxlan"
   std::string name;     // empty, or with one %d: the kind's own name with the lowest free number
-  LinkChanges changes;  // what the link gets as it is made (mac, mtu, master, …; `up` last)
+  LinkChanges changes;  // applied as the link is made (mac, mtu, master, …; `up` last)
   int lower = 0;        // macvlan, macvtap, vxlan
   std::optional<uint32_t> macvlan_mode;
   std::vector<MacAddress> source_macs;           // mode source
@@ -98,14 +101,14 @@ struct NewLink {
   std::optional<uint32_t> bridge_forward_delay_cs, bridge_ageing_time_cs;  // hundredths of a second
 };
 
-// From an RTM_NEWLINK or RTM_DELLINK; nothing when it is too short to be one.
+// From an RTM_NEWLINK or RTM_DELLINK; nullopt when it is too short to be one.
 std::optional<Link> LinkFromMessage(const RtnlReceived& message);
 
 Result<std::vector<Link>> ListLinks(RtnlSocket& socket);
 // ENODEV when there is none.
 Result<Link> GetLink(RtnlSocket& socket, int index);
 Result<Link> GetLinkByName(RtnlSocket& socket, const std::string& name);
-// Makes the link (NLM_F_EXCL) and returns it as the kernel made it. Nothing is left when a step fails.
+// Makes the link (NLM_F_EXCL) and returns it as the kernel made it. Leaves nothing behind when a step fails.
 Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link);
 Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes);
 Status RemoveLink(RtnlSocket& socket, int index);

@@ -1,4 +1,4 @@
-// Reading what the kernel tells of a link; the rest of link.h is in link.cc and create_link.cc.
+// Parses the kernel's messages about links; the rest of link.h is in link.cc and create_link.cc.
 
 #include <arpa/inet.h>
 #include <linux/if_link.h>
@@ -71,7 +71,7 @@ TunLinkInfo TunFrom(RtnlAttributes attributes) {
   return tun;
 }
 
-// `lower` is set from here too: vxlan keeps its lower device to itself and has no IFLA_LINK.
+// Sets `lower` too: a vxlan has no IFLA_LINK and reports its lower device only here.
 VxlanLinkInfo VxlanFrom(RtnlAttributes attributes, int* lower) {
   VxlanLinkInfo vxlan;
   RtnlAttribute attribute;
@@ -114,7 +114,7 @@ std::optional<uint32_t> MacvlanModeFrom(RtnlAttributes attributes) {
   return std::nullopt;
 }
 
-// IFLA_LINKINFO: what kind of link it is, and what only that kind has.
+// IFLA_LINKINFO: the kind of link, and the attributes of that kind.
 void ReadLinkInfo(RtnlAttributes attributes, Link* link) {
   ByteView data;
   RtnlAttribute attribute;
@@ -178,7 +178,7 @@ std::optional<Link> LinkFromMessage(const RtnlReceived& message) {
         link.alias = attribute.Text();
         break;
       case IFLA_STATS64: {
-        // Older kernels' struct is shorter: what they lack stays 0.
+        // Older kernels have a shorter struct: the missing fields stay 0.
         rtnl_link_stats64 stats{};
         std::memcpy(&stats, attribute.payload.data, std::min(attribute.payload.size, sizeof stats));
         link.stats = StatsFrom(stats);

@@ -95,8 +95,8 @@ RtnlMessage NewLinkMessage(const NewLink& link, const std::string& name) {
 LinkChanges ChangesLeftAfterCreation(const NewLink& link) {
   LinkChanges rest = link.changes;
   rest.mac.reset();
-  // A vxlan that is made with more than its lower device can carry silently gets less; asked for again, the
-  // kernel refuses it (`vxlan_core.c` vxlan_config_apply, vxlan_change_mtu).
+  // A vxlan created with a larger MTU than its lower device can carry silently gets a smaller one; set again,
+  // the kernel refuses it (`vxlan_core.c` vxlan_config_apply, vxlan_change_mtu).
   if (link.kind != "vxlan") rest.mtu.reset();
   rest.tx_queue_length.reset();
   return rest;
@@ -107,14 +107,14 @@ RtnlMessage ChangeMessage(int index, const LinkChanges& changes, const std::stri
   SetFlag(&header, IFF_ALLMULTI, changes.all_multicast);
   SetFlag(&header, IFF_PROMISC, changes.promiscuous);
   if (with_up) SetFlag(&header, IFF_UP, changes.up);
-  // RTM_SETLINK ignores what belongs to the kind.
+  // RTM_SETLINK ignores the attributes of the kind.
   RtnlMessage message(changes.macvlan_mode ? RTM_NEWLINK : RTM_SETLINK, 0, header);
   if (changes.netns_fd) message.PutU32(IFLA_NET_NS_FD, static_cast<uint32_t>(*changes.netns_fd));
   if (changes.name) message.PutString(IFLA_IFNAME, *changes.name);
   if (changes.mac) message.PutMac(IFLA_ADDRESS, *changes.mac);
   if (changes.mtu) message.PutU32(IFLA_MTU, *changes.mtu);
   if (changes.tx_queue_length) message.PutU32(IFLA_TXQLEN, *changes.tx_queue_length);
-  // Without NUL: its length is the alias's, and none at all removes it.
+  // Without NUL: the attribute's length is the alias's, and an empty one removes it.
   if (changes.alias) message.PutBytes(IFLA_IFALIAS, changes.alias->data(), changes.alias->size());
   if (changes.master) message.PutU32(IFLA_MASTER, static_cast<uint32_t>(*changes.master));
   if (changes.carrier) message.PutU8(IFLA_CARRIER, *changes.carrier);

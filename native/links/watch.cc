@@ -9,12 +9,12 @@ namespace tapfd {
 
 namespace {
 
-// An event of a veth took 2.3 KiB of it here.
+// An event of a veth takes 2.3 KiB of it.
 constexpr int kDefaultReceiveBufferBytes = 8 * 1024 * 1024;
 constexpr int kMaxDatagramsPerDrain = 512;
 
 void SetReceiveBuffer(int socket, int bytes) {
-  // Without CAP_NET_ADMIN the kernel gives at most net.core.rmem_max, and overruns only come sooner.
+  // Without CAP_NET_ADMIN the kernel grants at most net.core.rmem_max, and overruns come sooner.
   if (setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof bytes) == 0) return;
   setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 }
@@ -26,8 +26,8 @@ void AppendEvents(ByteView datagram, std::vector<LinkEvent>* events) {
     bool removed = message.header.nlmsg_type == RTM_DELLINK;
     if (!removed && message.header.nlmsg_type != RTM_NEWLINK) continue;
     auto header = message.Fixed<ifinfomsg>();
-    // A bridge speaks of its ports here too (AF_BRIDGE): its RTM_DELLINK means that a port left, not that a
-    // link went.
+    // A bridge reports its ports here too (AF_BRIDGE): its RTM_DELLINK means that a port left, not that a
+    // link was deleted.
     if (!header || header->ifi_family != AF_UNSPEC) continue;
     if (std::optional<Link> link = LinkFromMessage(message)) {
       events->push_back({removed ? LinkEvent::Type::kRemove : LinkEvent::Type::kChange, std::move(*link)});
@@ -56,8 +56,9 @@ Status RtnlWatch::Drain(std::vector<LinkEvent>* events) {
       AppendEvents(datagram.value(), events);
       continue;
     }
-    // What is still in the socket is true, and comes first. The kernel says ENOBUFS once and not again before
-    // the socket was empty (net/netlink/af_netlink.c netlink_overrun), so only then is a new list of any use.
+    // What is still in the socket is valid, and comes first. The kernel reports ENOBUFS once and then not
+    // before the socket has been empty (net/netlink/af_netlink.c netlink_overrun), so a new list is of no use
+    // earlier.
     if (datagram.failure().error == ENOBUFS) {
       lost_some_ = true;
       continue;

@@ -1,4 +1,4 @@
-// A socket that hears of every change to the links of one namespace.
+// A socket that reports every change to the links of one namespace.
 
 #ifndef TAPFD_LINKS_WATCH_H_
 #define TAPFD_LINKS_WATCH_H_
@@ -14,10 +14,10 @@ namespace tapfd {
 
 struct LinkEvent {
   enum class Type {
-    kChange,   // made or changed; the kernel repeats itself, so perhaps neither
+    kChange,   // created or changed; the kernel also repeats itself without a change
     kRemove,   // deleted, or moved to another namespace
-    kOverrun,  // events were lost: list the links anew. The socket was empty when this was said, so what
-               // comes after it is complete again
+    kOverrun,  // events were lost: list the links again. The socket was empty at this point, so later
+               // events are complete again
   };
   Type type;
   Link link;  // not for kOverrun
@@ -25,13 +25,13 @@ struct LinkEvent {
 
 class RtnlWatch {
  public:
-  // Hears from the calling thread's namespace. `receive_buffer_bytes` 0: room for some thousand events.
+  // Watches the calling thread's namespace. `receive_buffer_bytes` 0: room for some thousand events.
   static Result<RtnlWatch> Open(int receive_buffer_bytes);
 
   // Non-blocking, for polling.
   int fd() const { return fd_.get(); }
-  // Appends what has arrived, in order. Bounded: a storm of changes comes in several calls, the socket
-  // staying readable in between. A failure is final.
+  // Appends what has arrived, in order. Bounded: a burst of changes takes several calls, between which the
+  // socket stays readable. A failure is final.
   Status Drain(std::vector<LinkEvent>* events);
 
  private:

@@ -1,5 +1,8 @@
-// The addon's entry: registers each part's functions. Context-aware: once for the main thread, once for each
-// worker.
+// native/node/: The only folder that knows Node-API and libuv: what JavaScript calls, and the
+// threads and handles behind it.
+//
+// addon.cc: the addon's entry point, which registers each part's functions. Runs once for the main thread and
+// once for each worker.
 
 #include <napi.h>
 
@@ -15,9 +18,9 @@ namespace tapfd {
 
 namespace {
 
-// Gives back all that would outlive the environment. Idempotent: Node runs clean-up hooks when a thread's
-// work is done and for worker.terminate(), but for process.exit() and an uncaught exception only JavaScript's
-// 'exit' event.
+// Releases everything that would outlive the environment. Idempotent: Node runs clean-up hooks when a
+// thread's work is done and for worker.terminate(), but after process.exit() or an uncaught exception only
+// JavaScript's 'exit' event.
 void EndEnvironment(Napi::Env env) {
   AddonState& state = StateOf(env);
   state.async_calls->End();

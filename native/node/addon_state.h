@@ -1,4 +1,4 @@
-// What the addon keeps for one environment (the main thread, or one worker). There are no mutable statics.
+// The addon's state in one environment (the main thread, or one worker). There are no mutable statics.
 
 #ifndef TAPFD_NODE_ADDON_STATE_H_
 #define TAPFD_NODE_ADDON_STATE_H_
@@ -16,11 +16,11 @@
 
 namespace tapfd {
 
-// Where bursts are read to: shared by all queues of an environment, since no two bursts overlap.
+// The memory that bursts are read into: shared by all queues of an environment, since no two bursts overlap.
 struct BurstMemory {
   Napi::FunctionReference take_slab;  // (leastBytes) => Buffer, never given to two slabs' worth of frames
-  Napi::Reference<Napi::Value> slab_buffer;  // keeps the current slab's memory
-  Slab slab;                                 // the current slab, its data looked up anew at each burst
+  Napi::Reference<Napi::Value> slab_buffer;  // keeps the current slab's memory alive
+  Slab slab;                                 // the current slab; its data is looked up again for each burst
   Napi::Reference<Napi::Value> spans_array;  // Uint32Array of [offset, length] pairs
   uint32_t* spans = nullptr;
   uint32_t spans_capacity = 0;  // pairs
@@ -31,7 +31,7 @@ class FrameQueue;
 class FdSocket;
 
 struct AddonState {
-  // Shared with pool threads that outlive the environment by the last step of their work.
+  // Shared with pool threads, whose last step may outlive the environment.
   std::shared_ptr<AsyncCalls> async_calls = std::make_shared<AsyncCalls>();
   BurstMemory bursts;
   std::shared_ptr<std::set<FrameQueue*>> queues = std::make_shared<std::set<FrameQueue*>>();
@@ -41,7 +41,7 @@ struct AddonState {
   Napi::FunctionReference link_watch;        // constructor
   Napi::FunctionReference fd_socket;         // constructor
   Napi::FunctionReference fd_bundle;         // constructor
-  // The namespaces this environment made and has not removed, by path: they go when it ends.
+  // The namespaces that this environment has made and not removed, by path: removed when it ends.
   std::map<std::string, std::unique_ptr<NamespaceFile>> namespace_files;
 };
 

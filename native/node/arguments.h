@@ -1,9 +1,9 @@
-// Reading arguments that src/ has checked.
+// Reads arguments that src/ has checked.
 //
-// A worker may be terminated between any two calls of Node-API. From then on those that look into objects
-// fail, and what they give is empty; node-addon-api ends the process when an empty value is asked for more.
-// These functions take what is empty for absent instead. Arguments that were read halfway so must not be
-// acted on: RunAsync (node/async.h) does nothing any more then.
+// A worker may be terminated between any two calls of Node-API. From then on, calls that read from objects
+// fail and return empty values, and node-addon-api aborts the process when an empty value is used. These
+// functions treat an empty value as absent instead. Incomplete arguments must not be acted on: RunAsync
+// (node/async.h) then does nothing.
 
 #ifndef TAPFD_NODE_ARGUMENTS_H_
 #define TAPFD_NODE_ARGUMENTS_H_

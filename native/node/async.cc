@@ -53,28 +53,30 @@ void AsyncCalls::End() {
     finished_.wait(lock, [this] { return running_ == 0; });
   }
   for (Call* call : calls_) call->Abandon();
-  for (Apart& apart : apart_) pthread_join(apart.thread, nullptr);
-  apart_.clear();
+  for (BackgroundThread& background : threads_) pthread_join(background.thread, nullptr);
+  threads_.clear();
 }
 
-void* AsyncCalls::RunAndNote(void* raw) {
-  auto* apart = static_cast<Apart*>(raw);
-  apart->work();
-  apart->done = true;
+void* AsyncCalls::RunThread(void* raw) {
+  auto* background = static_cast<BackgroundThread*>(raw);
+  background->work();
+  background->done = true;
   return nullptr;
 }
 
-void AsyncCalls::RunApart(std::function<void()> work) {
-  apart_.remove_if([](Apart& apart) { return apart.done && pthread_join(apart.thread, nullptr) == 0; });
+void AsyncCalls::RunInBackground(std::function<void()> work) {
+  threads_.remove_if([](BackgroundThread& background) {
+    return background.done && pthread_join(background.thread, nullptr) == 0;
+  });
   if (ended_) {
     work();
     return;
   }
-  Apart& apart = apart_.emplace_back();
-  apart.work = std::move(work);
-  if (pthread_create(&apart.thread, nullptr, RunAndNote, &apart) == 0) return;
-  apart.work();
-  apart_.pop_back();
+  BackgroundThread& background = threads_.emplace_back();
+  background.work = std::move(work);
+  if (pthread_create(&background.thread, nullptr, RunThread, &background) == 0) return;
+  background.work();
+  threads_.pop_back();
 }
 
 std::shared_ptr<AsyncCalls> AsyncCallsOf(Napi::Env env) {

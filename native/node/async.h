@@ -1,4 +1,4 @@
-// Runs a piece of the kernel part on libuv's pool and settles a promise with what it returned.
+// Runs work that knows no JavaScript on libuv's thread pool and settles a promise with its result.
 
 #ifndef TAPFD_NODE_ASYNC_H_
 #define TAPFD_NODE_ASYNC_H_
@@ -24,64 +24,63 @@ namespace tapfd {
 // interface, detail.
 Napi::Error FailureToError(Napi::Env env, const Failure& failure);
 
-// The calls of one environment that are under way. When the environment ends, calls that have not begun never
-// do, those that run are waited for, and what they made is given back: a process that exits in the middle of
-// an open leaves no link behind.
+// The pending calls of one environment. When it ends, calls that have not begun never do, running ones are
+// waited for, and their results are released: a process that exits in the middle of an open leaves no link
+// behind.
 class AsyncCalls {
  public:
   class Call {
    public:
     virtual ~Call() = default;
-    // Destroys the outcome that nobody will take, or the work that never begins.
+    // Destroys the outcome that JavaScript will not receive, or the work that never begins.
     virtual void Abandon() = 0;
   };
 
   void Add(Call* call);
   void Remove(Call* call);
-  // On the pool thread. False when the environment has ended: then nothing is to be done.
+  // On the pool thread. False if the environment has ended: then do nothing.
   bool Begin();
   void Finish();
   // On the environment's thread, once.
   void End();
-  // On the environment's thread: destroys what owns descriptors or links on a thread of its own, for which
-  // End() waits. Closing may wait: for RTNL where a descriptor, also one that waits unread in a socket, is a
-  // device's last, or for a slow file server. A thread that End() does not wait for would be killed halfway
-  // by the end of the process.
+  // On the environment's thread: destroys an owner of descriptors or links on a separate thread, which End()
+  // waits for. Closing may wait: for RTNL if a descriptor, even one unread in a socket, is a device's last,
+  // or for a slow file server. If End() did not wait, the end of the process would kill the thread halfway.
   template <typename Owner>
   void CloseInBackground(Owner owner) {
     auto shared = std::make_shared<Owner>(std::move(owner));
-    RunApart([shared]() mutable { shared.reset(); });
+    RunInBackground([shared]() mutable { shared.reset(); });
   }
 
  private:
-  struct Apart {
+  struct BackgroundThread {
     std::function<void()> work;
     pthread_t thread;
     std::atomic<bool> done{false};
   };
-  void RunApart(std::function<void()> work);
-  static void* RunAndNote(void* apart);
+  void RunInBackground(std::function<void()> work);
+  static void* RunThread(void* background);
 
   std::mutex mutex_;
   std::condition_variable finished_;
-  std::set<Call*> calls_;   // touched by the environment's thread only
-  std::list<Apart> apart_;  // that list too
+  std::set<Call*> calls_;                // used by the environment's thread only
+  std::list<BackgroundThread> threads_;  // likewise
   int running_ = 0;
   bool ended_ = false;
 };
 
 std::shared_ptr<AsyncCalls> AsyncCallsOf(Napi::Env env);
 
-// `Work` runs on a pool thread and touches no JavaScript; `Convert` runs on the JavaScript thread and makes
-// the value. When the environment ends in between, the outcome is destroyed, and with it every descriptor and
-// every link that it owns.
+// `Work` runs on a pool thread and does not use JavaScript; `Convert` runs on the JavaScript thread and
+// creates the value. If the environment ends in between, the outcome is destroyed, and with it every
+// descriptor and every link that it owns.
 template <typename Work, typename Convert>
 class AsyncCall final : public Napi::AsyncWorker, public AsyncCalls::Call {
  public:
   using Outcome = decltype(std::declval<Work>()());
 
-  // Empty, and nothing is done, when the environment is ending (a worker that is being terminated runs on for
-  // a moment): what the work was made from may have been read halfway (node/arguments.h).
+  // Does nothing and returns an empty promise if the environment is ending (a worker continues for a moment
+  // while it is being terminated): the arguments of the work may be incomplete (node/arguments.h).
   static Napi::Promise Start(Napi::Env env, Work work, Convert convert) {
     napi_deferred deferred = nullptr;
     napi_value promise = nullptr;
@@ -101,7 +100,7 @@ class AsyncCall final : public Napi::AsyncWorker, public AsyncCalls::Call {
   void Execute() override {
     if (!calls_->Begin()) return;
     outcome_.emplace((*work_)());
-    work_.reset();  // what the work still owned is closed here, off the JavaScript thread
+    work_.reset();  // closes what the work still owns, off the JavaScript thread
     calls_->Finish();
   }
   void OnOK() override {

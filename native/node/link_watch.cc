@@ -17,8 +17,8 @@ namespace tapfd {
 
 namespace {
 
-// src/base/native.ts `NativeLinkWatch`. Polling does not hold it: when the garbage collector takes it, its
-// destructor closes the watch.
+// src/base/native.ts `NativeLinkWatch`. Polling does not keep the object alive: when the garbage collector
+// takes it, its destructor closes the watch.
 class LinkWatch final : public Napi::ObjectWrap<LinkWatch>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env);
@@ -70,7 +70,7 @@ void LinkWatch::OnPoll(int, unsigned) {
   if (self.IsEmpty()) return;  // collected: the destructor is about to run
   std::vector<LinkEvent> events;
   Status drained = watch_->Drain(&events);
-  // An overrun raises POLLERR, at which libuv stops polling; the socket goes on.
+  // An overrun raises POLLERR, at which libuv stops polling; the socket still works.
   poll_.Watch(drained.ok() ? PollHandle::kReadable : 0);
   if (!events.empty() || !drained.ok()) Deliver(events, drained.ok() ? nullptr : &drained.failure());
 }
@@ -101,15 +101,15 @@ void LinkWatch::Deliver(const std::vector<LinkEvent>& events, const Failure* fai
 }
 
 void LinkWatch::Call(Napi::Array events) {
-  // Raw: the reference may be reset by close() inside the call, and there is no JavaScript caller to throw
-  // to.
+  // Without the C++ wrapper: close() may reset the reference inside the call, and there is no JavaScript
+  // caller to throw to.
   napi_value argument = events;
   napi_status status =
       napi_make_callback(Env(), *context_, Env().Global(), on_events_.Value(), 1, &argument, nullptr);
   if (status == napi_ok) return;
   bool pending = false;
   napi_value error;
-  // Nothing pending: the environment is ending, and nobody is left to tell.
+  // Nothing pending: the environment is ending, and there is nothing to report to.
   if (napi_is_exception_pending(Env(), &pending) == napi_ok && pending &&
       napi_get_and_clear_last_exception(Env(), &error) == napi_ok) {
     napi_fatal_exception(Env(), error);
@@ -128,7 +128,7 @@ void LinkWatch::Register(Napi::Env env) {
 
 Napi::Value LinkWatch::Make(Napi::Env env, RtnlWatch watch, Napi::FunctionReference on_events) {
   Napi::Object object = StateOf(env).link_watch.New({});
-  // Where the environment is ending, there may be no object, and none can be unwrapped.
+  // If the environment is ending, there may be no object, and none can be unwrapped.
   LinkWatch* self = object.IsEmpty() ? nullptr : Unwrap(object);
   if (self == nullptr) return env.Undefined();
   Status opened = self->Open(std::move(watch), std::move(on_events));

@@ -1,4 +1,4 @@
-// watchLinks for JavaScript: a link watch polled on the environment's loop.
+// watchLinks for JavaScript: a watch polled on the environment's event loop.
 
 #ifndef TAPFD_NODE_LINK_WATCH_H_
 #define TAPFD_NODE_LINK_WATCH_H_

@@ -35,8 +35,8 @@ std::optional<IpPrefix> IpPrefixFrom(const Napi::Object& object) {
   return prefix;
 }
 
-// A namespace that an option names, kept for as long as the call borrows its descriptor. `closed` when the
-// handle was closed before: acting without it would act in the wrong namespace.
+// A namespace named by an option, kept while the call borrows its descriptor. `closed` if the handle was
+// closed before: acting without the namespace would act in the wrong one.
 struct BorrowedNamespace {
   Namespace ns;
   bool closed = false;
@@ -97,7 +97,7 @@ Result<Link> GetByRef(RtnlSocket& socket, const LinkRef& ref) {
   return ref.index != 0 ? GetLink(socket, ref.index) : GetLinkByName(socket, ref.name);
 }
 
-// The index alone, without asking the kernel for what is known.
+// The index alone, without a request if it is known.
 Result<int> IndexOf(RtnlSocket& socket, const LinkRef& ref) {
   if (ref.index != 0) return ref.index;
   Result<Link> link = GetLinkByName(socket, ref.name);

@@ -1,4 +1,4 @@
-// rtnetlink for JavaScript: links, addresses, the watch. The conversions serve the opening calls too.
+// rtnetlink for JavaScript: links, addresses, the watch. The calls that open devices use the conversions too.
 
 #ifndef TAPFD_NODE_LINKS_H_
 #define TAPFD_NODE_LINKS_H_

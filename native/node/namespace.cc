@@ -20,7 +20,7 @@ Napi::Value HandleOn(Napi::Env env, NetNamespace& ns) {
 }
 
 Napi::Value OpenByFd(Napi::Env env, int fd) {
-  // Here and now: the caller may close its own as soon as this returns.
+  // Synchronously: the caller may close its descriptor as soon as this returns.
   auto copy = std::make_shared<Fd>(fcntl(fd, F_DUPFD_CLOEXEC, 0));
   int error = copy->valid() ? 0 : errno;
   return RunAsync(
@@ -43,7 +43,7 @@ Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
     return RunAsync(
         env, [path] { return NetNamespace::OpenPath(path); }, HandleOn);
   }
-  // Not the pool thread's own: a thread of this process may have been moved.
+  // Not the pool thread's namespace: threads of a process may be in different ones.
   auto tid = static_cast<pid_t>(syscall(SYS_gettid));
   return RunAsync(
       env, [tid] { return NetNamespace::OfThread(tid); }, HandleOn);
@@ -66,7 +66,7 @@ Napi::Value CreateNamespace(const Napi::CallbackInfo& info) {
         return CreatedNamespace{std::move(ns.value()), std::move(file.value())};
       },
       [](Napi::Env env, CreatedNamespace& created) -> Napi::Value {
-        // The environment owns the file from here on: it goes with it, however it ends.
+        // From here on the environment owns the file, which is removed however the environment ends.
         std::string path = created.file.path();
         StateOf(env).namespace_files.insert_or_assign(
             path, std::make_unique<NamespaceFile>(std::move(created.file)));
@@ -86,7 +86,7 @@ Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
       [path, ns](Napi::Env env, Done&) -> Napi::Value {
         auto& files = StateOf(env).namespace_files;
         auto found = files.find(path);
-        // A later one of the same name is not the one that was removed.
+        // A newer namespace of the same name is not the one that was removed.
         if (found != files.end() && found->second->Holds(*ns)) files.erase(found);
         return env.Undefined();
       });
@@ -109,14 +109,14 @@ void NamespaceHandle::Register(Napi::Env env, Napi::Object exports) {
 
 Napi::Object NamespaceHandle::Make(Napi::Env env, std::shared_ptr<const NetNamespace> ns) {
   Napi::Object object = StateOf(env).namespace_handle.New({});
-  // Where the environment is ending, there may be no object, and none can be unwrapped.
+  // If the environment is ending, there may be no object, and none can be unwrapped.
   NamespaceHandle* self = object.IsEmpty() ? nullptr : Unwrap(object);
   if (self != nullptr) self->ns_ = std::move(ns);
   return object;
 }
 
 std::shared_ptr<const NetNamespace> NamespaceHandle::From(const Napi::Value& value) {
-  // null: the environment is ending. Nobody will hear of the answer that the handle is closed.
+  // null: the environment is ending, and nothing will receive the error that the handle is closed.
   NamespaceHandle* self = Unwrap(value.As<Napi::Object>());
   return self == nullptr ? nullptr : self->ns_;
 }

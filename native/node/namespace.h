@@ -1,4 +1,4 @@
-// Network namespaces for JavaScript: the handle that every other native call takes, making and removing one.
+// Network namespaces for JavaScript: the handle that other native calls take, and creating and removing one.
 
 #ifndef TAPFD_NODE_NAMESPACE_H_
 #define TAPFD_NODE_NAMESPACE_H_
@@ -11,8 +11,8 @@
 
 namespace tapfd {
 
-// JavaScript's handle on a namespace (src/base/native.ts `NamespaceHandle`): `key`, `close()`. Work under way
-// keeps the namespace through its own share of the pointer, so close() never pulls it away.
+// JavaScript's handle on a namespace (src/base/native.ts `NamespaceHandle`): `key`, `close()`. Running work
+// holds a share of the pointer, so close() does not take the namespace from it.
 class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);

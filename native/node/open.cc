@@ -78,7 +78,7 @@ MacvtapSettings MacvtapSettingsFrom(const Napi::Object& object) {
   return settings;
 }
 
-// A link that was made is removed when the result never reaches JavaScript (a worker that was terminated).
+// Removes a link that was made if the result never reaches JavaScript (a terminated worker).
 struct Opened {
   OpenedQueue queue;
   Namespace ns;
@@ -91,7 +91,7 @@ struct Opened {
   }
   Opened& operator=(Opened&&) = delete;
   ~Opened() {
-    if (queue.adopted) queue.fd.Release();  // the caller's still
+    if (queue.adopted) queue.fd.Release();  // still the caller's
     if (!queue.made_link) return;
     RunInNamespace(*ns, [this] { return RemoveMadeLink(queue.link.index, queue.link.lower); });
   }
@@ -110,7 +110,7 @@ Napi::Value OpenedToObject(Napi::Env env, Opened& opened) {
   object.Set("link", LinkToObject(env, queue.link));
   Napi::Object made = FrameQueue::Make(env, std::move(queue.fd), std::move(made_link), queue.adopted);
   if (made.IsEmpty()) return env.Undefined();
-  queue.made_link = false;  // the queue object has it now
+  queue.made_link = false;  // the queue object owns it now
   object.Set("queue", made);
   return object;
 }

@@ -1,4 +1,5 @@
-// The opening calls for JavaScript: settings in, an open queue with what is known of its device out.
+// The calls that open devices for JavaScript: they take settings and return an open queue with the facts of
+// its device.
 
 #ifndef TAPFD_NODE_OPEN_H_
 #define TAPFD_NODE_OPEN_H_

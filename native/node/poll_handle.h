@@ -1,4 +1,4 @@
-// One descriptor polled on the environment's event loop. No other file knows libuv.
+// One descriptor polled on the environment's event loop. No other file uses libuv.
 
 #ifndef TAPFD_NODE_POLL_HANDLE_H_
 #define TAPFD_NODE_POLL_HANDLE_H_
@@ -9,7 +9,7 @@
 
 namespace tapfd {
 
-// Lives on its environment's thread. The descriptor stays its owner's, who may close it once Close() has
+// Lives on its environment's thread. Does not own the descriptor, which may be closed once Close() has
 // returned.
 class PollHandle {
  public:

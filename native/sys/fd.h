@@ -1,4 +1,8 @@
-// Owner of one file descriptor. Every descriptor in this library is in an `Fd` from the line that creates it.
+// native/sys/: Owners of descriptors, results, namespaces and unix sockets: system calls only, no
+// Node-API, nothing of networks.
+//
+// fd.h: owner of one file descriptor. Every descriptor in this library is in an `Fd` from the line that
+// creates it.
 
 #ifndef TAPFD_SYS_FD_H_
 #define TAPFD_SYS_FD_H_
@@ -29,8 +33,8 @@ class Fd {
   bool valid() const { return fd_ >= 0; }
   int Release() { return std::exchange(fd_, -1); }
 
-  // Closing the last descriptor of a device takes the kernel's RTNL lock and may wait: not for the main
-  // thread. EINTR is not retried: on Linux the descriptor is gone whatever close() returns.
+  // Closing the last descriptor of a device takes the kernel's RTNL lock and may wait, so the main thread
+  // must not do it. EINTR is not retried: on Linux the descriptor is gone whatever close() returns.
   void Close() {
     if (fd_ >= 0) ::close(Release());
   }

@@ -6,13 +6,14 @@
 namespace tapfd {
 
 void KeepFreedMemory() {
-  // glibc keeps twice the largest piece that it mapped from the system and that was freed again (mallopt(3),
-  // M_TRIM_THRESHOLD). To free one is what moves the limit and leaves a user's own setting in force.
-  constexpr size_t kPieceBytes = 16 << 20;
+  // glibc keeps twice the size of the largest mapped block that was ever freed (mallopt(3),
+  // M_TRIM_THRESHOLD). Freeing such a block raises that limit, and leaves a limit that the user has set in
+  // force.
+  constexpr size_t kBlockBytes = 16 << 20;
   static std::once_flag once;
   std::call_once(once, [] {
-    void* volatile piece = std::malloc(kPieceBytes);
-    std::free(piece);
+    void* volatile block = std::malloc(kBlockBytes);
+    std::free(block);
   });
 }
 

@@ -5,10 +5,10 @@
 
 namespace tapfd {
 
-// Has glibc keep up to 32 MiB of freed memory for the next who wants some, in place of a few hundred KiB. For
-// a process under load: slabs that the garbage collector frees are wanted again at once, and memory that
-// comes from the system anew costs a fault and 4 KiB of zeroes a page, a fifth of all that a pipe of
-// super-frames takes. Once in a process; other C libraries make nothing of it.
+// Makes glibc keep up to 32 MiB of freed memory instead of a few hundred KiB. Meant for a process under load:
+// slabs that the garbage collector frees are needed again at once, and fresh memory from the system costs a
+// page fault and 4 KiB of zeroing per page, a fifth of the time it takes to pipe super-frames. Acts once per
+// process; has no effect with other C libraries.
 void KeepFreedMemory();
 
 }  // namespace tapfd

@@ -14,16 +14,16 @@ namespace tapfd {
 
 namespace {
 
-// Opening the namespace that stands at `path` itself, not one that a symbolic link there leads to.
+// Opens the namespace mounted at `path` itself; a symbolic link there is not followed.
 Result<NetNamespace> OpenMounted(const std::string& path) {
   Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd.valid()) return Failure::FromErrno("open").WithPath(path);
   return NetNamespace::FromFd(std::move(fd), path);
 }
 
-// A namespace bound below a shared mount reaches the mount namespaces of other processes, and its removal
-// does too; without this, one of them could hold the file for ever. The lock is the one `ip netns` takes on
-// the directory: two creators at once would mount it over itself twice.
+// A namespace bound below a shared mount propagates to the mount namespaces of other processes, and so does
+// its removal; otherwise one of them could keep the file busy forever. The lock is the one that `ip netns`
+// takes on the directory: two creators at once would mount it over itself twice.
 Status PrepareDirectory(const std::string& directory) {
   if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) {
     return Failure::FromErrno("mkdir").WithPath(directory);
@@ -35,7 +35,7 @@ Status PrepareDirectory(const std::string& directory) {
   }
   const char* path = directory.c_str();
   if (mount("", path, "none", MS_SHARED | MS_REC, nullptr) == 0) return Done{};
-  // EINVAL: it is no mount point yet.
+  // EINVAL: it is not a mount point yet.
   if (errno != EINVAL) return Failure::FromErrno("mount").WithPath(directory);
   if (mount(path, path, "none", MS_BIND | MS_REC, nullptr) != 0)
     return Failure::FromErrno("mount").WithPath(directory);
@@ -49,7 +49,7 @@ struct CreateCall {
   std::optional<Result<NetNamespace>> outcome;
 };
 
-// On a thread that ends with this: the namespace would be that of whatever the thread did next.
+// On a thread that ends afterwards, since the thread stays in the new namespace.
 Result<NetNamespace> UnshareAndBind(const std::string& path) {
   if (unshare(CLONE_NEWNET) != 0) return Failure::FromErrno("unshare");
   Result<NetNamespace> ns = NetNamespace::Current();

@@ -1,4 +1,4 @@
-// A new network namespace bound to a file, as `ip netns add` does it, and the file's removal.
+// Creates a network namespace bound to a file, as `ip netns add` does, and removes the file.
 
 #ifndef TAPFD_SYS_NAMESPACE_FILE_H_
 #define TAPFD_SYS_NAMESPACE_FILE_H_
@@ -11,14 +11,14 @@
 
 namespace tapfd {
 
-// Owner of the file: removes it, and so the namespace once nobody else holds that, when it is destroyed.
+// Owner of the file: its destructor removes the file, and so the namespace unless something else holds it.
 class NamespaceFile {
  public:
-  // Makes the directory (mode 0755, a shared mount, like /run/netns), the file, and the namespace with only
-  // `lo`, down.
+  // Creates the directory (mode 0755, a shared mount, like /run/netns), the file, and the namespace, which
+  // has only `lo`, down.
   static Result<NamespaceFile> Create(const std::string& path);
-  // Takes `ns` away from `path`, if it stands there: another namespace stays, and what is none is refused, so
-  // that no ordinary file is ever unlinked.
+  // Removes `path` if it is bound to `ns`. Another namespace is left alone, and anything that is not a
+  // namespace is refused, so that no ordinary file is ever unlinked.
   static Status Remove(const std::string& path, const NetNamespace& ns);
 
   NamespaceFile(NamespaceFile&& other) noexcept

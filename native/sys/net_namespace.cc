@@ -38,7 +38,7 @@ Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
   struct stat st;
   if (fstatfs(fd.get(), &fs) != 0) return Failure::FromErrno("fstatfs").WithPath(path);
   if (fstat(fd.get(), &st) != 0) return Failure::FromErrno("fstat").WithPath(path);
-  // An ioctl number means something else on another kind of file, so the file system is asked first.
+  // An ioctl number means something else on another kind of file, so the file system is checked first.
   if (fs.f_type != kNsfsMagic || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
     return Failure::Refused("ERR_TAPFD_NOT_A_NAMESPACE", path + " is not a network namespace").WithPath(path);
   }

@@ -1,4 +1,4 @@
-// A network namespace held open by a descriptor, and running code inside one without moving any lasting
+// A network namespace held open by a descriptor, and a way to run code inside it that moves no lasting
 // thread.
 
 #ifndef TAPFD_SYS_NET_NAMESPACE_H_
@@ -15,7 +15,7 @@ namespace tapfd {
 
 class NetNamespace {
  public:
-  // Whatever `fd` is, it is checked to be a network namespace (NS_GET_NSTYPE) and nothing else.
+  // Refuses `fd` unless it is a network namespace (NS_GET_NSTYPE).
   static Result<NetNamespace> FromFd(Fd fd, const std::string& path);
   static Result<NetNamespace> OpenPath(const std::string& path);
   // The namespace of one thread of this process; a pool thread's own may differ from the caller's.
@@ -27,7 +27,7 @@ class NetNamespace {
   NetNamespace& operator=(NetNamespace&&) = default;
 
   int fd() const { return fd_.get(); }
-  // Device and inode of the namespace file: equal for two descriptors of one namespace, and only then.
+  // Device and inode of the namespace file: equal exactly when two descriptors are of one namespace.
   std::string key() const { return std::to_string(dev_) + ":" + std::to_string(ino_); }
   bool SameAs(const NetNamespace& other) const { return dev_ == other.dev_ && ino_ == other.ino_; }
   bool IsCurrent() const;
@@ -41,8 +41,8 @@ class NetNamespace {
   ino_t ino_;
 };
 
-// Runs `function(argument)` inside `ns`: right here when this thread is in it already (which needs no
-// privilege), otherwise on a thread that enters the namespace, runs, and ends. Waits for it.
+// Runs `function(argument)` inside `ns` and waits for it: on this thread if it is in `ns` already (which
+// needs no privilege), otherwise on a thread that enters the namespace, runs the function, and ends.
 Status RunInNamespaceRaw(const NetNamespace& ns, void (*function)(void*), void* argument);
 
 // The same for any callable that returns a Result<T>.

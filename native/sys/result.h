@@ -1,4 +1,5 @@
-// What a step of the kernel part returns: its value, or why it failed. No exceptions: a caller looks.
+// What a step outside native/node/ returns: its value, or why it failed. There are no exceptions; the caller
+// checks.
 
 #ifndef TAPFD_SYS_RESULT_H_
 #define TAPFD_SYS_RESULT_H_
@@ -11,18 +12,18 @@
 
 namespace tapfd {
 
-// A failed system call keeps errno and the call's name; what the library itself refuses has a `code`.
-// TypeScript (src/base/errors.ts) makes the Error from it and adds cause and remedy.
+// A failed system call has errno and the call's name; a refusal by the library itself has a `code`.
+// TypeScript (src/base/errors.ts) turns it into the Error, with cause and remedy.
 struct Failure {
-  int error = 0;          // errno, positive; 0 when the library itself refuses
-  std::string syscall;    // "open", "ioctl TUNSETIFF", "rtnetlink RTM_NEWLINK"
-  std::string code;       // "ERR_TAPFD_WRONG_DEVICE" when `error` is 0
-  std::string message;    // for `code`: the whole text; for a system call: what was being done, may be empty
-  std::string path;       // the file concerned, if any
+  int error = 0;        // errno, positive; 0 when the library itself refuses
+  std::string syscall;  // "open", "ioctl TUNSETIFF", "rtnetlink RTM_NEWLINK"
+  std::string code;     // "ERR_TAPFD_WRONG_DEVICE" when `error` is 0
+  std::string message;  // with `code`: the whole text; with a system call: what was being done, may be empty
+  std::string path;     // the file concerned, if any
   std::string interface;  // the interface concerned, if any
   std::string detail;     // the kernel's own words (extended acknowledgement), if any
 
-  // Takes errno as it stands: call it in the statement after the system call.
+  // Reads errno: call it in the statement after the system call.
   static Failure FromErrno(std::string syscall) {
     int saved = errno;
     Failure failure;

@@ -19,7 +19,7 @@ namespace {
 #define SCM_PIDFD 0x04
 #endif
 
-// Room for all descriptors, and for what a former holder of the socket may have asked the kernel to add.
+// Room for all descriptors, and for anything that an earlier owner of the socket asked the kernel to add.
 constexpr size_t kControlBytes = CMSG_SPACE(kMaxFds * sizeof(int)) + 512;
 
 template <typename Call>
@@ -59,7 +59,7 @@ int TryConnect(const Fd& fd, const UnixAddress& address) {
 int BindAndListen(const Fd& fd, const ListenSettings& settings, std::string* syscall) {
   const auto* raw = reinterpret_cast<const struct sockaddr*>(&settings.address.address);
   // The file gets its mode from the socket (net/unix/af_unix.c unix_bind_bsd), less the umask, so that it is
-  // never open to more than it should be.
+  // never accessible to more users than it should be.
   *syscall = "fchmod";
   if (settings.mode && fchmod(fd.get(), *settings.mode) != 0) return errno;
   *syscall = "bind";
@@ -72,14 +72,14 @@ Fd OpenInode(const std::string& path) {
   return Fd(open(path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
 }
 
-// A path that leads to the very inode, whatever has become of its name.
+// A path to this very inode, whatever has happened to its name.
 std::string PathOf(const Fd& inode) {
   return "/proc/self/fd/" + std::to_string(inode.get());
 }
 
-// True where no socket is behind the socket file any more, which is for good: a server that was killed has
-// left it. A socket of another type asks, which a living one refuses as the wrong type (EPROTOTYPE) and never
-// hears of (net/unix/af_unix.c unix_find_bsd).
+// True if no socket is behind the socket file any more, for example because its server was killed; none ever
+// will be again. The probe is a socket of another type: a live server's kernel refuses it (EPROTOTYPE) and
+// the server never notices (net/unix/af_unix.c unix_find_bsd).
 bool IsStale(const Fd& inode) {
   struct stat st;
   if (fstat(inode.get(), &st) != 0 || !S_ISSOCK(st.st_mode)) return false;
@@ -95,13 +95,13 @@ bool IsSameFile(const Fd& inode, const std::string& path) {
          held.st_ino == found.st_ino;
 }
 
-// Moves the file out of the way before looking whether it is the right one: a name could be given to another
-// file between looking and removing. Another file is put back.
+// Renames the file before checking that it is the right one: between a check and the removal, the name could
+// be given to another file. If it is another file, it is put back.
 bool RemoveIfSame(const Fd& inode, const std::string& path) {
   if (!IsSameFile(inode, path)) return false;
   std::string aside = path + ".tapfd-" + std::to_string(getpid()) + "-" + std::to_string(inode.get());
   if (renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, aside.c_str(), RENAME_NOREPLACE) != 0) {
-    // A file system that cannot rename so: then by name.
+    // A file system without RENAME_NOREPLACE: remove it by name.
     return errno == EINVAL && unlink(path.c_str()) == 0;
   }
   if (IsSameFile(inode, aside)) return unlink(aside.c_str()) == 0;
@@ -138,7 +138,7 @@ std::vector<Fd> TakeFds(struct msghdr* message) {
       int number = -1;
       std::memcpy(&number, CMSG_DATA(header) + i * sizeof(int), sizeof number);
       Fd fd(number);
-      if (rights) fds.push_back(std::move(fd));  // a pidfd that nobody asked for is closed
+      if (rights) fds.push_back(std::move(fd));  // an unrequested pidfd is closed
     }
   }
   return fds;
@@ -163,9 +163,10 @@ Received ReceiveWithFds(int fd, uint8_t* data, size_t size, int flags) {
   return received;
 }
 
-Failure NotAStreamSocket(int fd, const char* is) {
-  return Failure::Refused("ERR_TAPFD_NOT_A_UNIX_SOCKET", "descriptor " + std::to_string(fd) + " is " + is +
-                                                             ", not a connected unix stream socket");
+Failure NotAStreamSocket(int fd, const char* what) {
+  return Failure::Refused(
+      "ERR_TAPFD_NOT_A_UNIX_SOCKET",
+      "descriptor " + std::to_string(fd) + " is not " + what + ": it must be a connected unix stream socket");
 }
 
 Result<int> SocketOption(int fd, int option, const char* syscall) {
@@ -182,7 +183,7 @@ UnixAddress UnixAddress::From(const std::string& name) {
   result.address.sun_family = AF_UNIX;
   result.length = offsetof(struct sockaddr_un, sun_path);
   bool abstract = !name.empty() && name[0] == '\0';
-  // A path ends with a NUL; an abstract name has its length, and begins with one.
+  // A path ends with a NUL; an abstract name begins with one, and its length delimits it.
   size_t bytes = name.size() + (abstract ? 0 : 1);
   if (bytes > sizeof result.address.sun_path) return result;
   std::memcpy(result.address.sun_path, name.data(), name.size());
@@ -217,12 +218,12 @@ Result<ListeningSocket> ListenUnix(const ListenSettings& settings) {
   std::string inode_path = PathOf(inode);
   SocketFile file(settings.path, std::move(inode));
   if (error != 0) return Failure::FromError(error, syscall);
-  // Without its inode the file could not be told from another one later.
+  // Without its inode, the file could not be distinguished from another one later.
   if (!known) {
     unlink(settings.path.c_str());
     return Failure::FromError(open_error, "open");
   }
-  // What the umask has taken off. By the inode: the name may be another file's by now.
+  // Restores what the umask removed. By the inode: the name may be another file's by now.
   if (settings.mode && chmod(inode_path.c_str(), *settings.mode) != 0) return Failure::FromErrno("chmod");
   return ListeningSocket{std::move(fd.value()), std::move(file)};
 }
@@ -252,20 +253,20 @@ Result<std::pair<ConnectedSocket, ConnectedSocket>> PairUnix() {
 Result<PeerCredentials> CheckAdoptable(int fd) {
   struct stat st;
   if (fstat(fd, &st) != 0) return Failure::FromErrno("fstat");
-  if (!S_ISSOCK(st.st_mode)) return NotAStreamSocket(fd, "no socket");
+  if (!S_ISSOCK(st.st_mode)) return NotAStreamSocket(fd, "a socket");
   Result<int> domain = SocketOption(fd, SO_DOMAIN, "getsockopt SO_DOMAIN");
   if (!domain.ok()) return domain.failure();
-  if (domain.value() != AF_UNIX) return NotAStreamSocket(fd, "a socket of another family");
+  if (domain.value() != AF_UNIX) return NotAStreamSocket(fd, "a unix socket");
   Result<int> type = SocketOption(fd, SO_TYPE, "getsockopt SO_TYPE");
   if (!type.ok()) return type.failure();
-  if (type.value() != SOCK_STREAM) return NotAStreamSocket(fd, "a socket of another type");
+  if (type.value() != SOCK_STREAM) return NotAStreamSocket(fd, "a stream socket");
   struct sockaddr_un peer_name;
   socklen_t length = sizeof peer_name;
   if (getpeername(fd, reinterpret_cast<struct sockaddr*>(&peer_name), &length) != 0) {
-    if (errno == ENOTCONN) return NotAStreamSocket(fd, "not connected");
+    if (errno == ENOTCONN) return NotAStreamSocket(fd, "connected");
     return Failure::FromErrno("getpeername");
   }
-  // A former holder may have asked for credentials with every message; with them each looks as if it had
+  // An earlier owner may have requested credentials with every message; they make each one look as if it had
   // descriptors.
   int off = 0;
   if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off) != 0) {
@@ -276,11 +277,11 @@ Result<PeerCredentials> CheckAdoptable(int fd) {
 }
 
 Received ReceiveUnix(int fd, uint8_t* data, size_t size) {
-  // A look first, which duplicates the descriptors: where this process can have no more (EMFILE), the kernel
-  // would throw them away with a real read, and so the message stays.
+  // Peeks first, which duplicates the descriptors: if this process can have no more (EMFILE), a real read
+  // would discard them, whereas after a peek the message is still there.
   Received received = ReceiveWithFds(fd, data, size, MSG_PEEK);
-  // Urgent data (MSG_OOB) stays when looked at, and wakes the event loop again and again; a real read removes
-  // it.
+  // A peek leaves urgent data (MSG_OOB) in place, which would wake the event loop again and again; a real
+  // read removes it.
   if (received.error == EAGAIN) return ReceiveWithFds(fd, data, 1, 0);
   if (received.error != 0 || received.end || received.truncated) return received;
   struct iovec part = {data, received.bytes};
@@ -292,8 +293,8 @@ Received ReceiveUnix(int fd, uint8_t* data, size_t size) {
     return failed;
   }
   received.bytes = static_cast<size_t>(taken);
-  // A look goes on for descriptors behind the bytes that it returns (unix_stream_read_generic); the read says
-  // whether they belong to these bytes. If not they come again, with theirs.
+  // A peek also returns descriptors from beyond the bytes that it returns (unix_stream_read_generic); the
+  // read tells whether they belong to these bytes. If not, they come again with their own bytes.
   if ((message.msg_flags & MSG_CTRUNC) == 0) received.fds.clear();
   return received;
 }

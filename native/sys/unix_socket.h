@@ -1,5 +1,4 @@
-// Unix stream sockets that carry descriptors: the system calls. No N-API, no event loop, and no call here
-// waits.
+// Unix stream sockets that carry descriptors: the system calls. None of these functions waits.
 
 #ifndef TAPFD_SYS_UNIX_SOCKET_H_
 #define TAPFD_SYS_UNIX_SOCKET_H_
@@ -23,16 +22,17 @@ namespace tapfd {
 // `net/scm.h` SCM_MAX_FD: more in one message is EINVAL.
 constexpr size_t kMaxFds = 253;
 
-// A path, or an abstract name: a NUL byte and the name, which no file stands for.
+// A path, or an abstract name: a NUL byte and the name, without a file.
 struct UnixAddress {
   struct sockaddr_un address;
   socklen_t length;
 
-  // TypeScript has checked that it fits; what does not is cut to nothing here, and bind(2) refuses that.
+  // TypeScript has checked that it fits. A name that does not becomes an empty one here, which bind(2)
+  // refuses.
   static UnixAddress From(const std::string& name);
 };
 
-// Who was at the other end when the connection was made, as this process's namespaces number them.
+// The process at the other end when the connection was made, as numbered in this process's namespaces.
 struct PeerCredentials {
   int64_t pid = 0;
   uint32_t uid = 0;
@@ -44,8 +44,8 @@ struct ConnectedSocket {
   PeerCredentials peer;
 };
 
-// Owner of the socket file that a server has made: it goes with this, unless another one stands there by
-// then. The descriptor (O_PATH) keeps the inode, so that no other file can have its number.
+// Owner of the socket file that a server has made: its destructor removes the file unless another one has
+// replaced it. The descriptor (O_PATH) holds the inode, so that no other file can get its number.
 class SocketFile {
  public:
   SocketFile() = default;
@@ -66,52 +66,50 @@ class SocketFile {
   void Remove();
 
   std::string path_;
-  Fd inode_;  // none: an abstract name
+  Fd inode_;  // invalid: an abstract name
 };
 
 struct ListeningSocket {
   Fd fd;
-  SocketFile file;  // goes first: whoever finds it shall find the server behind it
+  SocketFile file;  // removed first: while it exists, the server is behind it
 };
 
 struct ListenSettings {
   UnixAddress address;
   std::string path;  // absolute; empty for an abstract name
   int backlog = 0;
-  std::optional<mode_t> mode;  // of the socket file; none: all permissions but the umask's
+  std::optional<mode_t> mode;  // of the socket file; unset: 0777 less the umask
 };
 
-// EAGAIN: as many wait to be accepted as the server allows.
+// EAGAIN: the server's backlog is full.
 Result<ConnectedSocket> ConnectUnix(const UnixAddress& address);
 
-// A socket file that no socket is behind any more is replaced: connecting to its very inode was refused,
-// twice.
+// Replaces a socket file that no socket is behind any more.
 Result<ListeningSocket> ListenUnix(const ListenSettings& settings);
 
-// EAGAIN: nobody waits.
+// EAGAIN: no connection is waiting.
 Result<ConnectedSocket> AcceptUnix(int fd);
 
 Result<std::pair<ConnectedSocket, ConnectedSocket>> PairUnix();
 
-// Makes sure that it is a connected unix stream socket, and makes it close-on-exec. It stays the caller's.
+// Checks that it is a connected unix stream socket, and makes it close-on-exec. The caller still owns it.
 Result<PeerCredentials> CheckAdoptable(int fd);
 
 struct Received {
   size_t bytes = 0;
   std::vector<Fd> fds;
-  bool end = false;  // nothing will come any more
-  bool truncated =
-      false;      // not all descriptors of the message ahead could be received; those that could are closed
+  bool end = false;  // nothing more will come
+  // Not all descriptors of the next message could be received; those that could are closed.
+  bool truncated = false;
   int error = 0;  // errno
 };
 
-// The next bytes, as many as are there, up to `size`, and never past the end of a message that was sent with
-// descriptors: those that are returned were sent with the last message of which the bytes have the beginning.
-// The kernel may put bytes sent before in front of it (unix(7)).
+// The next bytes, as many as are available, up to `size`, and never past the end of a message that was sent
+// with descriptors. The descriptors returned were sent with the last message that begins within the bytes;
+// the kernel may put earlier bytes in front of it (unix(7)).
 Received ReceiveUnix(int fd, uint8_t* data, size_t size);
 
-// Bytes taken, or a negative errno. The descriptors go with the first byte: once something was taken they are
-// sent.
+// Bytes sent, or a negative errno. The descriptors go with the first byte, so they are sent once any byte is.
 ssize_t SendUnix(int fd, const uint8_t* data, size_t size, const std::vector<int>& fds);
 
 Status ShutdownWrite(int fd);

@@ -7,7 +7,7 @@ namespace tapfd {
 namespace {
 
 constexpr size_t kMaxAttributeBytes = UINT16_MAX;
-// Far over any request of this library, and under the default socket send buffer.
+// Far above any request of this library, and below the default socket send buffer.
 constexpr size_t kMaxMessageBytes = 128 * 1024;
 
 size_t Aligned(size_t size) {

@@ -1,4 +1,4 @@
-// rtnetlink messages: building one, and reading what came back without ever leaving its bytes.
+// rtnetlink messages: building requests, and parsing answers with every access bounds-checked.
 
 #ifndef TAPFD_LINKS_RTNL_MESSAGE_H_
 #define TAPFD_LINKS_RTNL_MESSAGE_H_
@@ -17,7 +17,7 @@
 
 namespace tapfd {
 
-// Bytes that belong to somebody else.
+// Bytes owned by something else.
 struct ByteView {
   const uint8_t* data = nullptr;
   size_t size = 0;
@@ -32,7 +32,7 @@ struct ByteView {
 std::string RtnlTypeName(uint16_t type);
 
 // One request. An attribute that does not fit its 16-bit length leaves `overflowed()` set, and RtnlSocket
-// refuses to send such a message: nothing is ever cut.
+// refuses to send such a message: nothing is ever truncated.
 class RtnlMessage {
  public:
   // `header` is the family's fixed part: ifinfomsg, ifaddrmsg.
@@ -87,7 +87,7 @@ struct RtnlAttribute {
   uint16_t type = 0;  // without NLA_F_NESTED and NLA_F_NET_BYTEORDER
   ByteView payload;
 
-  // The payload's first bytes as a T; nothing when there are too few. Payloads are aligned to 4 bytes only.
+  // The payload's first bytes as a T; nullopt when there are too few. Payloads are aligned to 4 bytes only.
   template <typename T>
   std::optional<T> Value() const {
     if (payload.size < sizeof(T)) return std::nullopt;
@@ -99,13 +99,13 @@ struct RtnlAttribute {
   T ValueOr(T otherwise) const {
     return Value<T>().value_or(otherwise);
   }
-  // Up to the first NUL, or the whole payload where there is none.
+  // Up to the first NUL, or the whole payload if there is none.
   std::string Text() const;
   std::optional<MacAddress> Mac() const;
 };
 
-// Walks the attributes in `bytes`. Ends at the first whose length does not fit: what comes after it cannot be
-// trusted.
+// Iterates over the attributes in `bytes`. Ends at the first whose length does not fit: nothing after it can
+// be trusted.
 class RtnlAttributes {
  public:
   explicit RtnlAttributes(ByteView bytes) : rest_(bytes) {}
@@ -119,7 +119,7 @@ struct RtnlReceived {
   nlmsghdr header{};
   ByteView payload;
 
-  // The family's fixed part; nothing when the message is shorter.
+  // The family's fixed part; nullopt when the message is shorter.
   template <typename Header>
   std::optional<Header> Fixed() const {
     if (payload.size < sizeof(Header)) return std::nullopt;
@@ -133,7 +133,7 @@ struct RtnlReceived {
   }
 };
 
-// Walks the messages of one datagram, ending at the first whose length does not fit.
+// Iterates over the messages of one datagram; ends at the first whose length does not fit.
 class RtnlMessages {
  public:
   explicit RtnlMessages(ByteView datagram) : rest_(datagram) {}

@@ -11,7 +11,7 @@ namespace {
 
 // linux/netlink.h, newer than some build systems' headers.
 constexpr uint16_t kAckMissingType = 5;  // NLMSGERR_ATTR_MISS_TYPE
-// More than this many lists in a row that changed while the kernel wrote them: something else is wrong.
+// If this many lists in a row changed while the kernel wrote them, something else is wrong.
 constexpr int kMaxDumpTries = 100;
 
 std::string Syscall(uint16_t type) {
@@ -44,22 +44,22 @@ std::string DetailOf(RtnlAttributes attributes) {
       place = "the attribute at byte " + std::to_string(*attribute.Value<uint32_t>()) + " of the request";
     }
     if (attribute.type == kAckMissingType && attribute.Value<uint32_t>()) {
-      place = "attribute " + std::to_string(*attribute.Value<uint32_t>()) + " is missing in the request";
+      place = "attribute " + std::to_string(*attribute.Value<uint32_t>()) + " is missing from the request";
     }
   }
   return text.empty() ? place : text;
 }
 
-// Where the attributes of an NLMSG_ERROR begin: after the request that it repeats, unless that was left out.
+// Where the attributes of an NLMSG_ERROR begin: after the repeated request, unless it was left out.
 size_t ErrorAttributesOffset(const nlmsghdr& header, const nlmsgerr& error) {
   size_t repeated = error.msg.nlmsg_len > NLMSG_HDRLEN ? error.msg.nlmsg_len - NLMSG_HDRLEN : 0;
   if (header.nlmsg_flags & NLM_F_CAPPED) repeated = 0;
   return NLMSG_ALIGN(sizeof error + repeated);
 }
 
-// Rtnetlink has answered by the time sendto() returns, so a read that failed is tried once more: otherwise a
-// link may have been made that nobody knows of. The second does not wait, for ENOBUFS can mean that the
-// answer is lost.
+// Rtnetlink has answered by the time sendto() returns, so a failed read is tried once more: otherwise a link
+// may exist that nothing knows of. The second read does not wait, because ENOBUFS can mean that the answer is
+// lost.
 Result<ByteView> ReceiveAnswer(int socket, std::vector<uint8_t>& buffer) {
   Result<ByteView> answer = ReceiveFromKernel(socket, buffer);
   if (answer.ok()) return answer;
@@ -114,8 +114,8 @@ Result<ByteView> ReceiveFromKernel(int socket, std::vector<uint8_t>& buffer, int
 Result<RtnlSocket> RtnlSocket::Open() {
   Fd fd(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   if (!fd.valid()) return Failure::FromErrno("socket AF_NETLINK");
-  // Kernels without one of these answer as well, with less: no words, the request repeated, lists not
-  // filtered.
+  // Kernels without one of these work too, with less: no error text, the request repeated in errors,
+  // unfiltered lists.
   SetNetlinkOption(fd.get(), NETLINK_EXT_ACK, 1);
   SetNetlinkOption(fd.get(), NETLINK_CAP_ACK, 1);
   SetNetlinkOption(fd.get(), NETLINK_GET_STRICT_CHK, 1);
@@ -125,7 +125,7 @@ Result<RtnlSocket> RtnlSocket::Open() {
 Status RtnlSocket::Send(RtnlMessage& request) {
   std::string syscall = Syscall(request.type());
   if (request.overflowed()) {
-    return Failure::FromError(EMSGSIZE, syscall).WithDetail("the request does not fit into one message");
+    return Failure::FromError(EMSGSIZE, syscall).WithDetail("the request does not fit in one message");
   }
   ByteView bytes = request.Finish(++sequence_);
   sockaddr_nl kernel{};
@@ -151,7 +151,7 @@ Result<RtnlSocket::Answer> RtnlSocket::Exchange(RtnlMessage& request) {
     RtnlMessages messages(datagram.value());
     RtnlReceived message;
     while (messages.Next(&message)) {
-      // The rest of a list that was given up.
+      // The rest of an abandoned list.
       if (message.header.nlmsg_seq != sequence_) continue;
       if (message.header.nlmsg_flags & NLM_F_DUMP_INTR) answer.interrupted = true;
       if (message.header.nlmsg_type == NLMSG_ERROR || message.header.nlmsg_type == NLMSG_DONE) {
@@ -188,7 +188,7 @@ Result<std::vector<RtnlReply>> RtnlSocket::Dump(RtnlMessage& request) {
     if (!answer.value().interrupted) return std::move(answer.value().replies);
   }
   return Failure::FromError(EINTR, Syscall(request.type()))
-      .WithDetail("the list changed each of " + std::to_string(kMaxDumpTries) + " times it was read");
+      .WithDetail("the list changed each of the " + std::to_string(kMaxDumpTries) + " times it was read");
 }
 
 }  // namespace tapfd

@@ -12,14 +12,14 @@
 
 namespace tapfd {
 
-// The next datagram that the kernel itself sent to `socket`; what other processes send there is passed over.
-// `buffer` grows to hold it whole, and the view is good until the next call.
+// The next datagram from the kernel itself; those from other processes are skipped. `buffer` grows to hold
+// all of it, and the view is valid until the next call.
 Result<ByteView> ReceiveFromKernel(int socket, std::vector<uint8_t>& buffer, int flags = 0);
 
-// The value of a netlink socket option of one int; false where the kernel is too old to know it.
+// Sets a netlink socket option of one int; false if the kernel is too old to know it.
 bool SetNetlinkOption(int socket, int option, int value);
 
-// What the kernel answered, copied out of the receive buffer.
+// An answer of the kernel, copied out of the receive buffer.
 struct RtnlReply {
   nlmsghdr header{};
   std::vector<uint8_t> bytes;
@@ -29,17 +29,17 @@ struct RtnlReply {
 
 class RtnlSocket {
  public:
-  // Works in the calling thread's namespace, then and later, whichever thread uses it.
+  // Works in the calling thread's namespace, whichever thread uses it later.
   static Result<RtnlSocket> Open();
 
   RtnlSocket(RtnlSocket&&) = default;
   RtnlSocket& operator=(RtnlSocket&&) = default;
 
-  // Sends the request, waits for its acknowledgement, and returns what the kernel sent before that.
+  // Sends the request, waits for its acknowledgement, and returns what the kernel sent before it.
   Result<std::vector<RtnlReply>> Ask(RtnlMessage& request);
   // The same for a request that returns nothing.
   Status Tell(RtnlMessage& request);
-  // One consistent list: asked anew while it changes under the kernel's hands (NLM_F_DUMP_INTR).
+  // One consistent list: requested again when it changed while the kernel was writing it (NLM_F_DUMP_INTR).
   Result<std::vector<RtnlReply>> Dump(RtnlMessage& request);
 
  private:

@@ -1,4 +1,4 @@
-// Descriptors that have arrived, or were duplicated, and are not JavaScript's yet.
+// Descriptors that were received or duplicated and do not belong to JavaScript yet.
 
 #ifndef TAPFD_NODE_FD_SOCKET_BUNDLE_H_
 #define TAPFD_NODE_FD_SOCKET_BUNDLE_H_

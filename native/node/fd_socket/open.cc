@@ -1,4 +1,4 @@
-// The calls that make an FdSocket: connecting, listening, a pair, taking over a descriptor.
+// The calls that create an FdSocket: connecting, listening, a pair, adopting a descriptor.
 
 #include <string>
 #include <utility>

@@ -13,7 +13,7 @@ namespace tapfd {
 
 namespace {
 
-// Handed to the constructor, which only native code may call with meaning.
+// The argument of the constructor, which JavaScript cannot call successfully.
 struct SocketParts {
   ListeningSocket owned;
   PeerCredentials peer;
@@ -62,13 +62,14 @@ FdSocket::FdSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdSocket>(
   int number = parts->owned.fd.get();
   sockets_ = StateOf(Env()).fd_sockets;
   async_calls_ = AsyncCallsOf(Env());
-  // Two owners of one number: the second to close it would close a stranger's file.
+  // With two owners of one number, the second to close it would close an unrelated file.
   bool owned = std::any_of(sockets_->begin(), sockets_->end(),
                            [number](FdSocket* other) { return other->fd_.get() == number; });
   if (owned) {
     closed_ = true;
-    Failure failure = Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
-                                                                      " is a socket of this thread already");
+    Failure failure =
+        Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
+                                                        " already belongs to a socket of this thread");
     FailureToError(Env(), failure).ThrowAsJavaScriptException();
     return;
   }
@@ -82,10 +83,10 @@ FdSocket::FdSocket(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FdSocket>(
 FdSocket::~FdSocket() {
   if (sockets_) sockets_->erase(this);
   if (closed_) return;
-  async_calls_->CloseInBackground(GiveUp());
+  async_calls_->CloseInBackground(Release());
 }
 
-ListeningSocket FdSocket::GiveUp() {
+ListeningSocket FdSocket::Release() {
   closed_ = true;
   Hold(false);
   poll_.Close();
@@ -95,7 +96,7 @@ ListeningSocket FdSocket::GiveUp() {
 }
 
 void FdSocket::CloseAll(Napi::Env env) {
-  for (FdSocket* socket : *StateOf(env).fd_sockets) socket->GiveUp();
+  for (FdSocket* socket : *StateOf(env).fd_sockets) socket->Release();
 }
 
 void FdSocket::Hold(bool hold) {
@@ -142,19 +143,19 @@ void FdSocket::OnPoll(int error, unsigned events) {
   Napi::HandleScope scope(Env());
   // JavaScript may drop or close the socket in a callback: this keeps the object until the end of the call.
   [[maybe_unused]] Napi::Object self = Value();
-  // POLLERR: the peer is gone with data unread. The next call says what it is.
+  // POLLERR: the peer has closed with data unread. The next call reports the error.
   if (error != 0 || (events & PollHandle::kWritable) != 0) Call(&on_writable_);
   if (error != 0 || (events & PollHandle::kReadable) != 0) Call(&on_readable_);
   UpdatePolling();
 }
 
-// What is awaited is awaited once.
+// Each callback is called once.
 void FdSocket::Call(Napi::FunctionReference* slot) {
   if (slot->IsEmpty()) return;
   Napi::FunctionReference callback = std::move(*slot);
   slot->Reset();
   callback.MakeCallback(Value(), std::initializer_list<napi_value>{}, *context_);
-  // From the event loop there is no JavaScript below that could catch.
+  // Called from the event loop, so no JavaScript could catch it.
   if (Env().IsExceptionPending()) napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
 }
 
@@ -170,7 +171,7 @@ Napi::Value FdSocket::GetPeer(const Napi::CallbackInfo& info) {
   return peer;
 }
 
-// receive(buffer): a negative errno, or what came.
+// receive(buffer): a negative errno, or what was received.
 Napi::Value FdSocket::Receive(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (closed_) return Napi::Number::New(env, -EBADF);
@@ -191,7 +192,7 @@ Napi::Value FdSocket::Receive(const Napi::CallbackInfo& info) {
   return object;
 }
 
-// send(data, offset, fds): bytes taken, or a negative errno.
+// send(data, offset, fds): bytes sent, or a negative errno.
 Napi::Value FdSocket::Send(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   if (closed_) return Napi::Number::New(env, -EBADF);
@@ -204,14 +205,14 @@ Napi::Value FdSocket::Send(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, static_cast<double>(sent));
 }
 
-// accept(): undefined when nobody waits.
+// accept(): undefined if no connection is waiting.
 Napi::Value FdSocket::Accept(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Result<ConnectedSocket> accepted =
       closed_ ? Result<ConnectedSocket>(Failure::FromError(EBADF, "accept4")) : AcceptUnix(fd_.get());
   if (accepted.ok()) return Make(env, accepted.value());
   int error = accepted.failure().error;
-  // Who has gone before we came is nobody's concern (accept(2)).
+  // ECONNABORTED: a client that has already gone (accept(2)).
   if (error != EAGAIN && error != ECONNABORTED)
     FailureToError(env, accepted.failure()).ThrowAsJavaScriptException();
   return env.Undefined();
@@ -232,7 +233,7 @@ void FdSocket::UnrefLoop(const Napi::CallbackInfo&) {
 }
 
 Napi::Value FdSocket::CloseAsync(const Napi::CallbackInfo& info) {
-  return RunAsync(info.Env(), [parts = std::optional<ListeningSocket>(GiveUp())]() mutable -> Status {
+  return RunAsync(info.Env(), [parts = std::optional<ListeningSocket>(Release())]() mutable -> Status {
     parts.reset();
     return Done{};
   });

@@ -1,4 +1,4 @@
-// Unix sockets for JavaScript: polling, descriptors in both directions, and how a socket is closed.
+// Unix sockets for JavaScript: polling, descriptors in both directions, and closing.
 
 #ifndef TAPFD_NODE_FD_SOCKET_SOCKET_H_
 #define TAPFD_NODE_FD_SOCKET_SOCKET_H_
@@ -19,13 +19,13 @@ namespace tapfd {
 // src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's
 // thread.
 //
-// JavaScript asks and is told EAGAIN; then it awaits. Only while it does is the socket polled, holds itself
-// and what is to be called; otherwise the garbage collector may take it, and its destructor closes the
-// descriptor. close(), the destructor and the environment's end share GiveUp.
+// JavaScript tries a call, and waits after EAGAIN. Only while it waits is the socket polled, and keeps itself
+// and its callbacks alive; otherwise the garbage collector may take it, and its destructor closes the
+// descriptor. close(), the destructor and the environment's end share Release().
 class FdSocket final : public Napi::ObjectWrap<FdSocket>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
-  // `adopted`: when making the object fails, the descriptor is the caller's still.
+  // `adopted`: if creating the object fails, the caller still owns the descriptor.
   static Napi::Object Make(Napi::Env env, ListeningSocket parts, PeerCredentials peer, bool adopted);
   static Napi::Object Make(Napi::Env env, ConnectedSocket& socket);
 
@@ -50,21 +50,21 @@ class FdSocket final : public Napi::ObjectWrap<FdSocket>, private PollHandle::Li
   Napi::Value CloseAsync(const Napi::CallbackInfo& info);
 
   void OnPoll(int error, unsigned events) override;
-  void OnEnvironmentEnd() override { GiveUp(); }
-  // Starts, changes or stops the polling to what is awaited.
+  void OnEnvironmentEnd() override { Release(); }
+  // Starts, changes or stops the polling as the callbacks require.
   Status UpdatePolling();
-  // While it polls, JavaScript's garbage collector leaves this object alone.
+  // Keeps this object from the garbage collector while it polls.
   void Hold(bool hold);
   void Await(const Napi::CallbackInfo& info, Napi::FunctionReference* slot);
   void Call(Napi::FunctionReference* slot);
-  // Stops polling, and takes out what is to be closed.
-  ListeningSocket GiveUp();
+  // Stops polling, and returns what is to be closed.
+  ListeningSocket Release();
 
   Fd fd_;
   SocketFile file_;  // of one that listens
   PeerCredentials peer_;
-  // Opened when it is needed for the first time: that makes the descriptor non-blocking, which one that is
-  // only to be handed to a child process should not be.
+  // Opened when it is first needed: that makes the descriptor non-blocking, which one that is only passed to
+  // a child process should not be.
   PollHandle poll_;
   bool closed_ = false;
   bool held_ = false;

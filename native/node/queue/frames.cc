@@ -1,4 +1,4 @@
-// FrameQueue's frames: bursts and batches that are read, frames and batches that are written.
+// FrameQueue's frames: reading bursts and batches, writing frames and batches.
 
 #include <algorithm>
 #include <cerrno>
@@ -13,13 +13,13 @@ namespace tapfd {
 
 namespace {
 
-// From the event loop there is no JavaScript below that could catch: an exception is the process's to report.
+// For callbacks from the event loop, where no JavaScript could catch the exception.
 void ReportException(Napi::Env env) {
   if (!env.IsExceptionPending()) return;
   napi_fatal_exception(env, env.GetAndClearPendingException().Value());
 }
 
-// src/frames/slab.ts LARGEST_SLAB_BYTES: slabs come and go by the thousand in a second.
+// src/frames/slab.ts LARGEST_SLAB_BYTES: slabs come and go by the thousand each second.
 constexpr size_t kBusySlabBytes = 256 * 1024;
 
 }  // namespace
@@ -48,11 +48,11 @@ void FrameQueue::DeliverWritable() {
   ReportException(Env());
 }
 
-// Looks at the current slab's memory anew, for JavaScript may have detached it, and takes a fresh slab when
-// it has no room for a frame.
+// Looks up the current slab's memory again, because JavaScript may have detached it, and takes a new slab if
+// there is no room for a frame.
 bool FrameQueue::RefreshSlab() {
   BurstMemory& bursts = StateOf(Env()).bursts;
-  // What is left of a super-frame was read before the MTU became what it is, or is longer than it.
+  // The rest of a super-frame may have been read under an earlier MTU, or have longer frames than the MTU.
   size_t room = std::max<size_t>(rules_.room(), segment_ ? segment_->pending_room() : 0);
   void* data = nullptr;
   size_t size = 0;
@@ -87,8 +87,8 @@ void FrameQueue::DeliverBurst() {
           SpilledFrame(burst, bursts.slab, bursts.spans, bursts.spill.get()), burst.error);
 }
 
-// A batch is read into the memory of whoever reads batches, from its beginning. JavaScript, which alone knows
-// what it got, stops the reading while that is in use.
+// Reads a batch into the batch reader's own memory, from its beginning. JavaScript stops the reading while it
+// uses the batch.
 void FrameQueue::DeliverBatch(uint8_t* spill) {
   void* slab = nullptr;
   void* spans = nullptr;
@@ -113,7 +113,7 @@ Burst FrameQueue::ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* 
   return ReadBurst(channel_, slab, room, limit, spans, spill);
 }
 
-// The last frame of a burst in memory of its own, when it did not fit the slab; undefined when it did.
+// The last frame of a burst in separate memory if it did not fit in the slab, else undefined.
 Napi::Value FrameQueue::SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans,
                                      const uint8_t* spill) {
   if (burst.spilled == 0) return Env().Undefined();
@@ -146,7 +146,7 @@ Napi::Value FrameQueue::TakePending(const Napi::CallbackInfo& info) {
     if (frame.IsEmpty()) break;
     Slab slab{frame.Data(), bytes, 0};
     uint32_t span[2];
-    segment_->Read(channel_, slab, bytes, 1, span);  // one that waits: nothing is read
+    segment_->Read(channel_, slab, bytes, 1, span);  // a waiting frame: nothing is read from the device
     frames.Set(frames.Length(), frame);
   }
   return frames;
@@ -157,8 +157,8 @@ int FrameQueue::Send(const uint8_t* frame, size_t length) {
   return segment_ ? segment_->Write(channel_, frame, length) : WriteFrame(channel_, frame, length);
 }
 
-// Called once a frame, so without the wrapping of InstanceMethod: finding the object behind `this` costs as
-// much as all the rest of the call. The function has its queue as data instead, and keeps it alive.
+// Called once per frame, so without InstanceMethod: finding the object behind `this` costs as much as all the
+// rest of the call. Instead, the function has its queue as data, and keeps it alive.
 napi_value FrameQueue::WriteOne(napi_env env, napi_callback_info info) {
   size_t count = 1;
   napi_value argument = nullptr;
@@ -175,8 +175,8 @@ napi_value FrameQueue::WriteOne(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// writeFrames(slab, spans, first, end, report): returns the outcome of the first frame that was not taken, 0
-// when all were; report gets its number and the bytes taken.
+// writeFrames(slab, spans, first, end, report): returns the outcome of the first frame that was not accepted,
+// 0 if all were; `report` gets its number, the bytes accepted and the losses.
 Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   void* slab = nullptr;

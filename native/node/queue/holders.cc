@@ -1,4 +1,4 @@
-// FrameQueue's look at who else has queues of its device: the rest of the class is in queue.cc.
+// FrameQueue's findOtherQueues(): which other processes have queues of its device.
 
 #include <string>
 #include <vector>
@@ -30,7 +30,7 @@ Napi::Value ToObject(Napi::Env env, OtherQueues& others) {
 }  // namespace
 
 Napi::Value FrameQueue::FindOtherQueuesOf(const Napi::CallbackInfo& info) {
-  // Numbers, not shares: another queue may be closed meanwhile, and its number is only compared.
+  // Numbers, not shares: another queue may be closed in the meantime, and its number is only compared.
   std::vector<int> own;
   for (const FrameQueue* queue : *queues_) {
     if (queue->fd_) own.push_back(queue->fd_->get());

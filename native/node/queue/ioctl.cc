@@ -1,5 +1,4 @@
-// What JavaScript asks of the device behind a FrameQueue: one ioctl a call, on the pool, for any of them may
-// wait on RTNL.
+// FrameQueue's calls to the device: one ioctl each, on the pool, because any of them may wait on RTNL.
 
 #include <algorithm>
 #include <memory>
@@ -16,7 +15,7 @@ namespace tapfd {
 
 namespace {
 
-// A program is a loaded one's descriptor (borrowed), instructions to load, or null to take the program away.
+// A program is a descriptor of a loaded one (borrowed), instructions to load, or null to remove the program.
 template <typename Set>
 auto ProgramSetter(const Napi::Value& value, Set set) {
   int borrowed = value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
@@ -29,7 +28,7 @@ auto ProgramSetter(const Napi::Value& value, Set set) {
     if (instructions.empty()) return set(fd, borrowed);
     Result<Fd> program = LoadSocketFilter(instructions);
     if (!program.ok()) return program.failure();
-    return set(fd, program.value().get());  // the kernel takes its own reference
+    return set(fd, program.value().get());  // the kernel holds its own reference
   };
 }
 

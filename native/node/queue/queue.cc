@@ -16,17 +16,17 @@ namespace tapfd {
 
 namespace {
 
-// Handed to the constructor, which only native code may call with meaning.
+// The argument of the constructor, which JavaScript cannot call successfully.
 struct QueueParts {
   Fd fd;
   std::optional<MadeLink> made_link;
   bool adopted;
 };
 
-// What closing takes: the link that the open made goes first, then the descriptor. Both may wait on RTNL.
+// Removes the link that the open made, then closes the descriptor. Both may wait on RTNL.
 Status CloseParts(const std::shared_ptr<Fd>& fd, const std::optional<MadeLink>& made_link) {
   Status removed = Done{};
-  // A link that is gone may have left its index to a stranger; the descriptor, if it is still ours, tells.
+  // If the link is gone, another may have its index; the descriptor, if still ours, tells.
   bool gone = fd && !GetInterface(fd->get()).ok();
   if (made_link && !gone) {
     removed =
@@ -36,8 +36,7 @@ Status CloseParts(const std::shared_ptr<Fd>& fd, const std::optional<MadeLink>& 
   return removed;
 }
 
-// A closing that is done in any case: when the environment ends before a pool thread takes it up, by the
-// destructor.
+// Closes in any case: if the environment ends before a pool thread runs it, the destructor does.
 class Closing {
  public:
   Closing(std::shared_ptr<Fd> fd, std::optional<MadeLink> made_link)
@@ -104,7 +103,7 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
 Napi::Object FrameQueue::Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted) {
   QueueParts parts{std::move(fd), std::move(made_link), adopted};
   Napi::Object queue = StateOf(env).frame_queue.New({Napi::External<QueueParts>::New(env, &parts)});
-  // Where the environment is ending, the constructor may not even have run.
+  // If the environment is ending, the constructor may not even have run.
   if (adopted) parts.fd.Release();
   return queue;
 }
@@ -118,14 +117,15 @@ FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQ
   queues_ = StateOf(Env()).queues;
   async_calls_ = AsyncCallsOf(Env());
   int number = parts->fd.get();
-  // Two owners of one number would read each other's frames, and the second to close it would close a
-  // stranger's file.
+  // Two owners of one number would read each other's frames, and the second to close it would close an
+  // unrelated file.
   bool owned = std::any_of(queues_->begin(), queues_->end(),
                            [number](FrameQueue* other) { return other->fd_ && other->fd_->get() == number; });
   if (owned) {
     parts->fd.Release();
-    Failure failure = Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
-                                                                      " is a device of this thread already");
+    Failure failure =
+        Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
+                                                        " already belongs to a device of this thread");
     FailureToError(Env(), failure).ThrowAsJavaScriptException();
     return;
   }
@@ -137,7 +137,7 @@ FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQ
   context_.emplace(Env(), "TAPFD");
   Status opened = poll_.Open(Env(), fd_->get(), this);
   if (!opened.ok()) {
-    // EEXIST: another handle of this loop polls this very number. That one can only be adopted.
+    // EEXIST: another handle of this loop polls the same number. This happens only to an adopted one.
     if (parts->adopted) fd_->Release();
     FailureToError(Env(), opened.failure()).ThrowAsJavaScriptException();
     return;
@@ -152,7 +152,7 @@ FrameQueue::~FrameQueue() {
   if (queues_) queues_->erase(this);
   StopPolling();
   if (!fd_ && !made_link_) return;
-  // On a thread of its own: a garbage collection must not wait on RTNL.
+  // A garbage collection must not wait on RTNL.
   async_calls_->CloseInBackground(Closing(std::move(fd_), std::move(made_link_)));
 }
 
@@ -188,11 +188,11 @@ void FrameQueue::Hold(bool hold) {
 }
 
 Status FrameQueue::UpdatePolling() {
-  // In a callback JavaScript often stops and starts again: only how it leaves things matters, and each change
+  // In a callback, JavaScript often stops and restarts reading: only the final state matters, and each change
   // costs the loop an epoll_ctl(2).
   if (!poll_.is_open() || in_callback_) return Done{};
-  // While OnTurn() reads, OnPoll() does not, so that a turn of the loop brings one burst and not two: it
-  // stops by itself, in the turn after the last frame that waited.
+  // While OnTurn() is active it reads instead of OnPoll(), so that a turn of the loop brings one burst and
+  // not two. It stops itself in the turn after the last waiting frame.
   if (HasPending()) {
     poll_.RunEveryTurn(true);
   } else if (!reading_) {
@@ -300,7 +300,7 @@ void FrameQueue::OnPoll(int error, unsigned events) {
   // JavaScript may drop or close the queue in a callback: this keeps the object until the end of the call.
   [[maybe_unused]] Napi::Object self = Value();
   if (error != 0) {
-    // tun raises POLLERR when the device is gone.
+    // POLLERR: tun raises it when the device is gone.
     reading_ = awaiting_writable_ = false;
     UpdatePolling();
     DeliverError(error == EBADF ? EBADFD : error);

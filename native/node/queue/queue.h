@@ -1,4 +1,4 @@
-// One open descriptor for JavaScript: polling, bursts, writes, ioctls, and the one way it is closed.
+// One open descriptor for JavaScript: polling, bursts, writes, ioctls, and closing.
 
 #ifndef TAPFD_NODE_QUEUE_QUEUE_H_
 #define TAPFD_NODE_QUEUE_QUEUE_H_
@@ -19,25 +19,24 @@
 
 namespace tapfd {
 
-// A macvtap link that an open made: removed when its queue is closed, given up or not, unless it is to be
-// kept.
+// A macvtap link that an open made: removed when its queue is closed, even after release(), unless it is to
+// be kept.
 struct MadeLink {
   std::shared_ptr<const NetNamespace> ns;
   int index;
   int lower;
 };
 
-// src/base/native.ts `NativeQueue`. Lives on its environment's thread; only the shared Fd is touched by pool
-// threads.
+// src/base/native.ts `NativeQueue`. Lives on its environment's thread; pool threads use only the shared Fd.
 //
-// While it polls it holds itself and its callbacks; while it does not, JavaScript's garbage collector may
-// take it, and its destructor closes the descriptor. close(), release(), the destructor and the environment's
-// end share StopPolling. Links that opens made are kept track of apart from polling: one outlives a
-// release(), and this object with it, for the descriptor's new owner needs it.
+// While it polls it keeps itself and its callbacks alive; otherwise JavaScript's garbage collector may take
+// it, and its destructor closes the descriptor. close(), release(), the destructor and the environment's end
+// share StopPolling(). A link that an open made is handled separately from polling: the link outlives a
+// release(), and this object with it, because the descriptor's new owner needs the link.
 class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
-  // When that fails, the descriptor is closed, unless it was adopted: then it is the caller's still.
+  // If that fails, the descriptor is closed, unless it was adopted: then the caller still owns it.
   static Napi::Object Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted);
 
   // The environment ends: closes every queue's descriptor and removes every link that an open made, now.
@@ -86,7 +85,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   Napi::Value SetSteeringProgramOf(const Napi::CallbackInfo& info);
   Napi::Value SetFilterProgramOf(const Napi::CallbackInfo& info);
 
-  // Runs `call(fd)` on the pool. The descriptor cannot be closed under it: close() waits for the last share.
+  // Runs `call(fd)` on the pool, with a share of the descriptor's owner.
   template <typename Call, typename Convert>
   Napi::Value OnPool(Call call, Convert convert);
   template <typename Call>
@@ -95,7 +94,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   void OnPoll(int error, unsigned events) override;
   void OnTurn() override;
   void OnEnvironmentEnd() override { StopPolling(); }
-  // Starts, changes or stops the polling to what `reading_` and `awaiting_writable_` ask for.
+  // Starts, changes or stops the polling as `reading_` and `awaiting_writable_` require.
   Status UpdatePolling();
   void StopPolling();
   void Hold(bool hold);
@@ -109,7 +108,8 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   void Deliver(napi_value slab, napi_value spans, uint32_t count, napi_value last, int error);
   void DeliverError(int error);
   bool RefreshSlab();
-  // Reads as the queue is set up to. Frames or a malformed super-frame may be what it brings.
+  // Reads with or without splitting, as the queue is set up. The burst may hold frames or malformed
+  // super-frames.
   Burst ReadFrames(Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
   Napi::Value SpilledFrame(const Burst& burst, const Slab& slab, const uint32_t* spans, const uint8_t* spill);
   int Send(const uint8_t* frame, size_t length);
@@ -117,16 +117,16 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   std::shared_ptr<Fd> fd_;
   Channel channel_;
   FrameRules rules_;
-  std::unique_ptr<SegmentIo> segment_;  // where the library splits and joins
+  std::unique_ptr<SegmentIo> segment_;  // if the library splits and joins
   uint32_t burst_limit_ = 64;
-  // While frames of a super-frame wait, of which epoll knows nothing, every turn of the loop reads.
+  // While frames of a super-frame are waiting, which epoll cannot know, every turn of the loop reads.
   PollHandle poll_;
   bool reading_ = false;
   bool awaiting_writable_ = false;
   bool held_ = false;
   bool held_for_link_ = false;
   bool in_callback_ = false;
-  // While someone reads batches.
+  // While JavaScript reads batches.
   Napi::Reference<Napi::Value> own_slab_;
   Napi::Reference<Napi::Value> own_spans_;
   Napi::FunctionReference on_burst_;

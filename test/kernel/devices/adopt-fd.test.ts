@@ -354,7 +354,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     const device = own(t, await openTap({ netns, name: 'mine', bridge: 'br0' }));
     await t.rejects(adoptFd(device.fd, { netns }), {
       code: 'ERR_TAPFD_INVALID_STATE',
-      message: /is a device of this thread already/,
+      message: /already belongs to a device of this thread/,
     });
     device.resume();
     await t.rejects(adoptFd(device.fd, { netns }), { code: 'ERR_TAPFD_INVALID_STATE' }, 'nor while it reads');

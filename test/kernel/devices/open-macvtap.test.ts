@@ -269,7 +269,7 @@ t.test('openMacvtap', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', '
     });
     for (const [name, message] of [
       ['wire', /a veth link, not a macvtap/],
-      ['lo', /no virtual link, not a macvtap/],
+      ['lo', /lo is not a virtual link/],
     ] as const) {
       await t.rejects(openMacvtap({ netns, name }), {
         code: 'ERR_TAPFD_NOT_A_MACVTAP',

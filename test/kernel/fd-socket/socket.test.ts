@@ -481,7 +481,7 @@ t.test('adopt takes connected unix stream sockets only', async (t) => {
   t.throws(() => FdSocket.adopt(a.fd), { code: 'ERR_TAPFD_INVALID_STATE' });
   t.throws(() => FdSocket.adopt(NO_ONE), { code: 'EBADF', syscall: 'fstat' });
   await withFile(async (fd) => {
-    t.throws(() => FdSocket.adopt(fd), { code: 'ERR_TAPFD_NOT_A_UNIX_SOCKET', message: /no socket/ });
+    t.throws(() => FdSocket.adopt(fd), { code: 'ERR_TAPFD_NOT_A_UNIX_SOCKET', message: /not a socket/ });
   });
   // @ts-expect-error -- a wrong type
   t.throws(() => FdSocket.adopt('3'), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'fd' });
