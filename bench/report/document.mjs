@@ -1,8 +1,8 @@
 /** The figures of a run in docs/performance.md. */
-import { withParts } from './placeholders.mjs';
-import { factsOf, targetTable } from './report.mjs';
+import { withParts } from '../markdown/placeholders.mjs';
+import { factsOf, targetTable } from './markdown.mjs';
 
-/** @param {string} document @param {import('./report.mjs').Report} report */
+/** @param {string} document @param {import('./markdown.mjs').Report} report */
 export function withRun(document, report) {
   return withParts(document, { facts: factsOf(report), targets: targetTable(report) });
 }

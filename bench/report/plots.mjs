@@ -1,7 +1,7 @@
 /** The plots of a run: one for each scenario. */
 
+import { barChart } from '../charts/bar-chart.mjs';
 import { targetOf } from '../targets.mjs';
-import { barChart } from './bar-chart.mjs';
 import { digits, figureOf } from './figures.mjs';
 import { isTapfd, label } from './labels.mjs';
 

@@ -1,6 +1,6 @@
 /** Forwarding between two devices: one TCP stream by iperf3, and echo requests one after the other. */
 import { alternating } from '../rig/alternating.mjs';
-import { ForwardingRig } from '../rig/forwarding-rig.mjs';
+import { ForwardingRig } from '../rig/forwarding.mjs';
 
 /** What cannot forward between two namespaces. */
 const UNFIT = [

@@ -1,6 +1,6 @@
 /** What receiving and sending have in common: CPU time a frame, of several programs at several sizes, by turns. */
 import { alternating } from '../rig/alternating.mjs';
-import { Rig } from '../rig/rig.mjs';
+import { Rig } from '../rig/single-device.mjs';
 
 /**
  * @param {object} plan

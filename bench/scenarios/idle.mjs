@@ -1,6 +1,6 @@
 /** What devices cost that are open and have nothing to do. */
 import { makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
-import { subjectScript } from '../rig/rig.mjs';
+import { subjectScript } from '../rig/single-device.mjs';
 import { SubjectProcess } from '../rig/subject-process.mjs';
 import { summary } from '../statistics.mjs';
 

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { floor } from '../rig/compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
-import { subjectScript } from '../rig/rig.mjs';
+import { subjectScript } from '../rig/single-device.mjs';
 import { endingWithBench, SubjectProcess } from '../rig/subject-process.mjs';
 import { summary } from '../statistics.mjs';
 

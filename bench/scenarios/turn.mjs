@@ -1,5 +1,5 @@
 /** How long one turn of the event loop gets under a flood, with the library's default settings. */
-import { Rig } from '../rig/rig.mjs';
+import { Rig } from '../rig/single-device.mjs';
 import { summary } from '../statistics.mjs';
 
 export const turn = {

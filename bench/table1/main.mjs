@@ -61,7 +61,7 @@ await runScript(async () => {
     anewWhenWhole: options.record,
   });
   if (options.record) {
-    const { withRun } = await import('./document.mjs');
+    const { withRun } = await import('./report/document.mjs');
     const path = join(ROOT, 'docs/paper.md');
     writeFileSync(path, withRun(readFileSync(path, 'utf8'), report));
     say('and its figures in docs/paper.md; what the text says of them is yours to check');

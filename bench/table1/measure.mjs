@@ -3,17 +3,17 @@ import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { say, Trouble } from '../../scripts/run-command.mjs';
-import { requestResponse, rootImage, smallImage } from './guest-images.mjs';
+import { tableCases } from './cases/paper-table.mjs';
+import { patternCases } from './cases/patterns.mjs';
+import { requestResponse, rootImage, smallImage } from './guest/images.mjs';
 import { machineFacts } from './machine.mjs';
-import { patternCases } from './pattern-cases.mjs';
 import { planOf } from './plan.mjs';
-import { writeReport } from './report.mjs';
-import { resultsOf } from './results.mjs';
+import { writeReport } from './report/markdown.mjs';
+import { resultsOf } from './report/results.mjs';
+import { paperTable } from './report/tables.mjs';
 import { differencesOf, ResultsFile } from './results-file.mjs';
-import { Site } from './site.mjs';
 import { SMOKE } from './sizes.mjs';
-import { paperTable } from './table.mjs';
-import { tableCases } from './table-cases.mjs';
+import { Site } from './testbed/site.mjs';
 
 // Ctrl-C is an orderly end: guests, namespaces and links go with the process, and what was measured stays.
 for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {

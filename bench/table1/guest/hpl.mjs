@@ -5,11 +5,11 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { aptGet } from '../../scripts/debian-packages.mjs';
-import { capture, say, step, Trouble } from '../../scripts/run-command.mjs';
+import { aptGet } from '../../../scripts/debian-packages.mjs';
+import { capture, say, step, Trouble } from '../../../scripts/run-command.mjs';
 import { sourcesList } from './debian-mirror.mjs';
 
-const MAIN = fileURLToPath(new URL('./guest/linpack.c', import.meta.url));
+const MAIN = fileURLToPath(new URL('./linpack.c', import.meta.url));
 
 /** HPL's own names for: the C interface of the BLAS, and no MPI datatypes (its calls for them left MPI in version 3). */
 const DEFINES = ['-DHPL_CALL_CBLAS', '-DHPL_NO_MPI_DATATYPE'];

@@ -1,6 +1,6 @@
 /** Where this machine's apt gets Debian from: the guests and the sources come from there too. */
 import { readFileSync } from 'node:fs';
-import { capture, Trouble } from '../../scripts/run-command.mjs';
+import { capture, Trouble } from '../../../scripts/run-command.mjs';
 
 /** Packages are made for the release that this machine runs: a program compiled here must run in the guest. */
 export function debianRelease() {

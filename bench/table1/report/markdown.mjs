@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { plotsOf } from './plots.mjs';
-import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './table.mjs';
+import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './tables.mjs';
 
 /** @typedef {import('./results.mjs').Results} Results */
 

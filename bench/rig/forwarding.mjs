@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { Trouble } from '../../scripts/run-command.mjs';
 import { floor } from './compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from './namespaces.mjs';
-import { subjectScript } from './rig.mjs';
+import { subjectScript } from './single-device.mjs';
 import { endingWithBench, onCore, SubjectProcess } from './subject-process.mjs';
 
 const execute = promisify(execFile);

@@ -1,10 +1,10 @@
 /** The patterns of traffic that the paper leaves open, over wires as fast as the machine. */
-import { addressOf } from './cards.mjs';
+import { addressOf } from '../cards.mjs';
+import { ANSWER_PORT } from '../testbed/station.mjs';
 import { tcpStream, udpFlood } from './iperf3.mjs';
-import { ANSWER_PORT } from './station.mjs';
 
-/** @typedef {import('./case.mjs').Case} Case */
-/** @typedef {import('./cards.mjs').Station} Station */
+/** @typedef {import('../case.mjs').Case} Case */
+/** @typedef {import('../cards.mjs').Station} Station */
 
 const PATTERN = /** @type {const} */ ({
   phase: 'patterns',
@@ -14,7 +14,7 @@ const PATTERN = /** @type {const} */ ({
   computes: false,
 });
 
-/** @param {import('./sizes.mjs').Size} size @returns {Case[]} */
+/** @param {import('../sizes.mjs').Size} size @returns {Case[]} */
 export function patternCases(size) {
   return [
     ...size.frameSizes.map((bytes) => frames(size, bytes)),
@@ -35,7 +35,7 @@ export function patternCases(size) {
   ];
 }
 
-/** @param {import('./sizes.mjs').Size} size @param {number} frameBytes @returns {Case} */
+/** @param {import('../sizes.mjs').Size} size @param {number} frameBytes @returns {Case} */
 function frames(size, frameBytes) {
   return {
     ...PATTERN,
@@ -52,7 +52,7 @@ function frames(size, frameBytes) {
 }
 
 /**
- * @param {import('./sizes.mjs').Size} size
+ * @param {import('../sizes.mjs').Size} size
  * @param {[Station, Station]} between
  * @param {string} name
  * @param {string} title
@@ -83,7 +83,7 @@ function stream(size, between, name, title, flows = 1) {
 }
 
 /**
- * @param {import('./sizes.mjs').Size} size
+ * @param {import('../sizes.mjs').Size} size
  * @param {'tcp' | 'udp'} protocol
  * @param {[Station, Station]} between
  * @param {string} name

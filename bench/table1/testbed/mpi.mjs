@@ -1,6 +1,6 @@
 /** Programs that compute in guests a and b together, over one of their cards. */
-import { Trouble } from '../../scripts/run-command.mjs';
-import { addressOf, hostName, networkOf } from './cards.mjs';
+import { Trouble } from '../../../scripts/run-command.mjs';
+import { addressOf, hostName, networkOf } from '../cards.mjs';
 
 const KEY = '/root/.ssh/id_dropbear';
 const LONGEST_SECONDS = 550;
@@ -26,7 +26,7 @@ export async function letEachOtherIn({ a, b }) {
  * Runs a program with one process in each guest.
  *
  * @param {Record<string, any>} site
- * @param {import('./cards.mjs').Card} card
+ * @param {import('../cards.mjs').Card} card
  * @param {string} command
  * @returns {Promise<{output: string, seconds: number}>} from the start of mpirun to its end
  */

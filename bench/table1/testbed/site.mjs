@@ -1,5 +1,5 @@
 /** The hosts and the stations on them, made when a measurement first asks for them. */
-import { CARD_NAMES } from './cards.mjs';
+import { CARD_NAMES } from '../cards.mjs';
 import { Hosts } from './hosts.mjs';
 import { letEachOtherIn } from './mpi.mjs';
 import { ContainerStation, GuestStation } from './station.mjs';
@@ -14,7 +14,7 @@ export class Site {
   #stations = {};
 
   /**
-   * @param {{small: import('./guest-images.mjs').SmallImage, requestResponse: string, disk?: string}} images with a
+   * @param {{small: import('../guest/images.mjs').SmallImage, requestResponse: string, disk?: string}} images with a
    *   disk, its guests are those that compute
    */
   constructor(images) {
@@ -24,8 +24,8 @@ export class Site {
   /**
    * Measures a case over a card, once.
    *
-   * @param {import('./case.mjs').Case} one
-   * @param {import('./cards.mjs').Card} card
+   * @param {import('../case.mjs').Case} one
+   * @param {import('../cards.mjs').Card} card
    */
   async measure(one, card) {
     await this.#prepare(one.between);
@@ -38,14 +38,14 @@ export class Site {
     return figures;
   }
 
-  /** @param {import('./cards.mjs').Station[]} guests */
+  /** @param {import('../cards.mjs').Station[]} guests */
   async #bytes(guests) {
     const bytes = {};
     for (const guest of guests) bytes[guest] = await this.#hosts.bytesOf(guest);
     return bytes;
   }
 
-  /** @param {import('./cards.mjs').Station[]} between */
+  /** @param {import('../cards.mjs').Station[]} between */
   async #prepare(between) {
     this.#hosts ??= await Hosts.build();
     const missing = between.filter((name) => !(name in this.#stations));
@@ -55,7 +55,7 @@ export class Site {
     if (missing.includes('a') && this.#images.disk !== undefined) await letEachOtherIn(this.#stations);
   }
 
-  /** @param {import('./cards.mjs').Station} name */
+  /** @param {import('../cards.mjs').Station} name */
   async #start(name) {
     if (name === 'container') {
       await this.#hosts.addContainer();
@@ -83,7 +83,7 @@ export class Site {
  * A figure counts only if the traffic passed the card that it is for.
  *
  * @param {string} what
- * @param {import('./cards.mjs').Card} card
+ * @param {import('../cards.mjs').Card} card
  * @param {Record<string, number>} before
  * @param {Record<string, number>} after
  */

@@ -1,5 +1,5 @@
 /** Differences with their intervals around a zero line, as SVG: a dot and a whisker a row, and a mark for other people's figure. */
-import { escaped, niceStep, round, text } from '../report/svg.mjs';
+import { escaped, niceStep, round, text } from './svg.mjs';
 
 const WIDTH = 960;
 const LABEL_WIDTH = 290;

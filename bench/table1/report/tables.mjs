@@ -3,7 +3,7 @@ import { verdict } from './comparison.mjs';
 import { FAST_ETHERNET_GOODPUT_MBPS, PAPER } from './paper-figures.mjs';
 
 /** @typedef {import('./rows.mjs').Row} Row */
-/** @typedef {import('../statistics.mjs').Summary} Summary */
+/** @typedef {import('../../statistics.mjs').Summary} Summary */
 
 /**
  * The paper's columns, its figures over those of the run.

@@ -1,7 +1,7 @@
 /** The figures of a run in docs/paper.md. */
-import { withParts } from '../report/placeholders.mjs';
-import { factsOf } from './report.mjs';
-import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './table.mjs';
+import { withParts } from '../../markdown/placeholders.mjs';
+import { factsOf } from './markdown.mjs';
+import { goodputLine, paperTable, patternTable, vnetHeaderLines } from './tables.mjs';
 
 /**
  * @param {string} document

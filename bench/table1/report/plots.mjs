@@ -1,9 +1,9 @@
 /** The plots of a run. */
-import { barChart } from '../report/bar-chart.mjs';
+import { barChart } from '../../charts/bar-chart.mjs';
+import { intervalPlot } from '../../charts/interval-chart.mjs';
 import { verdict } from './comparison.mjs';
-import { intervalPlot } from './interval-plot.mjs';
 import { PAPER } from './paper-figures.mjs';
-import { figure } from './table.mjs';
+import { figure } from './tables.mjs';
 
 /** @typedef {import('./rows.mjs').Row} Row */
 /** @typedef {import('./results.mjs').Results} Results */
@@ -99,7 +99,7 @@ function barPlot({ title, axis, scale, label }, rows, results) {
   });
 }
 
-/** @param {import('../statistics.mjs').Summary} summary @param {number} scale */
+/** @param {import('../../statistics.mjs').Summary} summary @param {number} scale */
 function barOf({ median, least, most }, scale) {
   return { value: median * scale, low: least * scale, high: most * scale, text: figure(median * scale) };
 }

@@ -1,21 +1,21 @@
 /** The measurements of a run, by case: the figures of each card, and the cards compared. */
-import { summary } from '../statistics.mjs';
+import { summary } from '../../statistics.mjs';
+import { isFor } from '../results-file.mjs';
 import { comparison } from './comparison.mjs';
-import { isFor } from './results-file.mjs';
 
 /**
  * @typedef {object} Row
- * @property {import('./case.mjs').Case} case
- * @property {import('../statistics.mjs').Summary} tap
- * @property {import('../statistics.mjs').Summary} macvtap
+ * @property {import('../case.mjs').Case} case
+ * @property {import('../../statistics.mjs').Summary} tap
+ * @property {import('../../statistics.mjs').Summary} macvtap
  * @property {import('./comparison.mjs').Comparison} compared macvtap to TAP, in each round
  */
 
 /**
  * Cases of which both interfaces have been measured.
  *
- * @param {readonly import('./case.mjs').Case[]} cases
- * @param {readonly import('./results-file.mjs').Measurement[]} measurements
+ * @param {readonly import('../case.mjs').Case[]} cases
+ * @param {readonly import('../results-file.mjs').Measurement[]} measurements
  * @returns {Row[]}
  */
 export function rowsOf(cases, measurements) {
@@ -38,8 +38,8 @@ export function rowsOf(cases, measurements) {
 /**
  * What the vnet header changes: with it, to without, on each kind of interface.
  *
- * @param {readonly import('./case.mjs').Case[]} cases
- * @param {readonly import('./results-file.mjs').Measurement[]} measurements
+ * @param {readonly import('../case.mjs').Case[]} cases
+ * @param {readonly import('../results-file.mjs').Measurement[]} measurements
  * @returns {{kind: string, compared: import('./comparison.mjs').Comparison}[]}
  */
 export function vnetHeaderRows(cases, measurements) {
@@ -55,9 +55,9 @@ export function vnetHeaderRows(cases, measurements) {
 }
 
 /**
- * @param {import('./case.mjs').Case} one
- * @param {import('./cards.mjs').Card} card
- * @param {readonly import('./results-file.mjs').Measurement[]} measurements
+ * @param {import('../case.mjs').Case} one
+ * @param {import('../cards.mjs').Card} card
+ * @param {readonly import('../results-file.mjs').Measurement[]} measurements
  * @returns {Map<number, number>} values by round
  */
 function byRound(one, card, measurements) {

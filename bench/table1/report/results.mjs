@@ -1,6 +1,6 @@
 /** A run as one JSON value: what it was measured on, every measurement, and what they say together. */
-import { summary } from '../statistics.mjs';
-import { isFor } from './results-file.mjs';
+import { summary } from '../../statistics.mjs';
+import { isFor } from '../results-file.mjs';
 import { rowsOf, vnetHeaderRows } from './rows.mjs';
 
 /** @typedef {ReturnType<typeof resultsOf>} Results */
@@ -8,9 +8,9 @@ import { rowsOf, vnetHeaderRows } from './rows.mjs';
 /**
  * @param {object} run
  * @param {string} run.size
- * @param {readonly import('./case.mjs').Case[]} run.cases
- * @param {readonly import('./results-file.mjs').Start[]} run.starts
- * @param {readonly import('./results-file.mjs').Measurement[]} run.measurements
+ * @param {readonly import('../case.mjs').Case[]} run.cases
+ * @param {readonly import('../results-file.mjs').Start[]} run.starts
+ * @param {readonly import('../results-file.mjs').Measurement[]} run.measurements
  */
 export function resultsOf({ size, cases, starts, measurements: found }) {
   // The file may hold those of another size, too.

@@ -1,6 +1,6 @@
 /** Runs iperf3 between two stations and reads its report. */
-import { Trouble } from '../../scripts/run-command.mjs';
-import { addressOf } from './cards.mjs';
+import { Trouble } from '../../../scripts/run-command.mjs';
+import { addressOf } from '../cards.mjs';
 
 /** The server may still be at the end of the run before. */
 const ATTEMPTS = 5;
@@ -14,7 +14,7 @@ const UDP_HEADERS = 14 + 20 + 8;
 /**
  * TCP from one station to another; what arrived.
  *
- * @param {{from: object, to: object, card: import('./cards.mjs').Card, seconds: number, flows?: number}} stream
+ * @param {{from: object, to: object, card: import('../cards.mjs').Card, seconds: number, flows?: number}} stream
  * @returns {Promise<{mbps: number, retransmits: number, fairness: number}>} `fairness`: Jain's index of the flows, 1 is
  *   equal shares
  */
@@ -32,7 +32,7 @@ export async function tcpStream({ from, to, card, seconds, flows = 1 }) {
 /**
  * UDP frames of one size, as fast as the sender can; what arrived and what was sent.
  *
- * @param {{from: object, to: object, card: import('./cards.mjs').Card, seconds: number, frameBytes: number}} flood
+ * @param {{from: object, to: object, card: import('../cards.mjs').Card, seconds: number, frameBytes: number}} flood
  * @returns {Promise<{receivedPerSecond: number, sentPerSecond: number, mbps: number}>} `mbps`: of received frames
  */
 export async function udpFlood({ from, to, card, seconds, frameBytes }) {

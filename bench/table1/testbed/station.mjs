@@ -1,7 +1,7 @@
 /** Where programs of a measurement run: a guest, booted with its cards, or the container. */
 import { once } from 'node:events';
 import { spawnQemu } from 'tapfd/qemu';
-import { addressOf, CARD_NAMES, hostName, macOf } from './cards.mjs';
+import { addressOf, CARD_NAMES, hostName, macOf } from '../cards.mjs';
 import { runIn } from './hosts.mjs';
 
 export const ANSWER_PORT = 5402;
@@ -31,13 +31,13 @@ export class GuestStation {
    * Boots it.
    *
    * @param {object} options
-   * @param {import('./cards.mjs').Station} options.name
+   * @param {import('../cards.mjs').Station} options.name
    * @param {import('./hosts.mjs').Hosts} options.hosts
-   * @param {import('./guest-images.mjs').SmallImage} options.image
+   * @param {import('../guest/images.mjs').SmallImage} options.image
    * @param {string} [options.disk] of the Debian; without it the guest is a small one
    */
   static async boot({ name, hosts, image, disk }) {
-    const { Guest } = await import('../../.cache/examples/guest.js');
+    const { Guest } = await import('../../../.cache/examples/guest.js');
     const nics = await hosts.openCards(name);
     const args = qemuArguments(image, disk);
     const child = await spawnQemu('qemu-system-x86_64', args, { nics, stdio: 'pipe' }).catch(

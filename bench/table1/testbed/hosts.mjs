@@ -10,8 +10,8 @@
  */
 import { once } from 'node:events';
 import { createNetns, links, openMacvtap, openTap } from 'tapfd';
-import { Trouble } from '../../scripts/run-command.mjs';
-import { addressOf, CARD_NAMES, CARDS, macOf } from './cards.mjs';
+import { Trouble } from '../../../scripts/run-command.mjs';
+import { addressOf, CARD_NAMES, CARDS, macOf } from '../cards.mjs';
 
 /**
  * At both ends. 24 bytes a frame are on a wire and not in the frame: preamble, checksum, gap. They are counted once for
@@ -60,12 +60,12 @@ export class Hosts {
     return netns;
   }
 
-  /** The host of a guest. @param {import('./cards.mjs').Station} station */
+  /** The host of a guest. @param {import('../cards.mjs').Station} station */
   hostOf(station) {
     return station === 'b' ? this.right : this.left;
   }
 
-  /** Opens a guest's devices, in the order of its cards. @param {import('./cards.mjs').Station} station */
+  /** Opens a guest's devices, in the order of its cards. @param {import('../cards.mjs').Station} station */
   async openCards(station) {
     const netns = this.hostOf(station).name;
     const nics = [];
@@ -87,7 +87,7 @@ export class Hosts {
     return nics;
   }
 
-  /** Bytes that passed each card of a guest, both ways. @param {import('./cards.mjs').Station} station */
+  /** Bytes that passed each card of a guest, both ways. @param {import('../cards.mjs').Station} station */
   async bytesOf(station) {
     const bytes = {};
     for (const card of CARD_NAMES) {
@@ -137,7 +137,7 @@ export class Hosts {
   }
 }
 
-/** @param {import('./cards.mjs').Station} station @param {import('./cards.mjs').Card} card */
+/** @param {import('../cards.mjs').Station} station @param {import('../cards.mjs').Card} card */
 const linkName = (station, card) => `${station}-${card}`;
 
 /** Runs a program in a namespace to its end. @param {import('tapfd').Netns} netns */

@@ -1,5 +1,5 @@
 /** What pairs of figures can say about two interfaces. */
-import { quantile } from '../statistics.mjs';
+import { quantile } from '../../statistics.mjs';
 
 /** An interval that holds the true median less often than that is not worth the name. */
 const LEAST_CONFIDENCE = 0.9;

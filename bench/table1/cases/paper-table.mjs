@@ -1,9 +1,9 @@
 /** The five columns of the paper's table, each between guest a and guest b over Fast Ethernet. */
-import { Trouble } from '../../scripts/run-command.mjs';
+import { Trouble } from '../../../scripts/run-command.mjs';
+import { mpirun } from '../testbed/mpi.mjs';
 import { tcpStream } from './iperf3.mjs';
-import { mpirun } from './mpi.mjs';
 
-/** @typedef {import('./case.mjs').Case} Case */
+/** @typedef {import('../case.mjs').Case} Case */
 
 const HOME = '/opt/table1';
 
@@ -17,7 +17,7 @@ const COMPUTING = /** @type {const} */ ({
   computes: true,
 });
 
-/** @param {import('./sizes.mjs').Size} size @returns {Case[]} */
+/** @param {import('../sizes.mjs').Size} size @returns {Case[]} */
 export function tableCases(size) {
   return [
     {

@@ -6,14 +6,14 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { ensurePackages } from '../../scripts/debian-packages.mjs';
-import { buildGuestImage, cacheDirectory, makeOnce } from '../../scripts/guest/image.mjs';
-import { NewcArchive } from '../../scripts/guest/newc-archive.mjs';
-import { capture, say, step, Trouble } from '../../scripts/run-command.mjs';
+import { ensurePackages } from '../../../scripts/debian-packages.mjs';
+import { buildGuestImage, cacheDirectory, makeOnce } from '../../../scripts/guest/image.mjs';
+import { NewcArchive } from '../../../scripts/guest/newc-archive.mjs';
+import { capture, say, step, Trouble } from '../../../scripts/run-command.mjs';
 import { debianRelease, sourcesList } from './debian-mirror.mjs';
-import { compileHpl, HPL_BUILD_PACKAGES } from './hpl-program.mjs';
+import { compileHpl, HPL_BUILD_PACKAGES } from './hpl.mjs';
 
-const SOURCES = fileURLToPath(new URL('./guest', import.meta.url));
+const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 
 /** Raise it when what this makes of the same inputs changes. */
 const FORMAT = 1;
