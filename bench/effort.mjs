@@ -8,14 +8,16 @@ export const FULL = {
   drainRounds: 30,
   floodMs: 150,
   sendFrames: 100_000,
-  /** The slow ways are asked for fewer frames. */
+  /** The share of frames that slow ways get. */
   slowShare: 0.1,
-  /** Arguments of iperf3: how much is sent. */
+  /** How much is sent, as arguments of iperf3. */
   tcp: ['-t', '1'],
   roundTrips: 4000,
   turnMs: 500,
   idleDevices: [1, 10, 100, 1000],
   idleMs: 2000,
+  /** Measurements in a row that must find the memory no smaller, 200 ms apart. */
+  calmRounds: 10,
   starts: 41,
   others: true,
 };
@@ -34,19 +36,20 @@ export const QUICK = {
   starts: 11,
 };
 
-/** Shows that everything runs; its figures mean nothing. */
+/** Shows that everything runs; the figures mean nothing. */
 export const SMOKE = {
   ...QUICK,
   repeats: 1,
   sizes: [64],
   drainRounds: 1,
-  floodMs: 50,
+  floodMs: 5,
   sendFrames: 256,
   tcp: ['-n', '1M'],
   roundTrips: 10,
-  turnMs: 20,
+  turnMs: 5,
   idleDevices: [1, 3],
-  idleMs: 50,
+  idleMs: 5,
+  calmRounds: 1,
   starts: 1,
   others: false,
 };

@@ -1,11 +1,11 @@
-// The producer that all receivers share: puts frames into a device's queue through a packet socket, past the
-// qdisc.
+// The producer that all receivers share: puts frames into a device's queue through a packet socket, bypassing
+// the qdisc.
 //
 //     blast NAME KIND COMMANDS ANSWERS      both FIFOs
 //
-// `burst SIZE COUNT`: sends COUNT frames, none lost; `flood SIZE MS`: as many as go in that time, lost ones
-// not counted; `trickle SIZE US`: one each US microseconds, until killed. The answer is the number of frames
-// that the queue took.
+// `burst SIZE COUNT`: sends COUNT frames, none lost; `flood SIZE MS`: as many as it can in that time, at least
+// one call's worth, lost ones not counted; `trickle SIZE US`: one every US microseconds, until killed. The
+// answer is the number of frames that the queue accepted.
 
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
@@ -27,8 +27,8 @@ static int open_socket(const char* name, bool vnet) {
 }
 
 // ENOBUFS: the device's queue is full.
-static size_t send_some(int fd, struct mmsghdr* messages, size_t most) {
-  int sent = sendmmsg(fd, messages, most < MESSAGES ? (unsigned)most : MESSAGES, 0);
+static size_t send_some(int fd, struct mmsghdr* messages, size_t max) {
+  int sent = sendmmsg(fd, messages, max < MESSAGES ? (unsigned)max : MESSAGES, 0);
   if (sent < 0 && errno != ENOBUFS && errno != EINTR && errno != ENETDOWN) die("sendmmsg");
   return sent < 0 ? 0 : (size_t)sent;
 }
@@ -61,9 +61,10 @@ int main(int argc, char** argv) {
     if (strcmp(verb, "burst") == 0) {
       while (sent < amount) sent += send_some(fd, messages, amount - sent);
     } else if (strcmp(verb, "flood") == 0) {
-      for (uint64_t end = wall_ns() + amount * 1000000u; wall_ns() < end;) {
+      uint64_t end = wall_ns() + amount * 1000000u;
+      do {
         sent += send_some(fd, messages, MESSAGES);
-      }
+      } while (wall_ns() < end);
     } else {
       for (;;) {
         send_some(fd, messages, 1);

@@ -1,4 +1,4 @@
-// What the floor programs share: a device opened as plainly as can be, a frame to send, the CPU time used.
+// What the floor programs share: opening a device as plainly as possible, a frame to send, the CPU time used.
 
 #ifndef TAPFD_BENCH_DEVICE_H_
 #define TAPFD_BENCH_DEVICE_H_
@@ -80,7 +80,7 @@ static inline void fill_ipv4(uint8_t* ip, size_t length, uint8_t protocol) {
 }
 
 // Writes a frame of `size` bytes (SUPER_BYTES with a vnet header: VNET_HEADER more) and returns its length.
-// The receiving side of the kernel drops it early: an EtherType nobody has, or another host's address.
+// The receiving side of the kernel drops it early: an unused EtherType, or another host's address.
 static inline size_t fill_frame(uint8_t* frame, size_t size, const char* kind) {
   memset(frame, 0xa5, size + VNET_HEADER);
   if (strcmp(kind, "tun") == 0) {

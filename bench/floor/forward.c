@@ -1,9 +1,9 @@
-// The floor of forwarding: what comes out of one device goes into the other as it is, both ways, super-frames
+// The floor of forwarding: writes what it reads from one device to the other unchanged, both ways, super-frames
 // whole.
 //
 //     forward THREADS KIND NETNS NAME NETNS NAME      1 thread for both directions, or 2
 //
-// Standard input: `cpu` answers with the CPU time used so far; end of input ends it.
+// Standard input: `cpu` answers with the CPU time used so far; the program ends with its input.
 
 #include <poll.h>
 #include <pthread.h>
@@ -20,7 +20,7 @@ struct direction {
 
 static void write_frame(int to, const uint8_t* frame, size_t length) {
   while (write(to, frame, length) < 0) {
-    if (errno != EAGAIN) return;  // lost, as a network card loses it
+    if (errno != EAGAIN) return;  // dropped, as a network card drops it
     struct pollfd wanted = {.fd = to, .events = POLLOUT};
     poll(&wanted, 1, 1000);
   }

@@ -44,7 +44,7 @@ static void flood(int device, int commands, int answers, unsigned long size, uns
   for (bool going = true;;) {
     struct pollfd wanted[2] = {{.fd = device, .events = POLLIN}, {.fd = answers, .events = POLLIN}};
     int count = poll(wanted, going ? 2 : 1, going ? 5000 : 0);
-    if (going && count == 0) die("poll: the producer is silent");
+    if (going && count == 0) die("poll: the producer does not answer");
     if (wanted[0].revents & POLLIN)
       frames += read_all(device);
     else if (!going)

@@ -1,9 +1,9 @@
-// A flood ping that keeps each round trip: the next echo request goes out when the reply is here.
+// A flood ping that records each round trip: the next echo request is sent when the reply has arrived.
 //
 //     round_trip ADDRESS COUNT SIZE      bytes of the Ethernet frame, 64 to 1500
 //
-// Prints JSON: nanoseconds of each round trip in order of length; requests without a reply in a second are
-// lost.
+// Prints JSON: percentiles of the round trips in nanoseconds; a request without a reply within a second counts
+// as lost.
 
 #include <netinet/ip_icmp.h>
 #include <poll.h>
@@ -45,7 +45,7 @@ int main(int argc, char** argv) {
   struct sockaddr_in to = {.sin_family = AF_INET};
   if (inet_pton(AF_INET, argv[1], &to.sin_addr) != 1) return 2;
   size_t count = strtoul(argv[2], NULL, 10), got = 0, lost = 0;
-  // What is left for ICMP behind the headers of Ethernet and IPv4.
+  // What remains for ICMP after the headers of Ethernet and IPv4.
   size_t length = strtoul(argv[3], NULL, 10) - 34;
   static uint8_t packet[1500];
   if (length < sizeof(struct icmphdr) || length > sizeof packet) return 2;

@@ -1,5 +1,4 @@
-// The floor of sending: one write(2) a frame, out of memory with as many frames as a batch of JavaScript's
-// has.
+// The floor of sending: one write(2) a frame, from a buffer that holds as many frames as a batch in JavaScript.
 //
 //     send NAME KIND
 //

@@ -1,4 +1,4 @@
-// Opens a device the way plain Node cannot and runs a program with its descriptor, blocking, as number 3.
+// Opens a device, which plain Node cannot do, and runs a program with its blocking descriptor as number 3.
 //
 //     with_device NAME KIND PROGRAM ARGUMENT...
 

@@ -1,4 +1,4 @@
-/** Runs floor and subjects in turn, so that whatever else the machine does falls on all of them. */
+/** Runs floor and subjects in turn, so that whatever else the machine does affects all of them. */
 import { summary } from '../statistics.mjs';
 
 /**
@@ -10,7 +10,7 @@ import { summary } from '../statistics.mjs';
  * Measures the floor before and after each subject, and compares the subject with the mean of both.
  *
  * @param {object} plan
- * @param {(subject: string) => Promise<Figures>} plan.measure once, `floor` or one of the subjects; all must have the
+ * @param {(subject: string) => Promise<Figures>} plan.measure measures `floor` or a subject once; all must have the
  *   same figures
  * @param {string[]} plan.subjects
  * @param {number} plan.repeats
@@ -33,7 +33,7 @@ export async function alternating({ measure, subjects, repeats, begin = async ()
   for (let round = 0; round < repeats; round += 1) {
     await begin();
     let before = await measureFloor();
-    // Another order each time: no subject always comes right behind the same other one.
+    // Another order each time, so that a subject does not always follow the same other one.
     const shift = round % Math.max(1, runs.length);
     for (const { subject, measured } of [...runs.slice(shift), ...runs.slice(0, shift)]) {
       const figures = await measure(subject);

@@ -1,4 +1,4 @@
-/** Compiles the floor programs: plain C, by the C compiler that the addon's build uses too. `npm run build` does it, and the bench. */
+/** Compiles the floor programs, which are plain C. `npm run build` and the bench itself run it. */
 import { mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';

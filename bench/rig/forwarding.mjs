@@ -1,17 +1,14 @@
-/** Two namespaces with a device each, joined by one forwarder, and what is sent through it. */
+/** Two namespaces with a device each, one forwarder between them, and the traffic that is sent through it. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
-import { Trouble } from '../../scripts/run-command.mjs';
+import { iperf3Report } from '../iperf3-report.mjs';
 import { floor } from './compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from './namespaces.mjs';
-import { subjectScript } from './single-device.mjs';
-import { endingWithBench, onCore, SubjectProcess } from './subject-process.mjs';
+import { endingWithBench, onCore, SubjectProcess, subjectScript } from './subject-process.mjs';
 
 const execute = promisify(execFile);
 const LEFT = { name: 'left', address: '10.83.0.1' };
-/** Runs of iperf3 that may fail in a row. */
-const ATTEMPTS = 5;
 const RIGHT = { name: 'right', address: '10.83.0.2' };
 
 export class ForwardingRig {
@@ -22,7 +19,7 @@ export class ForwardingRig {
 
   /**
    * @param {{way: string, kind: string, core?: number}} what `way`: `floor`, `floor-2-threads`, or one of
-   *   subjects/forward.mjs; `core`: the processor that the forwarder, and whoever asks for echoes, stays on
+   *   subjects/forward.mjs; `core`: the processor that the forwarder and the sender of echo requests are pinned to
    */
   static async start({ way, kind, core }) {
     const rig = new ForwardingRig();
@@ -52,7 +49,7 @@ export class ForwardingRig {
     return rig;
   }
 
-  /** Lets only this forwarder run while `work` does: some of them ask all the time whether there is something to do. */
+  /** Lets this forwarder run only while `work` does: some of them poll all the time. */
   async alone(work) {
     this.#forwarder.resume();
     try {
@@ -68,34 +65,30 @@ export class ForwardingRig {
     return name;
   }
 
-  /** One TCP stream from left to right, as much as these arguments of iperf3 say. @returns {Promise<{gbps: number, cpuNsPerByte: number}>} the CPU: the forwarder's */
+  /**
+   * One TCP stream from left to right.
+   *
+   * @param {string[]} amount arguments of iperf3
+   * @returns {Promise<{gbps: number, cpuNsPerByte: number}>} `cpuNsPerByte`: the forwarder's
+   */
   async tcp(amount) {
     await this.#startServer();
-    for (let attempt = 1; ; attempt += 1) {
-      const before = await this.#forwarder.ask('cpu');
-      const { sum_received: received, error } = await this.#iperf(amount);
-      const after = await this.#forwarder.ask('cpu');
-      if (received !== undefined) {
-        return {
-          gbps: received.bits_per_second / 1e9,
-          cpuNsPerByte: (after.cpuNs - before.cpuNs) / received.bytes,
-        };
-      }
-      // On a busy machine the server may still be at the end of the run before.
-      if (attempt === ATTEMPTS) throw new Trouble(`iperf3: ${error}`);
-    }
-  }
-
-  /** What the client reports of the whole run, or its error. */
-  async #iperf(amount) {
     const args = [...entering(this.#namespaces[0]), 'iperf3', '-c', RIGHT.address, '-J', ...amount];
-    // It says on standard output what has gone wrong, too.
-    const { stdout } = await run(args).catch((failure) => failure);
-    const { end, error } = JSON.parse(stdout);
-    return { error, ...end };
+    let before;
+    const { sum_received: received } = await iperf3Report(async () => {
+      before = await this.#forwarder.ask('cpu');
+      // It reports errors on standard output too.
+      const { stdout } = await run(args).catch((failure) => failure);
+      return stdout;
+    });
+    const after = await this.#forwarder.ask('cpu');
+    return {
+      gbps: received.bits_per_second / 1e9,
+      cpuNsPerByte: (after.cpuNs - before.cpuNs) / received.bytes,
+    };
   }
 
-  /** Echo requests one after the other, in frames of `size` bytes. @returns {Promise<Record<string, number>>} nanoseconds */
+  /** Sends echo requests one after the other, in frames of `size` bytes. @returns {Promise<Record<string, number>>} nanoseconds */
   async roundTrips(count, size) {
     const command = [floor('round_trip'), RIGHT.address, String(count), String(size)];
     const args = [...entering(this.#namespaces[0]), ...onCore(this.#core, command)];

@@ -1,4 +1,4 @@
-/** Network namespaces of the bench's own. All traffic stays in them; they go when the bench ends, however it ends. */
+/** The bench's network namespaces. All traffic stays in them, and they are removed however the bench ends. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
@@ -10,7 +10,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => process.exit(1));
 }
 
-/** Makes a namespace in which nothing speaks unasked: without IPv6 there is no neighbour discovery. */
+/** Makes a namespace without unsolicited traffic: without IPv6 there is no neighbour discovery. */
 export function makeNamespace() {
   made += 1;
   const name = `tapfd-bench-${process.pid}-${made}`;
@@ -35,7 +35,7 @@ export function removeAllNamespaces() {
   }
 }
 
-/** The arguments with which `nsenter` runs a program in a namespace. */
+/** The arguments that make `nsenter` run a program in a namespace. */
 export function entering(name) {
   return [`--net=/run/netns/${name}`, '--'];
 }

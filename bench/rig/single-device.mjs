@@ -1,34 +1,30 @@
-/** One measured program with a namespace, a device and a producer of its own. */
+/** One measured program, with its own namespace, device and producer. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { floor } from './compile-floor.mjs';
 import { ip, makeNamespace, removeNamespace } from './namespaces.mjs';
-import { SubjectProcess } from './subject-process.mjs';
+import { SubjectProcess, subjectScript } from './subject-process.mjs';
 
-/** Ethernet frames of 1500 bytes, and IP packets of as many. */
 const MTU = 1500;
 const DEVICE = 'bench0';
-/** Room for all frames of a drain. */
+/** Holds all frames of a drain. */
 const QUEUE_LENGTH = 2048;
 const SUBJECT_CORE = 1;
 
-export const subjectScript = (name) => fileURLToPath(new URL(`../subjects/${name}.mjs`, import.meta.url));
-
-export class Rig {
+export class SingleDeviceRig {
   #namespace;
   #directory;
   #subject;
   #producer;
 
   /**
-   * @param {{program: 'receive' | 'send' | 'turn', way: string, kind: string, apart?: boolean}} what `way`: `floor`, or one of the
-   *   script's own; `apart`: the producer works on another processor than the program
+   * @param {{program: 'receive' | 'send' | 'turn', way: string, kind: string, apart?: boolean}} what `way`: `floor`, or one
+   *   that the script knows; `apart`: the producer runs on another processor than the program
    */
   static async start({ program, way, kind, apart = false }) {
-    const rig = new Rig();
+    const rig = new SingleDeviceRig();
     rig.#namespace = makeNamespace();
     rig.#directory = mkdtempSync(join(tmpdir(), 'tapfd-bench-'));
     const fifos = ['commands', 'answers'].map((name) => join(rig.#directory, name));
@@ -37,18 +33,8 @@ export class Rig {
     rig.#subject = new SubjectProcess(command({ program, way, kind, fifos }), at);
     try {
       const { device = DEVICE } = await rig.#subject.answer();
-      ip(
-        '-n',
-        rig.#namespace,
-        'link',
-        'set',
-        device,
-        'txqueuelen',
-        String(QUEUE_LENGTH),
-        'mtu',
-        String(MTU),
-        'up',
-      );
+      const settings = ['txqueuelen', QUEUE_LENGTH, 'mtu', MTU, 'up'].map(String);
+      ip('-n', rig.#namespace, 'link', 'set', device, ...settings);
       const blast = [floor('blast'), device, kind, ...fifos];
       rig.#producer = new SubjectProcess(blast, { ...at, core: apart ? 0 : SUBJECT_CORE, name: 'blast' });
       await rig.#producer.answer();
@@ -64,8 +50,7 @@ export class Rig {
   }
 
   async stop() {
-    await this.#subject.stop();
-    await this.#producer?.stop();
+    await Promise.all([this.#subject.stop(), this.#producer?.stop()]);
     removeNamespace(this.#namespace);
     rmSync(this.#directory, { recursive: true });
   }

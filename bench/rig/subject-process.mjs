@@ -1,8 +1,9 @@
-/** A measured program: started once, then told over standard input what to do; it answers with a line of JSON. */
+/** A measured program: started once, it takes commands on standard input and answers each with a line of JSON. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { Trouble } from '../../scripts/run-command.mjs';
 import { entering } from './namespaces.mjs';
 
@@ -14,8 +15,12 @@ process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
 });
 
+/** The path of a program that is measured. @param {string} name */
+export const subjectScript = (name) => fileURLToPath(new URL(`../subjects/${name}.mjs`, import.meta.url));
+
 /**
- * Ends a child with the bench, also where the bench is stopped, or the child waits for somebody who has ended before it.
+ * Makes sure that a child ends with the bench, also where the bench is stopped or the child waits for a process that has
+ * already ended.
  *
  * @template {import('node:child_process').ChildProcess} Child
  * @param {Child} child
@@ -26,7 +31,7 @@ export function endingWithBench(child) {
   return child;
 }
 
-/** A command that stays on this processor, where there are several. @param {number | undefined} core @param {readonly string[]} command */
+/** Pins a command to a processor, where there are several. @param {number | undefined} core @param {readonly string[]} command */
 export function onCore(core, command) {
   const pinned = core !== undefined && availableParallelism() > 1;
   return pinned ? ['taskset', '-c', String(core), ...command] : [...command];
@@ -40,7 +45,7 @@ export class SubjectProcess {
 
   /**
    * @param {string[]} command program and arguments
-   * @param {{namespace?: string, core?: number, name?: string}} options `core`: the processor it stays on
+   * @param {{namespace?: string, core?: number, name?: string}} options `core`: the processor it is pinned to
    */
   constructor(command, { namespace, core, name = command[0] } = {}) {
     this.#name = name;
@@ -50,7 +55,7 @@ export class SubjectProcess {
     this.#child.stderr.setEncoding('utf8').on('data', (text) => {
       this.#errors += text;
     });
-    this.#child.stdin.on('error', () => {}); // the lines end then, and tell why
+    this.#child.stdin.on('error', () => {}); // its output ends then too, and answer() reports why
     this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
   }
 
@@ -59,7 +64,7 @@ export class SubjectProcess {
     let timer;
     const late = new Promise((_, reject) => {
       timer = setTimeout(
-        () => reject(new Trouble(`${this.#name} does not answer\n${this.#errors}`)),
+        () => reject(new Trouble(`${this.#name} did not answer\n${this.#errors}`)),
         PATIENCE_MS,
       );
     });
@@ -77,7 +82,7 @@ export class SubjectProcess {
     return this.answer();
   }
 
-  /** Takes no time until {@link resume}, whatever it does meanwhile. */
+  /** Stops the process, so that it uses no processor time until {@link resume}. */
   pause() {
     this.#child.kill('SIGSTOP');
   }

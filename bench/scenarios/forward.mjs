@@ -2,16 +2,16 @@
 import { alternating } from '../rig/alternating.mjs';
 import { ForwardingRig } from '../rig/forwarding.mjs';
 
-/** What cannot forward between two namespaces. */
+/** Subjects that cannot forward between two namespaces. */
 const UNFIT = [
   {
     subject: 'fs-stream',
     reason:
-      'a stream of node:fs on a descriptor that does not wait ends at the first EAGAIN; its callbacks are measured',
+      'a stream of node:fs on a non-blocking descriptor ends at the first EAGAIN; fs-callbacks is measured instead',
   },
   {
     subject: 'node-tuntap2-wintun',
-    reason: 'it makes its devices in the namespace of the process, and the forwarder stands between two',
+    reason: 'it makes its devices in the namespace of the process, and the forwarder works in two',
   },
   { subject: 'appium-ios-tuntap', reason: 'it has no event for a frame, and polls' },
 ];
@@ -30,7 +30,7 @@ export const forwarding = {
       ['plain', 'tap', [...WAYS, 'fs-callbacks']],
       ['super-frames', 'tap-vnet', [...WAYS, 'segment']],
     ]) {
-      const measured = await byTurns(kind, ways, effort.repeats, (rig) => rig.tcp(effort.tcp));
+      const measured = await inTurn(kind, ways, effort.repeats, (rig) => rig.tcp(effort.tcp));
       for (const { figure, ...row } of measured) {
         if (figure === 'gbps') rows.push({ ...row, variant });
         else rows.push({ ...row, variant: `${variant}, CPU`, unit: 'CPU ns a byte', better: 'less' });
@@ -49,8 +49,8 @@ export const roundTrip = {
     const rows = [];
     for (const size of effort.sizes) {
       const trips = (rig) => rig.roundTrips(effort.roundTrips, size);
-      // On one processor: between two, most of the time would be the waking of one that sleeps.
-      const measured = await byTurns('tap', ways, effort.repeats, trips, 1);
+      // On one processor: with two, most of the time would go into waking the other one.
+      const measured = await inTurn('tap', ways, effort.repeats, trips, 1);
       rows.push(...measured.map(({ figure, ...row }) => ({ ...row, size, variant: figure })));
     }
     return rows;
@@ -58,12 +58,12 @@ export const roundTrip = {
 };
 
 /**
- * Each round with forwarders of its own: two processes of one program differ, by where their memory lies, as much as two
- * programs do.
+ * Starts new forwarders for each round: two processes of one program differ as much as two programs do, by where their
+ * memory is.
  *
  * @param {number} [core] see {@link ForwardingRig.start}
  */
-async function byTurns(kind, ways, repeats, measureRig, core) {
+async function inTurn(kind, ways, repeats, measureRig, core) {
   const rigs = new Map();
   const stop = async () => {
     for (const rig of rigs.values()) await rig.stop();

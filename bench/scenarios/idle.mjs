@@ -1,7 +1,7 @@
-/** What devices cost that are open and have nothing to do. */
+/** What idle devices cost. */
 import { makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
-import { subjectScript } from '../rig/single-device.mjs';
-import { SubjectProcess } from '../rig/subject-process.mjs';
+
+import { SubjectProcess, subjectScript } from '../rig/subject-process.mjs';
 import { summary } from '../statistics.mjs';
 
 export const idle = {
@@ -24,9 +24,9 @@ export const idle = {
         await subject.answer();
         let before;
         for (const count of effort.idleDevices) {
-          const opened = await subject.ask(`open ${count}`);
+          const opened = await subject.ask(`open ${count} ${effort.calmRounds}`);
           const { cpuNs, wallNs } = await subject.ask(`rest ${effort.idleMs}`);
-          // Of the last step alone: what the first devices bring along is shared, and more than what each of them needs.
+          // Only of the last step: the first devices also allocate what all share.
           if (count === effort.idleDevices.at(-1)) {
             const bytes = opened.residentBytes - before.residentBytes;
             note('memory', count, 'KiB a device', bytes / 1024 / (count - before.devices));

@@ -1,4 +1,4 @@
-/** From the start of Node to the first frame, against the start of Node that does nothing. */
+/** From the start of Node to the first frame, against a Node that does nothing. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { floor } from '../rig/compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
-import { subjectScript } from '../rig/single-device.mjs';
-import { endingWithBench, SubjectProcess } from '../rig/subject-process.mjs';
+
+import { endingWithBench, SubjectProcess, subjectScript } from '../rig/subject-process.mjs';
 import { summary } from '../statistics.mjs';
 
 const DEVICE = 'bench0';
@@ -50,7 +50,7 @@ export const startUp = {
   },
 };
 
-/** How long Node takes with these arguments, until it has ended. */
+/** How long Node takes to start and end with these arguments. */
 async function milliseconds(namespace, args) {
   const start = performance.now();
   const command = [...entering(namespace), process.execPath, ...args];

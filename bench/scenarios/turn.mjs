@@ -1,5 +1,5 @@
-/** How long one turn of the event loop gets under a flood, with the library's default settings. */
-import { Rig } from '../rig/single-device.mjs';
+/** How long a turn of the event loop gets under a flood, with the library's defaults. */
+import { SingleDeviceRig } from '../rig/single-device.mjs';
 import { summary } from '../statistics.mjs';
 
 export const turn = {
@@ -9,12 +9,10 @@ export const turn = {
   async run(effort) {
     const rows = [];
     for (const way of ['data', 'batches', 'for-await']) {
-      const rig = await Rig.start({ program: 'turn', way, kind: 'tap', apart: true });
+      const rig = await SingleDeviceRig.start({ program: 'turn', way, kind: 'tap', apart: true });
       try {
         await rig.ask(`turns 64 ${effort.turnMs}`);
-        for (const size of [effort.sizes[0], effort.sizes.at(-1)].filter(
-          (one, i, all) => all.indexOf(one) === i,
-        )) {
+        for (const size of new Set([effort.sizes[0], effort.sizes.at(-1)])) {
           const runs = [];
           for (let i = 0; i < effort.repeats; i += 1)
             runs.push(await rig.ask(`turns ${size} ${effort.turnMs}`));

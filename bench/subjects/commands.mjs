@@ -1,4 +1,4 @@
-/** What every measured Node program does: takes commands from standard input, answers in JSON, counts its CPU time. */
+/** What every measured Node program does: takes commands on standard input, answers in JSON, counts its CPU time. */
 import { closeSync, openSync, read, readSync, writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
@@ -29,7 +29,7 @@ export function serve(commands) {
   lines.on('close', () => process.exit(0));
 }
 
-/** The other end of `blast` (bench/floor/blast.c). Its FIFOs are opened at the first command, when it is there. */
+/** Commands `blast` (bench/floor/blast.c). Its FIFOs are opened with the first command, when it is running. */
 export class Producer {
   #paths;
   #commands = -1;
@@ -48,13 +48,13 @@ export class Producer {
     writeSync(this.#commands, `${line}\n`);
   }
 
-  /** Fills the queue, while this thread waits. */
+  /** Fills the queue; blocks this thread until it is full. */
   burst(size, count) {
     this.#command(`burst ${size} ${count}`);
     return Number(this.#text.toString('latin1', 0, readSync(this.#answers, this.#text)));
   }
 
-  /** Fills it again and again, while this thread goes on. @returns {Promise<number>} */
+  /** Keeps filling it, while this thread runs on. @returns {Promise<number>} frames */
   flood(size, ms) {
     this.#command(`flood ${size} ${ms}`);
     return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 /**
- * Ends as soon as it has one frame:
+ * Ends with its first frame:
  *
  *     node first-frame.mjs NAME
  */

@@ -6,9 +6,8 @@
 import fs from 'node:fs';
 import { forward } from 'tapfd';
 import { answer, cpuNs, serve, wallNs } from './commands.mjs';
-import { openDevice } from './receivers.mjs';
+import { FRAME_BYTES, openDevice } from './devices.mjs';
 
-const FRAME_BYTES = 66 * 1024;
 const [way, kind, oneNetns, oneName, otherNetns, otherName] = process.argv.slice(2);
 
 const ways = {
@@ -20,7 +19,7 @@ const ways = {
     one.pipe(other);
     other.pipe(one);
   },
-  // The kernel hands up super-frames; JavaScript sees, and here looks at, every frame of the MTU's size.
+  // The kernel delivers super-frames; JavaScript gets, and here looks at, every frame of MTU size.
   segment(one, other) {
     const seen = { frames: 0, firstBytes: 0 };
     const transform = (batch) => {
@@ -42,7 +41,7 @@ function passOneWay(from, to) {
   const memory = Buffer.allocUnsafeSlow(FRAME_BYTES);
   const next = () =>
     fs.read(from, memory, 0, FRAME_BYTES, null, (error, length) => {
-      // Node reads from the thread pool; the descriptor does not wait, so there may be nothing yet.
+      // The descriptor is non-blocking, so a read in the thread pool may find nothing.
       if (error?.code === 'EAGAIN') setImmediate(next);
       else if (error) throw error;
       else fs.write(to, memory, 0, length, null, next);

@@ -3,26 +3,27 @@
  *
  *     node --expose-gc idle.mjs
  *
- * They stay when it ends, and go with their namespace: the kernel takes a thousand away together much faster than one by
- * one.
+ * They stay when it ends, and are deleted with their namespace: the kernel deletes a thousand together much faster than
+ * one by one.
  */
 import { openTap } from 'tapfd';
 import { answer, cpuNs, serve, wallNs } from './commands.mjs';
 
-/** Devices that are opened at a time. */
+/** Devices opened at a time. */
 const AT_ONCE = 16;
-/** Devices that come and go first: the code that they share is compiled then, and the heap has its size. */
+/** Devices opened and closed first, so that shared code is compiled and the heap has grown. */
 const WARM_UP = 64;
-/** Looks at the memory in a row that must not find it smaller, 200 ms apart. */
-const CALM_ROUNDS = 10;
 const PAGE_BYTES = 4096;
 const devices = [];
 const settle = () => new Promise((resolve) => setTimeout(resolve, 200));
 
-/** Resident memory when it does not fall any more: V8 takes its time to give back what it does not need. */
-async function residentBytes() {
+/**
+ * Resident memory once it has stopped falling, as V8 releases memory late: this many measurements in a row, 200 ms apart,
+ * found it no smaller.
+ */
+async function residentBytes(calmRounds) {
   let least = Number.POSITIVE_INFINITY;
-  for (let calm = 0; calm < CALM_ROUNDS; ) {
+  for (let calm = 0; calm < calmRounds; ) {
     globalThis.gc();
     await settle();
     const now = process.memoryUsage.rss();
@@ -45,12 +46,12 @@ await openUpTo(WARM_UP);
 await Promise.all(devices.splice(0).map((device) => device[Symbol.asyncDispose]()));
 answer({ ready: true });
 serve({
-  /** Has this many devices open, reading. */
-  async open(count) {
+  /** Opens devices until there are this many, all reading. */
+  async open(count, calmRounds) {
     const start = wallNs();
     await openUpTo(count);
     const openNs = wallNs() - start;
-    return { devices: devices.length, openNs, residentBytes: await residentBytes() };
+    return { devices: devices.length, openNs, residentBytes: await residentBytes(calmRounds) };
   },
   async rest(ms) {
     const [cpuBefore, wallBefore] = [cpuNs(), wallNs()];

@@ -25,11 +25,12 @@ function count(frames) {
 const device = await receivers[way]({ name, kind, count });
 answer({ ready: true, device: device.name });
 
+/** Resolves when nothing more arrives; a flood brings at least one frame. */
 const untilQuiet = async () => {
   do {
     lastAt = received;
     await new Promise((resolve) => setTimeout(resolve, 20));
-  } while (received !== lastAt);
+  } while (received === 0 || received !== lastAt);
 };
 
 serve({

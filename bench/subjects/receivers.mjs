@@ -1,19 +1,6 @@
-/** The ways to receive that are compared. Each calls `count(frames)`, and lets go of the frames. */
+/** The ways to receive that are compared. Each calls `count(frames)` and keeps no frame. */
 import fs from 'node:fs';
-import { createRequire } from 'node:module';
-
-const FRAME_BYTES = 66 * 1024;
-/** bench/floor/with_device.c puts the descriptor there. */
-const INHERITED_FD = 3;
-const OFFLOAD = ['csum', 'tso4', 'tso6', 'uso4', 'uso6'];
-
-/** @param {object} [more] further options of the opening call */
-export async function openDevice(name, kind, more = {}) {
-  const { openTap, openTun } = await import('tapfd');
-  const options = { name, ...more };
-  if (kind === 'tun') return openTun(options);
-  return openTap(kind === 'tap-vnet' ? { ...options, vnetHeader: true, offload: OFFLOAD } : options);
-}
+import { FRAME_BYTES, INHERITED_FD, openAppiumTun, openDevice, openWintunTap } from './devices.mjs';
 
 export const receivers = {
   async batches({ name, kind, count }) {
@@ -76,12 +63,10 @@ export const receivers = {
   },
 
   async 'appium-ios-tuntap'({ name, count }) {
-    const { TunTap } = load('appium-ios-tuntap');
-    const device = new TunTap(name);
-    device.open();
+    const device = openAppiumTun(name);
     return {
       name: device.name,
-      // It has no event for a frame: whoever knows of frames asks for one after the other.
+      // It has no event for a frame, so this reads until there is none left.
       drain() {
         while (device.read().length > 0) count(1);
       },
@@ -89,15 +74,8 @@ export const receivers = {
   },
 
   async 'node-tuntap2-wintun'({ count }) {
-    const { LinuxTap } = load('@xiaobaidadada/node-tuntap2-wintun');
-    const device = new LinuxTap();
-    device.isUp = true;
+    const device = openWintunTap();
     device.on('data', () => count(1));
     return { name: device.name };
   },
 };
-
-/** A package of bench/rig/other-packages.mjs. */
-export function load(name) {
-  return createRequire(process.env.TAPFD_BENCH_PACKAGES)(name);
-}

@@ -7,15 +7,14 @@
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { answer, cpuNs, Producer, serve, wallNs } from './commands.mjs';
-import { load, openDevice } from './receivers.mjs';
+import { INHERITED_FD, openAppiumTun, openDevice, openWintunTap } from './devices.mjs';
 
-const INHERITED_FD = 3;
 const BATCH = 256;
 const SUPER_BATCH = 16;
 const [way, name, kind, commands, answers] = process.argv.slice(2);
 const producer = new Producer(commands, answers);
 
-/** Frames of this size as the producer makes them, of which all ways send the same. */
+/** Frames of this size, received from the producer, so that every way sends the same ones. */
 async function frames(device, size) {
   const count = size > 4096 ? SUPER_BATCH : BATCH;
   const batches = device.batches({ maxFrames: count });
@@ -24,7 +23,7 @@ async function frames(device, size) {
   const { value: batch } = await next;
   const kept = batch.copy();
   await batches.return();
-  if (kept.length !== count) throw new Error(`${kept.length} frames came in place of ${count}`);
+  if (kept.length !== count) throw new Error(`${kept.length} frames came instead of ${count}`);
   return kept;
 }
 
@@ -72,9 +71,7 @@ const senders = {
 
 const foreign = {
   async 'appium-ios-tuntap'() {
-    const { TunTap } = load('appium-ios-tuntap');
-    const device = new TunTap(name);
-    device.open();
+    const device = openAppiumTun(name);
     return {
       name: device.name,
       async send(frame, count) {
@@ -83,13 +80,11 @@ const foreign = {
     };
   },
   async 'node-tuntap2-wintun'() {
-    const { LinuxTap } = load('@xiaobaidadada/node-tuntap2-wintun');
-    const device = new LinuxTap();
-    device.isUp = true;
+    const device = openWintunTap();
     return {
       name: device.name,
       async send(frame, count) {
-        // Of frames that wait it makes one frame: each has to be taken before the next is given.
+        // It joins waiting frames into one, so each must be written before the next.
         for (let sent = 0; sent < count; sent += 1)
           await new Promise((done) => device.write(frame, undefined, done));
       },

@@ -1,10 +1,10 @@
 /**
- * Receives, and looks how long the turns of the event loop are:
+ * Receives, and measures how long the turns of the event loop are:
  *
  *     node turn.mjs WAY NAME KIND COMMANDS ANSWERS
  *
- * A turn is from one check phase (setImmediate) to the next. Its length on the clock also counts what the machine gave to
- * other processes meanwhile; its CPU time does not.
+ * A turn is from one check phase (setImmediate) to the next. Its length by the clock includes the time that other
+ * processes ran meanwhile; its CPU time does not.
  */
 import { answer, cpuNs, Producer, serve, wallNs } from './commands.mjs';
 import { receivers } from './receivers.mjs';

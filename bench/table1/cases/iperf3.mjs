@@ -1,21 +1,18 @@
-/** Runs iperf3 between two stations and reads its report. */
-import { Trouble } from '../../../scripts/run-command.mjs';
+/** Traffic that iperf3 sends between two stations. */
+import { iperf3Report } from '../../iperf3-report.mjs';
 import { addressOf } from '../cards.mjs';
 
-/** The server may still be at the end of the run before. */
-const ATTEMPTS = 5;
-
-/** Not counted: TCP finds its window. */
+/** Not counted: TCP is still opening its window. */
 const WARM_UP_SECONDS = 1;
 
 /** Ethernet, IPv4 and UDP headers. */
 const UDP_HEADERS = 14 + 20 + 8;
 
 /**
- * TCP from one station to another; what arrived.
+ * TCP from one station to another, as received.
  *
  * @param {{from: object, to: object, card: import('../cards.mjs').Card, seconds: number, flows?: number}} stream
- * @returns {Promise<{mbps: number, retransmits: number, fairness: number}>} `fairness`: Jain's index of the flows, 1 is
+ * @returns {Promise<{mbps: number, retransmits: number, fairness: number}>} `fairness`: Jain's index of the flows; 1 means
  *   equal shares
  */
 export async function tcpStream({ from, to, card, seconds, flows = 1 }) {
@@ -30,7 +27,7 @@ export async function tcpStream({ from, to, card, seconds, flows = 1 }) {
 }
 
 /**
- * UDP frames of one size, as fast as the sender can; what arrived and what was sent.
+ * UDP frames of one size, as fast as the sender can.
  *
  * @param {{from: object, to: object, card: import('../cards.mjs').Card, seconds: number, frameBytes: number}} flood
  * @returns {Promise<{receivedPerSecond: number, sentPerSecond: number, mbps: number}>} `mbps`: of received frames
@@ -46,12 +43,7 @@ export async function udpFlood({ from, to, card, seconds, frameBytes }) {
   };
 }
 
-async function report(from, to, card, args) {
+function report(from, to, card, args) {
   const command = ['iperf3', '-J', '-c', addressOf(to.name, card), ...args].join(' ');
-  for (let attempt = 1; ; attempt += 1) {
-    const output = await from.must(`${command} || true`);
-    const { end, error } = JSON.parse(output.slice(output.indexOf('{')));
-    if (error === undefined) return end;
-    if (attempt === ATTEMPTS) throw new Trouble(`${command}: ${error}`);
-  }
+  return iperf3Report(() => from.must(`${command} || true`));
 }
