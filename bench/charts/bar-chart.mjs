@@ -1,7 +1,6 @@
-/** Horizontal bars with whiskers, as SVG: legible from the back of a room, in black and white too. */
-import { escaped, niceStep, round, text } from './svg.mjs';
+/** Horizontal bars with whiskers, as SVG: readable from the back of a room, and in black and white. */
+import { COLOURS, gridLine, niceStep, round, svgDocument, text, WIDTH, whisker } from './svg.mjs';
 
-const WIDTH = 960;
 const LABEL_WIDTH = 320;
 const VALUE_WIDTH = 130;
 const BAR = 22;
@@ -9,7 +8,6 @@ const GAP = 8;
 const GROUP_HEAD = 34;
 const TOP = 92;
 const BOTTOM = 64;
-const COLOURS = { own: '#1f6feb', other: '#8b949e', ink: '#1f2328', faint: '#d0d7de', target: '#cf222e' };
 
 /**
  * @typedef {object} Scale
@@ -23,7 +21,7 @@ const COLOURS = { own: '#1f6feb', other: '#8b949e', ink: '#1f2328', faint: '#d0d
  * @property {number} value
  * @property {number} low end of the whisker
  * @property {number} high
- * @property {string} text behind the bar
+ * @property {string} text after the bar
  * @property {boolean} own one of ours
  * @property {number} [target]
  *
@@ -32,7 +30,7 @@ const COLOURS = { own: '#1f6feb', other: '#8b949e', ink: '#1f2328', faint: '#d0d
  * @param {string} chart.subtitle
  * @param {string} chart.axis what the axis shows, with its unit
  * @param {{title: string, bars: Bar[]}[]} chart.groups
- * @param {number} [chart.baseline] value of the line that bars begin at, with its name. Default: 0
+ * @param {number} [chart.baseline] where bars begin. Default: 0
  * @param {string} [chart.baselineName]
  * @returns {string}
  */
@@ -41,21 +39,20 @@ export function barChart({ title, subtitle, axis, groups, baseline, baselineName
     groups.flatMap(({ bars }) => bars),
     baseline,
   );
-  const parts = [];
+  const bars = [];
   let y = TOP;
   for (const group of groups) {
-    parts.push(text(24, y + 22, group.title, 'font-size="17" font-weight="bold"'));
+    bars.push(text(24, y + 22, group.title, 'font-size="17" font-weight="bold"'));
     y += GROUP_HEAD;
     for (const bar of group.bars) {
-      parts.push(drawBar(bar, y, scale, baseline ?? 0));
+      bars.push(drawBar(bar, y, scale, baseline ?? 0));
       y += BAR + GAP;
     }
     y += GAP;
   }
   const ticks = scale.ticks.map((value) => {
     const x = scale.x(value);
-    const bold = value === baseline;
-    const line = `<line x1="${x}" x2="${x}" y1="${TOP - 4}" y2="${y}" stroke="${bold ? COLOURS.ink : COLOURS.faint}" stroke-width="${bold ? 2 : 1}"/>`;
+    const line = gridLine(x, TOP - 4, y, value === baseline);
     return line + text(x, y + 20, String(value), 'font-size="14" text-anchor="middle"');
   });
   const named =
@@ -67,19 +64,9 @@ export function barChart({ title, subtitle, axis, groups, baseline, baselineName
           baselineName,
           'font-size="14" text-anchor="middle" font-weight="bold"',
         );
-  const height = y + BOTTOM;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" fill="${COLOURS.ink}">`,
-    `<title>${escaped(title)}</title>`,
-    `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
-    text(24, 36, title, 'font-size="24" font-weight="bold"'),
-    text(24, 60, subtitle, `font-size="14" fill="#57606a"`),
-    ...ticks,
-    named,
-    ...parts,
-    text((scale.left + scale.right) / 2, y + 46, axis, 'font-size="15" text-anchor="middle"'),
-    '</svg>\n',
-  ].join('\n');
+  const axisName = text((scale.left + scale.right) / 2, y + 46, axis, 'font-size="15" text-anchor="middle"');
+  const parts = [...ticks, named, ...bars, axisName];
+  return svgDocument({ title, subtitle: [subtitle], height: y + BOTTOM, parts });
 }
 
 /** @param {Bar} bar @param {number} y @param {Scale} scale @param {number} from */
@@ -87,7 +74,7 @@ function drawBar({ label, value, low, high, text: figure, own, target }, y, scal
   const middle = y + BAR / 2;
   const [start, end] = [scale.x(from), scale.x(value)];
   const [whiskerLow, whiskerHigh] = [scale.x(low), scale.x(high)];
-  const behind = Math.max(end, whiskerHigh, start, target === undefined ? 0 : scale.x(target)) + 10;
+  const afterBar = Math.max(end, whiskerHigh, start, target === undefined ? 0 : scale.x(target)) + 10;
   const parts = [
     text(
       LABEL_WIDTH - 8,
@@ -96,8 +83,15 @@ function drawBar({ label, value, low, high, text: figure, own, target }, y, scal
       `font-size="15" text-anchor="end"${own ? ' font-weight="bold"' : ''}`,
     ),
     `<rect x="${Math.min(start, end)}" y="${y}" width="${Math.max(1, Math.abs(end - start))}" height="${BAR}" fill="${own ? COLOURS.own : COLOURS.other}"/>`,
-    `<path d="M${whiskerLow} ${middle}H${whiskerHigh}M${whiskerLow} ${middle - 5}v10M${whiskerHigh} ${middle - 5}v10" stroke="${COLOURS.ink}" stroke-width="1.5" fill="none"/>`,
-    text(behind, middle + 5, figure, 'font-size="15"'),
+    whisker({
+      from: whiskerLow,
+      to: whiskerHigh,
+      y: middle,
+      halfHeight: 5,
+      colour: COLOURS.ink,
+      width: 1.5,
+    }),
+    text(afterBar, middle + 5, figure, 'font-size="15"'),
   ];
   if (target !== undefined) {
     const x = scale.x(target);
@@ -109,7 +103,7 @@ function drawBar({ label, value, low, high, text: figure, own, target }, y, scal
 }
 
 /**
- * Ratios stand on a logarithmic scale, where twice and half are the same length; amounts on a linear one from 0.
+ * Ratios get a logarithmic scale, where twice and half are the same length; amounts a linear one from 0.
  *
  * @param {Bar[]} bars
  * @param {number | undefined} baseline
@@ -119,10 +113,10 @@ function scaleOf(bars, baseline) {
   const left = LABEL_WIDTH;
   const right = WIDTH - VALUE_WIDTH;
   const values = bars.flatMap(({ value, low, high, target }) => [value, low, high, target ?? value]);
-  const most = Math.max(...values, baseline ?? 0);
+  const max = Math.max(...values, baseline ?? 0);
   if (baseline === undefined) {
-    const step = niceStep(most / 6);
-    const end = Math.ceil(most / step) * step || 1;
+    const step = niceStep(max / 6);
+    const end = Math.ceil(max / step) * step || 1;
     const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, i) =>
       Number((i * step).toPrecision(6)),
     );
@@ -137,9 +131,9 @@ function scaleOf(bars, baseline) {
     0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6, 1.8, 2, 2.5, 3, 4, 5, 7, 10, 15, 20,
     30, 50, 100, 200,
   ];
-  const least = Math.max(0.05, Math.min(...values, baseline));
-  const start = candidates.filter((tick) => tick <= least * 0.999).at(-1) ?? candidates[0];
-  const end = candidates.find((tick) => tick >= most) ?? 200;
+  const min = Math.max(0.05, Math.min(...values, baseline));
+  const start = candidates.filter((tick) => tick <= min * 0.999).at(-1) ?? candidates[0];
+  const end = candidates.find((tick) => tick >= max) ?? 200;
   const x = (/** @type {number} */ value) =>
     round(
       left +
@@ -158,7 +152,7 @@ function scaleOf(bars, baseline) {
 }
 
 /**
- * Leaves out ticks whose numbers would touch; the baseline's stays.
+ * Leaves out ticks whose numbers would touch, but keeps the baseline's.
  *
  * @param {number[]} ticks
  * @param {(value: number) => number} x

@@ -1,4 +1,4 @@
-/** Figures of a run in a document, between comments that name them. */
+/** The figures of a run in a document, between comments that name them. */
 import { Trouble } from '../../scripts/run-command.mjs';
 
 /**

@@ -2,7 +2,7 @@
 import { withParts } from '../markdown/placeholders.mjs';
 import { factsOf, targetTable } from './markdown.mjs';
 
-/** @param {string} document @param {import('./markdown.mjs').Report} report */
+/** @param {string} document @param {import('./figures.mjs').Report} report */
 export function withRun(document, report) {
   return withParts(document, { facts: factsOf(report), targets: targetTable(report) });
 }

@@ -1,9 +1,9 @@
-/** What a run measured: its rows, and how a figure is written. */
+/** What a run measures: its rows, and how a figure is written. */
 
 /**
  * @typedef {import('../statistics.mjs').Summary} Summary
  *
- * @typedef {object} Row One way of working in one case of a scenario.
+ * @typedef {object} Row One subject in one case of a scenario.
  * @property {string} scenario
  * @property {string} subject
  * @property {string} [variant]
@@ -34,12 +34,12 @@
  * @typedef {{machine: Machine, scenarios: readonly Scenario[]}} Report
  */
 
-/** The figure that a target speaks of: a ratio to the floor where there is a floor. @param {Row} row */
+/** The figure that a target is for: the ratio to the floor where there is a floor. @param {Row} row */
 export function figureOf(row) {
   return row.ratio ?? row.value;
 }
 
-/** Three digits that count. @param {number} value */
+/** Three significant digits. @param {number} value */
 export function digits(value) {
   if (Math.abs(value) >= 100) return value.toFixed(0);
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);

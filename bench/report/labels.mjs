@@ -1,4 +1,4 @@
-/** What readers of tables and plots see for the subjects' names. */
+/** How tables and plots name the subjects. */
 
 /** @type {Readonly<Record<string, string>>} */
 const LABELS = {

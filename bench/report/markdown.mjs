@@ -1,10 +1,8 @@
-/** What a run leaves behind: JSON with every figure, a table to read, plots to show. */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** A run in Markdown: its targets, and every figure. */
+import { table } from '../markdown/table.mjs';
 import { reaches, targetOf } from '../targets.mjs';
 import { digits, figureOf } from './figures.mjs';
 import { label } from './labels.mjs';
-import { plotsOf } from './plots.mjs';
 
 /**
  * @typedef {import('../statistics.mjs').Summary} Summary
@@ -12,16 +10,6 @@ import { plotsOf } from './plots.mjs';
  * @typedef {import('./figures.mjs').Scenario} Scenario
  * @typedef {import('./figures.mjs').Report} Report
  */
-
-/** @param {Report} report @param {string} directory */
-export function writeResults(report, directory) {
-  mkdirSync(directory, { recursive: true });
-  const markdown = markdownOf(report);
-  writeFileSync(join(directory, 'results.json'), `${JSON.stringify(report, null, 1)}\n`);
-  writeFileSync(join(directory, 'results.md'), markdown);
-  for (const [name, svg] of Object.entries(plotsOf(report)))
-    writeFileSync(join(directory, `${name}.svg`), svg);
-}
 
 /** @param {Report} report */
 export function factsOf({ machine }) {
@@ -67,7 +55,7 @@ export function targetTable(report) {
 }
 
 /**
- * Quartiles on both sides of a target leave it open.
+ * With quartiles on both sides of a target it is open.
  *
  * @param {import('../targets.mjs').Target} target
  * @param {Summary} figure
@@ -99,7 +87,7 @@ function skippedOf({ skipped }) {
     .join('');
 }
 
-/** The size or number that tells rows of a scenario apart. @param {Row} row */
+/** The size or number that distinguishes rows of a scenario. @param {Row} row */
 function placeOf({ size, devices }) {
   if (size !== undefined) return `, ${size} B`;
   return devices === undefined ? '' : `, ${devices} devices`;
@@ -108,11 +96,4 @@ function placeOf({ size, devices }) {
 /** @param {Summary} summary */
 function spread({ lowerQuartile, upperQuartile }) {
   return `${digits(lowerQuartile)} to ${digits(upperQuartile)}`;
-}
-
-/** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */
-function table(head, lines) {
-  /** @param {readonly string[]} cells */
-  const row = (cells) => `| ${cells.join(' | ')} |`;
-  return [row(head), row(head.map(() => '---')), ...lines.map(row), ''].join('\n');
 }

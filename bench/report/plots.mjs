@@ -1,5 +1,4 @@
 /** The plots of a run: one for each scenario. */
-
 import { barChart } from '../charts/bar-chart.mjs';
 import { targetOf } from '../targets.mjs';
 import { digits, figureOf } from './figures.mjs';
@@ -21,7 +20,7 @@ export function plotsOf(report) {
 }
 
 /**
- * Figures that are better the larger, and those that are better the smaller, have no axis in common.
+ * Figures of which more is better share no axis with those of which less is better.
  *
  * @param {import('./figures.mjs').Scenario} scenario
  * @returns {[name: string, better: Better, rows: readonly Row[]][]}

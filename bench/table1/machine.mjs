@@ -1,22 +1,14 @@
-/** What the figures were measured on. */
-
+/** The machine that figures are measured on, with what runs the guests. */
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { availableParallelism, cpus, release, totalmem } from 'node:os';
-import { join } from 'node:path';
-import { ROOT } from '../../scripts/prepare.mjs';
+import { totalmem } from 'node:os';
+import { machineFacts } from '../machine.mjs';
 
-export function machineFacts() {
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+export function guestMachineFacts() {
   const { stdout } = spawnSync('qemu-system-x86_64', ['--version'], { encoding: 'utf8' });
   return {
-    tapfd: version,
-    node: process.versions.node,
-    kernel: release(),
+    ...machineFacts(),
     qemu: /version ([\d.]+)/.exec(stdout)?.[1],
     accelerator: 'tcg',
-    processor: cpus()[0]?.model.trim(),
-    processors: availableParallelism(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     startedAt: new Date().toISOString(),
   };

@@ -1,25 +1,25 @@
 /**
- * The paper's table, TAP in a bridge against macvtap, and the patterns of traffic that the paper leaves open: two QEMU
- * guests on two hosts, measured by turns. From a fresh clone.
+ * The paper's table, TAP in a bridge against macvtap, and traffic patterns that the paper leaves out: two QEMU guests on
+ * two hosts, measured in turn. Works from a fresh clone.
  *
  *     npm run table1                          all of it: 25 minutes, after the guests are built
  *     npm run table1 -- --quick               fewer rounds and smaller cases: 6 minutes
- *     npm run table1 -- --smoke               only that everything runs; its figures mean nothing
- *     npm run table1 -- --only iperf,frames   cases whose names begin so
+ *     npm run table1 -- --smoke               shows only that everything runs; the figures mean nothing
+ *     npm run table1 -- --only iperf,frames   cases whose names begin with these
  *     npm run table1 -- --results DIRECTORY   default: bench/results/table1-SIZE
- *     npm run table1 -- --no-build            with the library as it is built
+ *     npm run table1 -- --no-build            with the library as it is
  *     npm run table1 -- --record              a whole run into docs/table1, and its figures into docs/paper.md
  *
- * A run that was stopped goes on where it ended when it is started again; a new one wants `--again` or another
- * directory. Needs root. The packages for building the guests are installed where that is allowed, and named otherwise.
+ * A run that was stopped resumes when it is started again; `--again`, or another directory, starts a new one. Needs root.
+ * Installs the packages that building the guests needs where that is allowed, and names them otherwise.
  */
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureCommands, installCommand } from '../../scripts/debian-packages.mjs';
 import { build, checkSystem, installDependencies, ROOT } from '../../scripts/prepare.mjs';
 import { runScript, say, step, Trouble } from '../../scripts/run-command.mjs';
 import { lackOf } from '../../scripts/test/capabilities.mjs';
+import { checkRecordsWholeRun, recordIn } from '../recorded-run.mjs';
 import { FULL, QUICK, SMOKE } from './sizes.mjs';
 
 const COMMANDS = ['ip', 'iperf3', 'busybox', 'qemu-system-x86_64', 'g++'];
@@ -45,12 +45,10 @@ await runScript(async () => {
       results: { type: 'string' },
     },
   });
-  if (options.record && (options.quick || options.smoke || options.only !== undefined)) {
-    throw new Trouble('--record wants a whole run', 'leave out --quick, --smoke and --only');
-  }
+  checkRecordsWholeRun(options);
   const size = options.smoke ? SMOKE : options.quick ? QUICK : FULL;
-  const kept = options.record ? 'docs/table1' : `bench/results/table1-${size.name}`;
-  const results = options.results ?? join(ROOT, kept);
+  const usual = options.record ? 'docs/table1' : `bench/results/table1-${size.name}`;
+  const results = options.results ?? join(ROOT, usual);
   await prepare(!options['no-build']);
   const { measureTable } = await import('./measure.mjs');
   const report = await measureTable({
@@ -58,13 +56,11 @@ await runScript(async () => {
     results,
     only: options.only?.split(','),
     again: options.again,
-    anewWhenWhole: options.record,
+    restartIfComplete: options.record,
   });
   if (options.record) {
     const { withRun } = await import('./report/document.mjs');
-    const path = join(ROOT, 'docs/paper.md');
-    writeFileSync(path, withRun(readFileSync(path, 'utf8'), report));
-    say('and its figures in docs/paper.md; what the text says of them is yours to check');
+    recordIn('docs/paper.md', (text) => withRun(text, report));
   }
 });
 
@@ -77,7 +73,7 @@ async function prepare(builds) {
     if (lack !== undefined) throw new Trouble(`the table cannot be measured: ${lack.problem}`, lack.remedy);
   }
   const missing = await ensureCommands(COMMANDS);
-  if (missing.length > 0) throw new Trouble(`there is no ${missing.join(', ')}`, installCommand(missing));
+  if (missing.length > 0) throw new Trouble(`missing: ${missing.join(', ')}`, installCommand(missing));
   if (builds) {
     await installDependencies();
     await build();

@@ -3,22 +3,25 @@ import { rmSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { say, Trouble } from '../../scripts/run-command.mjs';
+import { writeResults } from '../results-directory.mjs';
 import { tableCases } from './cases/paper-table.mjs';
 import { patternCases } from './cases/patterns.mjs';
 import { requestResponse, rootImage, smallImage } from './guest/images.mjs';
-import { machineFacts } from './machine.mjs';
+import { guestMachineFacts } from './machine.mjs';
 import { planOf } from './plan.mjs';
-import { writeReport } from './report/markdown.mjs';
+import { jsonOf } from './report/json.mjs';
+import { markdownOf } from './report/markdown.mjs';
+import { plotsOf } from './report/plots.mjs';
 import { resultsOf } from './report/results.mjs';
 import { paperTable } from './report/tables.mjs';
 import { differencesOf, ResultsFile } from './results-file.mjs';
 import { SMOKE } from './sizes.mjs';
 import { Site } from './testbed/site.mjs';
 
-// Ctrl-C is an orderly end: guests, namespaces and links go with the process, and what was measured stays.
+// Ctrl-C is an orderly end: guests, namespaces and links are removed with the process, and what was measured is kept.
 for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
   process.once(signal, () => {
-    say('\nstopped; start it again to go on from here');
+    say('\nstopped; start it again to resume from here');
     process.exit(128 + number);
   });
 }
@@ -29,26 +32,30 @@ for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 
  * @param {string} options.results
  * @param {string[]} [options.only]
  * @param {boolean} options.again
- * @param {boolean} [options.anewWhenWhole] a run that was finished is made again, and one that was stopped goes on
+ * @param {boolean} [options.restartIfComplete] a run that is complete is made again; one that was stopped is resumed
  */
-export async function measureTable({ size, results, only, again, anewWhenWhole = false }) {
+export async function measureTable({ size, results, only, again, restartIfComplete = false }) {
   const all = [...tableCases(size), ...patternCases(size)];
   const cases = all.filter(({ name }) => only?.some((start) => name.startsWith(start)) ?? true);
   if (cases.length === 0) {
-    throw new Trouble(`no case is called ${only}`, all.map(({ name }) => name).join(', '));
+    throw new Trouble(`no case is named ${only}`, all.map(({ name }) => name).join(', '));
   }
   const path = join(results, 'measurements.jsonl');
   if (again) rmSync(path, { force: true });
   const plan = planOf(cases, size);
-  const isWhole = (/** @type {ResultsFile} */ one) => plan.every((step) => one.has(step));
-  if (anewWhenWhole && isWhole(new ResultsFile(path))) rmSync(path, { force: true });
+  const isComplete = (/** @type {ResultsFile} */ one) => plan.every((step) => one.has(step));
+  if (restartIfComplete && isComplete(new ResultsFile(path))) rmSync(path, { force: true });
   const file = new ResultsFile(path);
   const open = plan.filter((one) => !file.has(one));
   if (open.length < plan.length) say(`${plan.length - open.length} of ${plan.length} are in ${path} already`);
   if (open.length > 0) await measureAll({ plan, open, file });
   const { starts, measurements } = file;
   const report = resultsOf({ size: size.name, cases, starts, measurements });
-  writeReport(report, results);
+  writeResults(results, {
+    json: jsonOf(report),
+    markdown: markdownOf(report),
+    plots: plotsOf(report),
+  });
   say(`\n${paperTable(report.rows)}`);
   say(`in ${results}`);
   return report;
@@ -56,13 +63,13 @@ export async function measureTable({ size, results, only, again, anewWhenWhole =
 
 /** @param {{plan: import('./plan.mjs').Step[], open: import('./plan.mjs').Step[], file: ResultsFile}} run */
 async function measureAll({ plan, open, file }) {
-  const machine = machineFacts();
+  const machine = guestMachineFacts();
   const last = file.starts.at(-1);
   const differences = last === undefined ? [] : differencesOf(last.machine, machine);
   if (differences.length > 0) {
     throw new Trouble(
-      `the run was begun under other conditions: ${differences.join('; ')}`,
-      'begin anew (--again), or elsewhere (--results DIRECTORY)',
+      `the run was started under other conditions: ${differences.join('; ')}`,
+      'start it again (--again), or in another directory (--results DIRECTORY)',
     );
   }
   const small = await smallImage();
@@ -76,7 +83,7 @@ async function measureAll({ plan, open, file }) {
     const site = new Site({ small, requestResponse: requestResponse(small), disk });
     try {
       say(
-        `-- ${phase}: ${steps.length} measurements, guests ${disk === undefined ? 'small' : 'with a Debian'}`,
+        `-- ${phase}: ${steps.length} measurements, ${disk === undefined ? 'small guests' : 'guests with a Debian'}`,
       );
       if (disk !== undefined) await warmUp(site, steps);
       for (const one of steps)
@@ -88,7 +95,7 @@ async function measureAll({ plan, open, file }) {
 }
 
 /**
- * Runs the programs once at their smallest and forgets the figures: the first run would also fetch them from the disk.
+ * Runs the programs once at their smallest and drops the figures: the first run also reads them from the disk.
  *
  * @param {Site} site
  * @param {import('./plan.mjs').Step[]} steps

@@ -143,7 +143,7 @@ t.test('an unknown scenario is refused with the list', { skip: needs('root') }, 
 t.test('a recorded run is a whole one', { skip: needs('root') }, async (t) => {
   const { status, output } = await run(t, '--record');
   t.equal(status, 1);
-  t.match(output, '--record wants a whole run');
+  t.match(output, '--record needs a whole run');
 });
 
 t.test('docs/performance.md shows the recorded run', async (t) => {

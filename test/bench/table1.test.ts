@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { intervalPlot } from '#bench/charts/interval-chart.mjs';
+import { intervalChart } from '#bench/charts/interval-chart.mjs';
 import type { Case } from '#bench/table1/case.mjs';
 import { planOf } from '#bench/table1/plan.mjs';
 import { comparison, percent, signInterval, verdict } from '#bench/table1/report/comparison.mjs';
@@ -154,7 +154,7 @@ t.test('a recorded run is a whole one', async (t) => {
       env: { ...process.env, NODE_OPTIONS: '' },
     });
     t.equal(status, 1, less);
-    t.match(stderr, '--record wants a whole run');
+    t.match(stderr, '--record needs a whole run');
   }
 });
 
@@ -213,7 +213,7 @@ t.test('table and plots say what was measured', async (t) => {
 });
 
 t.test('an interval plot has its zero in the middle of what it shows', async (t) => {
-  const svg = intervalPlot({
+  const svg = intervalChart({
     title: 'T <1>',
     subtitle: ['a', 'b'],
     axis: 'difference, %',

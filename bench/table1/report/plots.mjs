@@ -1,6 +1,6 @@
 /** The plots of a run. */
 import { barChart } from '../../charts/bar-chart.mjs';
-import { intervalPlot } from '../../charts/interval-chart.mjs';
+import { intervalChart } from '../../charts/interval-chart.mjs';
 import { verdict } from './comparison.mjs';
 import { PAPER } from './paper-figures.mjs';
 import { figure } from './tables.mjs';
@@ -62,7 +62,7 @@ export function plotsOf(results) {
 /** Differences: at this scale bars of the two interfaces would all look the same. @param {readonly Row[]} rows @param {Results} results */
 function tablePlot(rows, results) {
   const { pairs, confidence } = /** @type {Row} */ (rows[0]).compared;
-  return intervalPlot({
+  return intervalChart({
     title: 'macvtap against TAP in a bridge',
     subtitle: [
       `Two QEMU guests on two hosts, Fast Ethernet. ${pairs} pairs; median, and its ${(confidence * 100).toFixed(0)} % interval.`,

@@ -1,4 +1,5 @@
-/** The report in Markdown: the table beside the paper's, and the other patterns. */
+/** The tables of a run in Markdown: the paper's with ours below, and the other patterns. */
+import { table } from '../../markdown/table.mjs';
 import { verdict } from './comparison.mjs';
 import { FAST_ETHERNET_GOODPUT_MBPS, PAPER } from './paper-figures.mjs';
 
@@ -6,7 +7,7 @@ import { FAST_ETHERNET_GOODPUT_MBPS, PAPER } from './paper-figures.mjs';
 /** @typedef {import('../../statistics.mjs').Summary} Summary */
 
 /**
- * The paper's columns, its figures over those of the run.
+ * The paper's columns: its figures above those of the run.
  *
  * @param {readonly Row[]} rows
  */
@@ -27,7 +28,7 @@ export function paperTable(rows) {
 }
 
 /**
- * How far iperf is from what the wire can carry.
+ * How far iperf is from the capacity of the wire.
  *
  * @param {readonly Row[]} rows
  */
@@ -45,7 +46,7 @@ export function goodputLine(rows) {
 }
 
 /**
- * One line a case.
+ * One line for each case.
  *
  * @param {readonly Row[]} rows
  */
@@ -78,20 +79,13 @@ export function vnetHeaderLines(rows) {
     .join('');
 }
 
-/** @param {Summary} summary the median, and the least to the most */
+/** @param {Summary} summary its median, minimum and maximum */
 export function spread({ median, least, most, runs }) {
   return runs === 1 ? figure(median) : `${figure(median)} (${figure(least)} to ${figure(most)})`;
 }
 
-/** Four digits that count: the paper gives as many. @param {number} value */
+/** Four significant digits, as in the paper. @param {number} value */
 export function figure(value) {
   const digits = Math.max(0, 3 - Math.floor(Math.log10(Math.abs(value) || 1)));
   return value.toFixed(Math.min(digits, 4));
-}
-
-/** @param {readonly string[]} head @param {readonly (readonly string[])[]} lines */
-function table(head, lines) {
-  /** @param {readonly string[]} cells */
-  const row = (cells) => `| ${cells.join(' | ')} |`;
-  return [row(head), row(head.map(() => '---')), ...lines.map(row), ''].join('\n');
 }
