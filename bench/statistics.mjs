@@ -2,7 +2,7 @@
 
 /**
  * @param {readonly number[]} values
- * @param {number} share 0.5: the median; between two values, on the line between them
+ * @param {number} share 0.5 for the median; interpolates between two values
  */
 export function quantile(values, share) {
   const sorted = [...values].sort((a, b) => a - b);
@@ -13,7 +13,7 @@ export function quantile(values, share) {
 }
 
 /**
- * What is reported of repeated runs.
+ * What is reported for repeated runs.
  *
  * @typedef {ReturnType<typeof summary>} Summary
  * @param {readonly number[]} values

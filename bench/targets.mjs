@@ -1,4 +1,4 @@
-/** What is to be reached: ratios to the C floor of the same run, unless the unit says otherwise. */
+/** The targets: ratios to the C floor of the same run, unless the unit says otherwise. */
 
 /**
  * @typedef {{scenario: string, subject?: string, variant?: string, small?: boolean, devices?: number}} WantedRow `small`: less
@@ -87,7 +87,7 @@ function forward(variant, subject, atLeast) {
 }
 
 /**
- * The target of a result's row, if there is one.
+ * The target for a row of results, if there is one.
  *
  * @param {{scenario: string, subject: string, variant?: string, size?: number, devices?: number}} row
  */

@@ -3,9 +3,9 @@
 //
 //     blast NAME KIND COMMANDS ANSWERS      both FIFOs
 //
-// `burst SIZE COUNT`: sends COUNT frames, none lost; `flood SIZE MS`: as many as it can in that time, at least
-// one call's worth, lost ones not counted; `trickle SIZE US`: one every US microseconds, until killed. The
-// answer is the number of frames that the queue accepted.
+// `burst SIZE COUNT`: sends COUNT frames, none lost; `flood SIZE MS`: as many as it can in that time, at
+// least one call's worth, lost ones not counted; `trickle SIZE US`: one every US microseconds, until killed.
+// The answer is the number of frames that the queue accepted.
 
 #include <linux/if_packet.h>
 #include <net/ethernet.h>

@@ -1,5 +1,5 @@
-// The floor of forwarding: writes what it reads from one device to the other unchanged, both ways, super-frames
-// whole.
+// The floor of forwarding: writes what it reads from one device to the other unchanged, both ways,
+// super-frames whole.
 //
 //     forward THREADS KIND NETNS NAME NETNS NAME      1 thread for both directions, or 2
 //

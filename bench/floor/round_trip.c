@@ -2,8 +2,8 @@
 //
 //     round_trip ADDRESS COUNT SIZE      bytes of the Ethernet frame, 64 to 1500
 //
-// Prints JSON: percentiles of the round trips in nanoseconds; a request without a reply within a second counts
-// as lost.
+// Prints JSON: percentiles of the round trips in nanoseconds; a request without a reply within a second
+// counts as lost.
 
 #include <netinet/ip_icmp.h>
 #include <poll.h>

@@ -1,4 +1,5 @@
-// The floor of sending: one write(2) a frame, from a buffer that holds as many frames as a batch in JavaScript.
+// The floor of sending: one write(2) a frame, from a buffer that holds as many frames as a batch in
+// JavaScript.
 //
 //     send NAME KIND
 //

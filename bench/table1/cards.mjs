@@ -1,6 +1,6 @@
 /**
- * The network cards that every guest has: each kind of interface with a vnet header, as QEMU opens its own by default
- * and as the paper measured, and without. Each kind is an Ethernet and an IPv4 network of its own.
+ * The network cards that every guest has: each kind of interface with a vnet header, as QEMU opens its own by default and
+ * as the paper measured it, and without. Each is in an IPv4 network of its own.
  */
 
 /** @typedef {'tap' | 'macvtap' | 'tap-plain' | 'macvtap-plain'} Card */
@@ -13,10 +13,10 @@ export const CARDS = {
   'macvtap-plain': { kind: 'macvtap', vnetHeader: false, network: 4 },
 };
 
-/** In the order of the guest's `eth0`, `eth1`, … */
+/** In the order of `eth0`, `eth1`, … in the guest. */
 export const CARD_NAMES = /** @type {Card[]} */ (Object.keys(CARDS));
 
-/** What the stations of a network are called, and the last byte of their addresses. */
+/** The stations of a network, with the last byte of their addresses. */
 const STATIONS = { a: 1, b: 2, c: 3, container: 4 };
 
 /** @typedef {keyof typeof STATIONS} Station */

@@ -1,7 +1,7 @@
-/** What a case is; no code. */
+/** What a case is: types only. */
 
 /**
- * Something to measure, on each of some cards.
+ * Something to measure, on each of several cards.
  *
  * @typedef {object} Case
  * @property {string} name
@@ -10,10 +10,10 @@
  * @property {string} unit
  * @property {'more' | 'less'} better
  * @property {readonly import('./cards.mjs').Card[]} cards
- * @property {readonly import('./cards.mjs').Station[]} between traffic must pass the cards of these, where they are guests
+ * @property {readonly import('./cards.mjs').Station[]} between the traffic must pass the cards of those that are guests
  * @property {boolean} shaped whether the wire is Fast Ethernet
- * @property {boolean} computes whether it takes the guests with a Debian
- * @property {Record<string, unknown>} parameters what tells its figures from those of another size
+ * @property {boolean} computes whether it needs the guests with a Debian
+ * @property {Record<string, unknown>} parameters what distinguishes its figures from those of another size
  * @property {(site: Record<string, any>, card: import('./cards.mjs').Card) => Promise<{value: number}>} measure
  */
 

@@ -1,11 +1,11 @@
-/** Which measurements there are, in which order. */
+/** The measurements of a run, in their order. */
 
 /** @typedef {import('./case.mjs').Case} Case */
 /** @typedef {{case: Case, card: import('./cards.mjs').Card, round: number}} Step */
 
 /**
- * Round by round, so that a run that is stopped has every case as often as the others; within a case the cards by turns,
- * in another order each round, so that what the machine does besides falls on all of them.
+ * Round by round, so that a run that is stopped has measured all cases equally often. Within a case the cards take turns, in
+ * another order each round, so that whatever else the machine does affects all of them.
  *
  * @param {readonly Case[]} cases
  * @param {{tableRounds: number, patternRounds: number}} size

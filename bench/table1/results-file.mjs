@@ -1,5 +1,5 @@
 /**
- * What was measured, a line of JSON each, written as soon as it is known. A run that is started again goes on where the
+ * The measurements, a line of JSON each, written as soon as they are made. A run that is started again resumes where the
  * file ends.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { dirname } from 'node:path';
  * @property {number} round
  * @property {Record<string, unknown>} parameters
  * @property {{value: number} & Record<string, unknown>} figures
- * @property {number} load of the machine before it, the average of one minute
+ * @property {number} load the load average of the minute before it
  * @property {string} at
  *
  * @typedef {{machine: Record<string, unknown>}} Start
@@ -35,7 +35,7 @@ export class ResultsFile {
       if (record?.machine !== undefined) this.#starts.push(record);
       else if (record?.case !== undefined) this.#measurements.push(record);
     }
-    // What a dying process wrote half must not swallow the next line.
+    // A line that a dying process left unfinished must not swallow the next.
     if (text !== '' && !text.endsWith('\n')) appendFileSync(path, '\n');
   }
 
@@ -76,8 +76,8 @@ export class ResultsFile {
 }
 
 /**
- * What differs between two machines, in words: figures of both would not be of one run. What is written down of a
- * machine but is no part of it, such as the time, does not count.
+ * What differs between two machines, in words: a run must not mix figures of both. The time that is recorded with a
+ * machine does not count.
  *
  * @param {Record<string, unknown>} before
  * @param {Record<string, unknown>} now
@@ -89,7 +89,7 @@ export function differencesOf({ startedAt: _then, ...before }, { startedAt: _now
 }
 
 /**
- * Whether a measurement is one of a case. One of other parameters is not.
+ * Whether a measurement belongs to a case. One with other parameters does not.
  *
  * @param {Measurement} measurement
  * @param {import('./case.mjs').Case} one

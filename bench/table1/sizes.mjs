@@ -1,14 +1,14 @@
-/** How much is measured. Seconds, unless it says otherwise; iperf3 takes whole ones. */
+/** How much is measured. In seconds, unless it says otherwise; iperf3 takes whole ones only. */
 
 /** @typedef {typeof FULL} Size */
 
 export const FULL = {
   name: 'full',
-  /** Of the paper's table, and of the other patterns. Each measures every case on every interface once. */
+  /** For the paper's table and for the other patterns. Each round measures every case on every interface once. */
   tableRounds: 6,
   patternRounds: 6,
   iperf: 8,
-  /** Of the matrix. */
+  /** The order of the matrix. */
   linpackN: 1500,
   gromacsSteps: 80,
   icoFoamSteps: 16,
@@ -37,7 +37,7 @@ export const QUICK = {
   manyFlows: [16],
 };
 
-/** Shows that everything runs; its figures mean nothing, but that iperf is to fill the wire. */
+/** Shows that everything runs. The figures mean nothing, except that iperf must fill the wire. */
 export const SMOKE = {
   ...QUICK,
   name: 'smoke',

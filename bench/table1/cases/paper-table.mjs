@@ -67,7 +67,7 @@ export function tableCases(size) {
 }
 
 async function linpack(site, card, n) {
-  // One line each, in the order in which HPL reads them: its manual explains them under "HPL.dat".
+  // A line each, in the order in which HPL reads them; its manual explains them under "HPL.dat".
   const input = [
     ...['HPL', 'input', 'HPL.out', '6', '1', n, '1', '64', '0', '1', '1', '2', '16.0', '1', '2', '1', '4'],
     ...['1', '2', '1', '1', '1', '1', '1', '1', '2', '64', '0', '0', '1', '8'],
@@ -76,7 +76,7 @@ async function linpack(site, card, n) {
   const { output, seconds } = await mpirun(site, card, `${HOME}/linpack`);
   const figures = JSON.parse(/^\{.*\}$/m.exec(output)?.[0] ?? 'null');
   if (figures?.n !== n || figures.failed !== 0 || !(figures.residual < 16)) {
-    throw new Trouble(`HPL found no right solution: ${output}`);
+    throw new Trouble(`HPL found no correct solution: ${output}`);
   }
   return { value: figures.gflops, residual: figures.residual, ownSeconds: figures.seconds, seconds };
 }
@@ -95,7 +95,7 @@ async function gromacs(site, card, steps) {
   return { value: seconds, ownSeconds: Number(wall) };
 }
 
-/** Solves one of the prepared cases up to a time of its own. */
+/** Solves one of the prepared cases up to a simulated time. */
 async function openFoam(site, card, solver, endTime) {
   const directory = `${HOME}/${solver}`;
   for (const guest of [site.a, site.b]) {
@@ -106,7 +106,7 @@ async function openFoam(site, card, solver, endTime) {
   const times = [...output.matchAll(/^Time = (\S+)$/gm)];
   const clock = [...output.matchAll(/ExecutionTime = ([\d.]+) s/g)].at(-1)?.[1];
   if (Number(times.at(-1)?.[1]) !== endTime || !/^End$/m.test(output)) {
-    throw new Trouble(`${solver} did not get to ${endTime}: ${output.slice(-2000)}`);
+    throw new Trouble(`${solver} did not reach time ${endTime}: ${output.slice(-2000)}`);
   }
   return { value: seconds, ownProcessorSeconds: Number(clock) };
 }

@@ -1,6 +1,6 @@
 /**
- * LINPACK as the paper means it, HPL, alone: Debian packs it only inside the HPC Challenge suite (`hpcc`), which always
- * runs everything. This takes HPL out of that package's source and gives it a `main` of its own.
+ * HPL, the LINPACK that the paper ran, as a program of its own: Debian packages it only in the HPC Challenge suite
+ * (`hpcc`), which always runs everything. This compiles HPL from that package's source, with a `main` for it.
  */
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,10 +11,10 @@ import { sourcesList } from './debian-mirror.mjs';
 
 const MAIN = fileURLToPath(new URL('./linpack.c', import.meta.url));
 
-/** HPL's own names for: the C interface of the BLAS, and no MPI datatypes (its calls for them left MPI in version 3). */
+/** The C interface of BLAS, and no MPI datatypes, as MPI 3 has removed the calls that HPL makes for them. */
 const DEFINES = ['-DHPL_CALL_CBLAS', '-DHPL_NO_MPI_DATATYPE'];
 
-/** What compiling it takes, besides a C compiler. */
+/** What compiling it needs besides a C compiler. */
 export const HPL_BUILD_PACKAGES = ['libopenmpi-dev', 'libopenblas-pthread-dev', 'dpkg-dev'];
 
 /**
@@ -37,7 +37,7 @@ export async function compileHpl(program, work) {
   if (status !== 0) throw new Trouble(`HPL does not compile: ${output}`);
 }
 
-/** With lists of its own: this machine's apt often has none of sources. */
+/** With separate package lists, as apt often has none of sources. */
 async function fetchSource(work) {
   const lists = join(work, 'lists');
   mkdirSync(join(lists, 'partial'), { recursive: true });
@@ -51,10 +51,10 @@ async function fetchSource(work) {
   ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
   say('-- fetching the source of hpcc by apt');
   await aptGet([...own, 'update'], work);
-  // The upstream archive is all that is needed, and its hash is in the signed list.
+  // Only the upstream archive is needed, and its hash is in the signed list.
   await aptGet([...own, 'source', '--tar-only', '--download-only', 'hpcc'], work);
   const archive = readdirSync(work).find((name) => /^hpcc_.*\.orig\.tar\./.test(name));
-  if (archive === undefined) throw new Trouble('apt-get source left no archive of hpcc');
+  if (archive === undefined) throw new Trouble('apt-get source fetched no archive of hpcc');
   await step('unpacking HPL', 'tar', ['-xf', archive], { cwd: work });
   const directory = readdirSync(work).find((name) => /^hpcc-[\d.]+$/.test(name));
   if (directory === undefined) throw new Trouble(`${archive} holds no hpcc`);

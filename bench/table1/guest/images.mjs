@@ -1,6 +1,6 @@
 /**
- * What the guests of the table boot: the small guest of the tests with one more program, and for the computing a Debian
- * with MPI, HPL, GROMACS and OpenFOAM on a disk that all guests share. Both are kept in the user's cache.
+ * What the guests of the table boot: the small guest of the tests with one program more, and for computing a Debian with
+ * MPI, HPL, GROMACS and OpenFOAM on a disk that all guests share. Both are kept in the user's cache.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -10,15 +10,16 @@ import { ensurePackages } from '../../../scripts/debian-packages.mjs';
 import { buildGuestImage, cacheDirectory, makeOnce } from '../../../scripts/guest/image.mjs';
 import { NewcArchive } from '../../../scripts/guest/newc-archive.mjs';
 import { capture, say, step, Trouble } from '../../../scripts/run-command.mjs';
+import { quoted } from '../shell.mjs';
 import { debianRelease, sourcesList } from './debian-mirror.mjs';
 import { compileHpl, HPL_BUILD_PACKAGES } from './hpl.mjs';
 
 const SOURCES = fileURLToPath(new URL('.', import.meta.url));
 
-/** Raise it when what this makes of the same inputs changes. */
+/** Raise it when the same inputs make something else. */
 const FORMAT = 1;
 
-/** In the guests' Debian; openfoam-examples only until the cases are made of it. */
+/** In the guests' Debian; openfoam-examples is removed when the cases are made from it. */
 const ROOT_PACKAGES = [
   'gromacs',
   'openfoam',
@@ -32,13 +33,13 @@ const ROOT_PACKAGES = [
   'iputils-ping',
 ];
 
-/** Nobody reads them in a guest. */
+/** Not needed in a guest. */
 const LEFT_OUT = ['/usr/share/doc/*', '/usr/share/man/*', '/usr/share/locale/*', '/usr/share/javascript/*'];
 
 const BUILD_PACKAGES = ['mmdebstrap', 'squashfs-tools', ...HPL_BUILD_PACKAGES];
 
 /**
- * The small guest and what is in addition to it: `-kernel kernel -initrd initramfs`.
+ * The small guest with what is added to it: `-kernel kernel -initrd initramfs`.
  *
  * @typedef {{kernel: string, initramfs: string, id: string}} SmallImage
  */
@@ -51,7 +52,7 @@ export async function smallImage() {
   const directory = join(cacheDirectory(), `table1-small-${id}`);
   await makeOnce(directory, async (temporary) => {
     const program = join(temporary, 'request_response');
-    // Static: it runs in both kinds of guests, and on the host for the container.
+    // Static, as it runs in both kinds of guest and, for the container, on the host.
     const args = ['-O2', '-static', '-o', program, join(SOURCES, 'request_response.c')];
     await step('compiling request_response', 'cc', args);
     const archive = new NewcArchive();
@@ -63,12 +64,12 @@ export async function smallImage() {
   return { kernel, initramfs: join(directory, 'initramfs'), id };
 }
 
-/** The program that answers and asks, for the host. */
+/** The compiled request_response, for the host. */
 export const requestResponse = (/** @type {SmallImage} */ { initramfs }) =>
   join(initramfs, '..', 'request_response');
 
 /**
- * The Debian for the computing, as a squashfs.
+ * The Debian for computing, as a squashfs.
  *
  * @returns {Promise<{disk: string, id: string}>}
  */
@@ -79,7 +80,7 @@ export async function rootImage() {
   const directory = join(cacheDirectory(), `table1-root-${id}`);
   const disk = join(directory, 'root.sqfs');
   if (existsSync(disk)) return { disk, id };
-  const missing = await ensurePackages(BUILD_PACKAGES, 'building the guests of the table');
+  const missing = await ensurePackages(BUILD_PACKAGES, 'needed to build the guests of the table');
   if (missing.length > 0) {
     throw new Trouble(
       `the guests cannot be built without ${missing.join(', ')}`,
@@ -103,7 +104,7 @@ async function buildRoot(directory, release) {
     `sh ${quoted(join(SOURCES, 'prepare-root.sh'))} "$1"`,
   ];
   const tar = join(directory, 'root.tar');
-  say('-- building the root of the guests with mmdebstrap, a Debian of 800 MB: one to five minutes');
+  say('-- building the root of the guests, a Debian of 800 MB, with mmdebstrap: one to five minutes');
   const { status, output } = await capture('mmdebstrap', [
     ...['--mode=root', '--variant=minbase', `--include=${ROOT_PACKAGES.join(',')}`],
     '--aptopt=Apt::Install-Recommends "false"',
@@ -115,8 +116,8 @@ async function buildRoot(directory, release) {
   if (status !== 0) throw new Trouble(`mmdebstrap ended with status ${status}: ${output}`);
   const disk = join(directory, 'root.sqfs');
   const pack = `exec mksquashfs - "$1" -tar -comp lz4 -no-progress <"$2"`;
-  await step('packing it', 'sh', ['-c', pack, 'sh', disk, tar]);
-  await step('removing what is packed', 'rm', ['-rf', tar, join(directory, 'work')]);
+  await step('packing the root', 'sh', ['-c', pack, 'sh', disk, tar]);
+  await step('removing what was packed', 'rm', ['-rf', tar, join(directory, 'work')]);
 }
 
 /** @param {readonly (string | Buffer)[]} parts */
@@ -124,9 +125,4 @@ function digest(parts) {
   const hash = createHash('sha256').update(String(FORMAT));
   for (const part of parts) hash.update('\n').update(part);
   return hash.digest('hex').slice(0, 16);
-}
-
-/** @param {string} path */
-function quoted(path) {
-  return `'${path.replaceAll("'", "'\\''")}'`;
 }

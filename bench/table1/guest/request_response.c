@@ -1,11 +1,11 @@
 /*
- * Request and response, as netperf's TCP_RR and UDP_RR: one byte goes, one byte comes back, one at a time.
+ * Request and response, like netperf's TCP_RR and UDP_RR: one byte out, one byte back, one at a time.
  *
- *     request_response serve PORT                               TCP and UDP, until it is ended
+ *     request_response serve PORT                               TCP and UDP, until killed
  *     request_response tcp|udp ADDRESS PORT SECONDS             prints one line of JSON
  *
- * A UDP request without an answer within 0.2 s counts as lost and is asked again under a new number; late
- * answers are told by their number and passed over.
+ * A UDP request without an answer within 0.2 s counts as lost, and the next one has a new number; late
+ * answers are recognised by their number and ignored.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MOST_SAMPLES = 4 * 1000 * 1000, WARM_UP = 20, LOST_AFTER_MS = 200, MOST_PEERS = 16 };
+enum { MAX_SAMPLES = 4 * 1000 * 1000, WARM_UP = 20, LOST_AFTER_MS = 200, MAX_PEERS = 16 };
 
 static void die(const char* what) {
   perror(what);
@@ -55,10 +55,10 @@ static int bound_socket(int type, const char* port) {
 }
 
 static void serve(const char* port) {
-  struct pollfd watched[2 + MOST_PEERS] = {{.fd = bound_socket(SOCK_STREAM, port), .events = POLLIN},
-                                           {.fd = bound_socket(SOCK_DGRAM, port), .events = POLLIN}};
+  struct pollfd watched[2 + MAX_PEERS] = {{.fd = bound_socket(SOCK_STREAM, port), .events = POLLIN},
+                                          {.fd = bound_socket(SOCK_DGRAM, port), .events = POLLIN}};
   int count = 2;
-  if (listen(watched[0].fd, MOST_PEERS) < 0) die("listen");
+  if (listen(watched[0].fd, MAX_PEERS) < 0) die("listen");
   puts("serving");
   fflush(stdout);
   for (;;) {
@@ -80,7 +80,7 @@ static void serve(const char* port) {
     if (watched[0].revents != 0) {
       int fd = accept(watched[0].fd, NULL, NULL);
       if (fd < 0) continue;
-      if (count == 2 + MOST_PEERS) {
+      if (count == 2 + MAX_PEERS) {
         close(fd);
         continue;
       }
@@ -96,7 +96,7 @@ static int by_size(const void* a, const void* b) {
   return (x > y) - (x < y);
 }
 
-/* One byte there and back: 1, or 0 where it was lost. */
+/* One byte out and back. Returns 1, or 0 if it was lost. */
 static int ask(int fd, int is_udp, unsigned char number) {
   unsigned char answer = 0;
   if (send(fd, &number, 1, 0) != 1) die("send");
@@ -118,7 +118,7 @@ static int ask(int fd, int is_udp, unsigned char number) {
 static void request(int is_udp, const char* host, const char* port, double seconds) {
   struct sockaddr_in address = address_of(host, port);
   int fd = socket(AF_INET, is_udp ? SOCK_DGRAM : SOCK_STREAM, 0);
-  float* times = malloc(MOST_SAMPLES * sizeof *times);
+  float* times = malloc(MAX_SAMPLES * sizeof *times);
   int count = 0;
   int lost = 0;
   unsigned char number = 0;
@@ -129,7 +129,7 @@ static void request(int is_udp, const char* host, const char* port, double secon
   int64_t start = now_ns();
   int64_t end = start + (int64_t)(seconds * 1e9);
   int64_t before = start;
-  while (before < end && count < MOST_SAMPLES) {
+  while (before < end && count < MAX_SAMPLES) {
     int answered = ask(fd, is_udp, number++);
     int64_t after = now_ns();
     if (answered)

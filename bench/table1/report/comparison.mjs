@@ -1,13 +1,13 @@
 /** What pairs of figures can say about two interfaces. */
 import { quantile } from '../../statistics.mjs';
 
-/** An interval that holds the true median less often than that is not worth the name. */
-const LEAST_CONFIDENCE = 0.9;
+/** An interval that contains the true median less often than this is not reported. */
+const MIN_CONFIDENCE = 0.9;
 
 /**
- * `ratio`: the median of second to first, in each pair. `low` to `high` holds the true median ratio with `confidence`,
- * whatever the distribution of the figures is. `resolved`: whether it leaves out 1, undefined where there are too few
- * pairs for a confidence of 0.9.
+ * `ratio`: the median of second to first over all pairs. `low` to `high` contains the true median ratio with `confidence`,
+ * whatever the distribution of the figures. `resolved`: whether that interval excludes 1; undefined where there are too
+ * few pairs for a confidence of 0.9.
  *
  * @typedef {object} Comparison
  * @property {number} pairs
@@ -19,8 +19,8 @@ const LEAST_CONFIDENCE = 0.9;
  */
 
 /**
- * The interval of the sign test: of n independent ratios sorted, the true median lies between the k-th from below and
- * the k-th from above except where fewer than k of them are on one side of it, and a side is a coin's toss.
+ * The interval of the sign test: the true median lies between the k-th smallest and the k-th largest of n independent
+ * ratios, unless fewer than k of them are on one side of it, and for each ratio the side is a coin toss.
  *
  * @param {readonly [number, number][]} pairs measured in the same round, one soon after the other
  * @returns {Comparison}
@@ -36,7 +36,7 @@ export function comparison(pairs) {
     low,
     high,
     confidence,
-    resolved: confidence < LEAST_CONFIDENCE ? undefined : low > 1 || high < 1,
+    resolved: confidence < MIN_CONFIDENCE ? undefined : low > 1 || high < 1,
   };
 }
 
@@ -49,7 +49,7 @@ export function signInterval(count) {
   let best = { k: 1, confidence: coverage(count, 1) };
   for (let k = 2; k <= count / 2; k += 1) {
     const confidence = coverage(count, k);
-    if (confidence >= LEAST_CONFIDENCE) best = { k, confidence };
+    if (confidence >= MIN_CONFIDENCE) best = { k, confidence };
   }
   return best;
 }
@@ -65,7 +65,7 @@ function coverage(count, k) {
 }
 
 /**
- * In words that promise no more than the figures do.
+ * In words that claim no more than the figures show.
  *
  * @param {Comparison} compared
  */
@@ -76,15 +76,15 @@ export function verdict({ pairs, ratio, low, high, resolved }) {
     if (bound >= 1) return `no difference resolved (${low.toFixed(2)} to ${high.toFixed(2)} times)`;
     return `no difference resolved at ±${percent(bound)} %`;
   }
-  const [least, most] = low > 1 ? [low - 1, high - 1] : [1 - high, 1 - low];
+  const [min, max] = low > 1 ? [low - 1, high - 1] : [1 - high, 1 - low];
   const direction = ratio > 1 ? 'more' : 'less';
-  return `macvtap ${percent(least)} to ${percent(most)} % ${direction}`;
+  return `macvtap ${percent(min)} to ${percent(max)} % ${direction}`;
 }
 
 /** @param {number} share */
 export function percent(share) {
   const value = share * 100;
-  // Rounded up: a bound must not get narrower by writing it down.
+  // Rounded up, as rounding must not make a bound narrower.
   const step = value >= 10 ? 1 : value >= 1 ? 0.1 : 0.01;
   const digits = Math.round(-Math.log10(step));
   return (Math.ceil(value / step - 1e-9) * step).toFixed(digits);

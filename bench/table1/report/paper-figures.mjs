@@ -1,4 +1,4 @@
-/** The paper's own table: two hosts with 8 processors, KVM, Fast Ethernet. */
+/** The paper's table: two hosts with 8 processors, KVM, Fast Ethernet. */
 
 /** @type {Record<string, {column: string, tap: number, macvtap: number}>} */
 export const PAPER = {

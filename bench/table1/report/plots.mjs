@@ -9,7 +9,7 @@ import { figure } from './tables.mjs';
 /** @typedef {import('./results.mjs').Results} Results */
 
 /**
- * Groups of bars: which cases are in them, and what one is called there.
+ * Groups of bars: which cases are in them, and how they are labelled.
  *
  * @type {Record<string, {title: string, axis: string, scale: number, label: Record<string, string> | undefined,
  *   takes: (name: string) => boolean}>}
@@ -59,7 +59,7 @@ export function plotsOf(results) {
   return plots;
 }
 
-/** Differences: at this scale bars of the two interfaces would all look the same. @param {readonly Row[]} rows @param {Results} results */
+/** Differences, as bars of the two interfaces would look alike at this scale. @param {readonly Row[]} rows @param {Results} results */
 function tablePlot(rows, results) {
   const { pairs, confidence } = /** @type {Row} */ (rows[0]).compared;
   return intervalChart({

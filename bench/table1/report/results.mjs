@@ -1,4 +1,4 @@
-/** A run as one JSON value: what it was measured on, every measurement, and what they say together. */
+/** A run as one value: what it was measured on, every measurement, and what follows from them. */
 import { summary } from '../../statistics.mjs';
 import { isFor } from '../results-file.mjs';
 import { rowsOf, vnetHeaderRows } from './rows.mjs';
@@ -13,7 +13,7 @@ import { rowsOf, vnetHeaderRows } from './rows.mjs';
  * @param {readonly import('../results-file.mjs').Measurement[]} run.measurements
  */
 export function resultsOf({ size, cases, starts, measurements: found }) {
-  // The file may hold those of another size, too.
+  // The file may also hold those of another size.
   const measurements = found.filter((one) => cases.some((of) => isFor(one, of)));
   return {
     size,

@@ -12,7 +12,7 @@ import { comparison } from './comparison.mjs';
  */
 
 /**
- * Cases of which both interfaces have been measured.
+ * The cases that have been measured on both interfaces.
  *
  * @param {readonly import('../case.mjs').Case[]} cases
  * @param {readonly import('../results-file.mjs').Measurement[]} measurements
@@ -36,7 +36,7 @@ export function rowsOf(cases, measurements) {
 }
 
 /**
- * What the vnet header changes: with it, to without, on each kind of interface.
+ * What the vnet header changes: with it against without it, on each kind of interface.
  *
  * @param {readonly import('../case.mjs').Case[]} cases
  * @param {readonly import('../results-file.mjs').Measurement[]} measurements

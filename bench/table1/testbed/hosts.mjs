@@ -5,8 +5,8 @@
  *     guest a ---- TAP ---- br0 --port ========== port-- br0 ---- TAP ---- guest b
  *             ---- macvtap on `wire` ================ `wire` on macvtap ----
  *
- * On the left there is room for a second guest (c), and a container: a namespace with a veth in the bridge and a macvlan
- * on the wire. The wires are veth pairs, slowed down to Fast Ethernet or not. All links are made by tapfd.
+ * The left host can also have a second guest (c), and a container: a namespace with a veth in the bridge and a macvlan on
+ * the wire. The wires are veth pairs, slowed down to Fast Ethernet or not. tapfd makes all links.
  */
 import { once } from 'node:events';
 import { createNetns, links, openMacvtap, openTap } from 'tapfd';
@@ -14,9 +14,9 @@ import { Trouble } from '../../../scripts/run-command.mjs';
 import { addressOf, CARD_NAMES, CARDS, macOf } from '../cards.mjs';
 
 /**
- * At both ends. 24 bytes a frame are on a wire and not in the frame: preamble, checksum, gap. They are counted once for
- * what comes in one piece, so the peak rate, which limits nothing else, has super-frames cut to frames. The burst is
- * what a timer that comes 5 ms late can catch up, and the queue that of a network card: 1000 frames.
+ * At both ends. On the wire a frame takes 24 bytes more: preamble, checksum, gap. tbf adds them once to whatever it gets in
+ * one piece; the peak rate, which limits nothing else, makes it cut super-frames into frames. The burst lets it catch up
+ * when a timer is 5 ms late, and the queue is that of a network card: 1000 frames.
  */
 const FAST_ETHERNET = 'tbf rate 100mbit burst 64k overhead 24 limit 1500k peakrate 20gbit mtu 2800'.split(
   ' ',
@@ -50,7 +50,7 @@ export class Hosts {
     for (const netns of [left, right]) await links.set('port', { master: 'br0' }, { netns });
   }
 
-  /** A namespace in which nothing speaks unasked: without IPv6 there is no neighbour discovery. */
+  /** A namespace without unsolicited traffic: without IPv6 there is no neighbour discovery. */
   async #host() {
     const netns = await createNetns();
     this.#cleanups.push(() => netns.remove());
@@ -87,7 +87,7 @@ export class Hosts {
     return nics;
   }
 
-  /** Bytes that passed each card of a guest, both ways. @param {import('../cards.mjs').Station} station */
+  /** Bytes that have passed each card of a guest, both ways. @param {import('../cards.mjs').Station} station */
   async bytesOf(station) {
     const bytes = {};
     for (const card of CARD_NAMES) {
@@ -97,7 +97,7 @@ export class Hosts {
     return bytes;
   }
 
-  /** The container beside guest a, with an address on the network of either kind of card. */
+  /** Adds the container beside guest a, with an address in the network of each kind of card. */
   async addContainer() {
     const container = await this.#host();
     const [netns, moveTo] = [this.left.name, container.name];
@@ -117,7 +117,7 @@ export class Hosts {
     this.container = container;
   }
 
-  /** Makes the wires Fast Ethernet, or as fast as the machine is. @param {boolean} wanted */
+  /** Slows the wires down to Fast Ethernet, or lets them be as fast as the machine. @param {boolean} wanted */
   async shape(wanted) {
     if (wanted === this.#shaped) return;
     for (const netns of [this.left, this.right]) {
@@ -131,7 +131,7 @@ export class Hosts {
     this.#shaped = wanted;
   }
 
-  /** Undone last to first. */
+  /** Undoes everything, last to first. */
   async remove() {
     for (const cleanup of this.#cleanups.splice(0).reverse()) await cleanup();
   }

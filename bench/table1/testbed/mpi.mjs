@@ -3,13 +3,13 @@ import { Trouble } from '../../../scripts/run-command.mjs';
 import { addressOf, hostName, networkOf } from '../cards.mjs';
 
 const KEY = '/root/.ssh/id_dropbear';
-const LONGEST_SECONDS = 550;
+const MAX_SECONDS = 550;
 
-/** OpenBLAS takes the newest kernels that the processor claims to have, and emulation is worst at those. */
+/** OpenBLAS picks its code for the newest processor features, which emulation is slowest at. */
 const ENVIRONMENT = { OPENBLAS_CORETYPE: 'Nehalem', OPENBLAS_NUM_THREADS: '1', OMP_NUM_THREADS: '1' };
 
-/** Lets MPI start its half on b: a key made for this run, and ssh servers. */
-export async function letEachOtherIn({ a, b }) {
+/** Lets MPI start its half in b: makes a key for this run and starts ssh servers. */
+export async function allowSsh({ a, b }) {
   await a.must(`mkdir -p /root/.ssh /etc/dropbear && dropbearkey -t ed25519 -f ${KEY}`);
   const publicKey = /^ssh-ed25519 \S+/m.exec(await a.must(`dropbearkey -y -f ${KEY}`))?.[0];
   if (publicKey === undefined) throw new Trouble('dropbearkey made no key');
@@ -32,7 +32,7 @@ export async function letEachOtherIn({ a, b }) {
  */
 export async function mpirun({ a, b }, card, command) {
   const hosts = [a, b].map(({ name }) => ({ name: hostName(name), address: addressOf(name, card) }));
-  // Open MPI knows its nodes by names, and here by which card is told by what they mean.
+  // Open MPI finds its nodes by name, so what the names resolve to selects the card.
   const lines = hosts.map(({ name, address }) => `${address} ${name}`).join('\\n');
   for (const guest of [a, b]) await guest.must(`printf '127.0.0.1 localhost\\n${lines}\\n' >/etc/hosts`);
   const only = networkOf(card);
@@ -51,6 +51,6 @@ export async function mpirun({ a, b }, card, command) {
     command,
   ].join(' ');
   const start = performance.now();
-  const output = await a.must(line, LONGEST_SECONDS);
+  const output = await a.must(line, MAX_SECONDS);
   return { output, seconds: (performance.now() - start) / 1000 };
 }

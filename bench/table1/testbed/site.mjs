@@ -1,11 +1,11 @@
-/** The hosts and the stations on them, made when a measurement first asks for them. */
+/** The hosts and the stations on them, made when a measurement first needs them. */
 import { CARD_NAMES } from '../cards.mjs';
 import { Hosts } from './hosts.mjs';
-import { letEachOtherIn } from './mpi.mjs';
+import { allowSsh } from './mpi.mjs';
 import { ContainerStation, GuestStation } from './station.mjs';
 
-/** Of the bytes that passed a guest's cards, those that must have passed the one that is measured. */
-const LEAST_SHARE = 0.9;
+/** The share of the bytes through a guest's cards that must have passed the measured one. */
+const MIN_SHARE = 0.9;
 
 export class Site {
   #images;
@@ -15,14 +15,14 @@ export class Site {
 
   /**
    * @param {{small: import('../guest/images.mjs').SmallImage, requestResponse: string, disk?: string}} images with a
-   *   disk, its guests are those that compute
+   *   disk, the guests can compute
    */
   constructor(images) {
     this.#images = images;
   }
 
   /**
-   * Measures a case over a card, once.
+   * Measures a case once, over a card.
    *
    * @param {import('../case.mjs').Case} one
    * @param {import('../cards.mjs').Card} card
@@ -49,10 +49,10 @@ export class Site {
   async #prepare(between) {
     this.#hosts ??= await Hosts.build();
     const missing = between.filter((name) => !(name in this.#stations));
-    // At once: a boot is work for one processor. All are waited for, so that none comes up behind a failure.
+    // Together, as a boot uses one processor. Waits for all, so that none comes up after a failure.
     const started = await Promise.allSettled(missing.map((name) => this.#start(name)));
     for (const result of started) if (result.status === 'rejected') throw result.reason;
-    if (missing.includes('a') && this.#images.disk !== undefined) await letEachOtherIn(this.#stations);
+    if (missing.includes('a') && this.#images.disk !== undefined) await allowSsh(this.#stations);
   }
 
   /** @param {import('../cards.mjs').Station} name */
@@ -69,7 +69,7 @@ export class Site {
     this.#stations[name] = await GuestStation.boot({ name, hosts: this.#hosts, image, disk });
   }
 
-  /** Ends the stations, then what they stand on. */
+  /** Ends the stations, then removes the hosts. */
   async remove() {
     const stations = Object.values(this.#stations);
     this.#stations = {};
@@ -80,7 +80,7 @@ export class Site {
 }
 
 /**
- * A figure counts only if the traffic passed the card that it is for.
+ * A figure counts only if the traffic passed the card that was to be measured.
  *
  * @param {string} what
  * @param {import('../cards.mjs').Card} card
@@ -90,6 +90,8 @@ export class Site {
 function checkCard(what, card, before, after) {
   const passed = Object.fromEntries(CARD_NAMES.map((name) => [name, after[name] - before[name]]));
   const all = Object.values(passed).reduce((a, b) => a + b, 0);
-  if (passed[card] > 0 && passed[card] >= LEAST_SHARE * all) return;
-  throw new Error(`${what}: measured over ${card}, but the bytes passed so: ${JSON.stringify(passed)}`);
+  if (passed[card] > 0 && passed[card] >= MIN_SHARE * all) return;
+  throw new Error(
+    `${what}: measured over ${card}, but the bytes passed by card are ${JSON.stringify(passed)}`,
+  );
 }

@@ -1,18 +1,19 @@
-/** Where programs of a measurement run: a guest, booted with its cards, or the container. */
+/** Where the measured programs run: a guest, booted with its cards, or the container. */
 import { once } from 'node:events';
 import { spawnQemu } from 'tapfd/qemu';
 import { addressOf, CARD_NAMES, hostName, macOf } from '../cards.mjs';
+import { quoted } from '../shell.mjs';
 import { runIn } from './hosts.mjs';
 
 export const ANSWER_PORT = 5402;
 
-/** A guest that nobody ends does it by itself. */
+/** After this a guest ends by itself, if nothing has ended it. */
 const LIFETIME_SECONDS = 4 * 3600;
 
 /** Where a guest with a disk has its Debian. */
 const ROOT = '/root-of-debian';
 
-/** Everything that is not in memory comes from the disk that all guests share; what they write stays in memory. */
+/** All guests share the disk, which is read-only; what a guest writes stays in its memory. */
 const MOUNT_DEBIAN = [
   `mkdir -p /disk /layer ${ROOT}`,
   'mount -t squashfs -o ro /dev/vda /disk',
@@ -34,7 +35,7 @@ export class GuestStation {
    * @param {import('../cards.mjs').Station} options.name
    * @param {import('./hosts.mjs').Hosts} options.hosts
    * @param {import('../guest/images.mjs').SmallImage} options.image
-   * @param {string} [options.disk] of the Debian; without it the guest is a small one
+   * @param {string} [options.disk] with the Debian. Default: a small guest
    */
   static async boot({ name, hosts, image, disk }) {
     const { Guest } = await import('../../../.cache/examples/guest.js');
@@ -67,7 +68,7 @@ export class GuestStation {
 
   async #setUpNetwork() {
     await this.#guest.must(`hostname ${hostName(this.name)}`);
-    // Two cards are on one Ethernet: each must answer for its own address only.
+    // Two cards are on each Ethernet, and each must answer for its own address only.
     await this.#guest.must(
       'cd /proc/sys/net/ipv4/conf/all && echo 1 >arp_ignore && echo 2 >arp_announce && ' +
         '{ test ! -e /proc/sys/net/ipv6 || echo 1 >/proc/sys/net/ipv6/conf/all/disable_ipv6; }',
@@ -86,13 +87,13 @@ export class GuestStation {
     await this.must('iperf3 -s </dev/null >/dev/null 2>&1 &');
   }
 
-  /** One line of shell, in its Debian where it has one; a status other than 0 is an error. */
+  /** Runs one line of shell, in the guest's Debian where it has one; a status other than 0 is an error. */
   must(command, timeoutSeconds = 120) {
     const line = this.#hasDisk ? inDebian(command) : command;
     return this.#guest.must(line, { timeoutMs: timeoutSeconds * 1000 });
   }
 
-  /** One line of shell in the small system, where `request_response` is. */
+  /** Runs one line of shell in the small system, where `request_response` is. */
   mustInSmall(command, timeoutSeconds = 120) {
     return this.#guest.must(command, { timeoutMs: timeoutSeconds * 1000 });
   }
@@ -102,7 +103,7 @@ export class GuestStation {
   }
 }
 
-/** A namespace of the host, which shares its processor and its kernel. */
+/** A namespace on the host, with the host's kernel. */
 export class ContainerStation {
   name = 'container';
   #netns;
@@ -145,22 +146,12 @@ export class ContainerStation {
   }
 }
 
-/** One processor each, as the machine has two. No KVM: what it can do differs from machine to machine. */
+/** One processor for each guest, as small machines have two. No KVM, as not every machine has it. */
 function qemuArguments(image, disk) {
   const drive = `file=${disk?.replaceAll(',', ',,')},if=virtio,readonly=on,format=raw`;
   return [
-    ...[
-      '-machine',
-      'pc',
-      '-accel',
-      'tcg',
-      '-cpu',
-      'max',
-      '-smp',
-      '1',
-      '-m',
-      disk === undefined ? '192' : '2048',
-    ],
+    ...['-machine', 'pc', '-accel', 'tcg', '-cpu', 'max', '-smp', '1'],
+    ...['-m', disk === undefined ? '192' : '2048'],
     ...['-nodefaults', '-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', image.kernel, '-initrd', image.initramfs],
     ...['-append', `console=ttyS0 quiet panic=-1 tapfd.lifetime=${LIFETIME_SECONDS}`],
@@ -169,13 +160,9 @@ function qemuArguments(image, disk) {
 }
 
 /**
- * Keeps the console away from the programs: an ssh client empties the input of its terminal, and with it our next line.
+ * Detaches the programs from the console: an ssh client reads the input of its terminal, and so our next line.
  */
 function inDebian(command) {
   const shell = `setsid chroot ${ROOT} /bin/bash -c ${quoted(`export HOME=/root USER=root; cd; ${command}`)}`;
   return `${shell} >/tmp/output 2>&1; status=$?; cat /tmp/output; exit $status`;
-}
-
-function quoted(text) {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

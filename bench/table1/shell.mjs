@@ -1,0 +1,4 @@
+/** Quotes a text for a POSIX shell. @param {string} text */
+export function quoted(text) {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
