@@ -1,22 +1,20 @@
 /**
- * The Debian packages that tests, demo and lint use. Run as root on a system with apt it installs those that are
- * missing; anywhere else it names them and the command that would. Nothing is fetched from anywhere but apt's own
- * sources.
+ * The Debian packages that tests, demo and lint use. As root on a system with apt it installs those that are missing;
+ * elsewhere it names them and the command that would. Only apt fetches anything, from its own sources.
  *
- *     node scripts/debian-packages.mjs [COMMAND...]     default: all of the table
+ *     node scripts/debian-packages.mjs [COMMAND...]     default: all commands of the table
  */
 import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { capture, findCommand, runScript, say, Trouble } from './run-command.mjs';
 
-/** How long another apt may hold its locks (a fresh machine often upgrades itself after boot). */
+/** How long another apt may hold its locks: a fresh machine often upgrades itself after boot. */
 const LOCK_PATIENCE_MS = 180_000;
 const LOCK_RETRY_MS = 3_000;
 
 /**
- * Which package brings a command, and what is lost without it. The command is looked for, not the package: whoever has
- * it from elsewhere needs nothing installed.
+ * Which package has a command, and what needs it. Nothing is installed for a command that comes from somewhere else.
  *
  * @type {Record<string, {package: string, purpose: string}>}
  */
@@ -24,9 +22,9 @@ export const COMMANDS = {
   python3: { package: 'python3', purpose: 'building the addon (node-gyp)' },
   make: { package: 'make', purpose: 'building the addon' },
   'g++': { package: 'g++', purpose: 'building the addon' },
-  ip: { package: 'iproute2', purpose: 'tests that look at links from outside' },
-  ping: { package: 'iputils-ping', purpose: 'tests and the demo, where the kernel pings JavaScript' },
-  tcpdump: { package: 'tcpdump', purpose: 'tests and examples that see frames from outside' },
+  ip: { package: 'iproute2', purpose: 'tests that check links from outside' },
+  ping: { package: 'iputils-ping', purpose: 'tests and the demo, in which the kernel pings JavaScript' },
+  tcpdump: { package: 'tcpdump', purpose: 'tests and examples that check frames from outside' },
   iperf3: { package: 'iperf3', purpose: 'the guest image and the throughput tests' },
   curl: { package: 'curl', purpose: 'the throughput tests' },
   busybox: { package: 'busybox-static', purpose: 'the guest image' },
@@ -41,14 +39,14 @@ export const COMMANDS = {
   'clang-tidy': { package: 'clang-tidy', purpose: 'lint' },
 };
 
-/** What only `npm run lint` uses. */
+/** Used by `npm run lint` only. */
 export const LINT_COMMANDS = ['clang-format', 'clang-tidy'];
 
-/** What `node-gyp` cannot do without. */
+/** What node-gyp needs. */
 export const BUILD_COMMANDS = ['python3', 'make', 'g++'];
 
 /**
- * Makes sure of the commands, as far as this process may.
+ * Installs what is missing of these commands, as far as this process may.
  *
  * @param {readonly string[]} commands names from {@link COMMANDS}
  * @returns {Promise<string[]>} the commands still missing
@@ -61,16 +59,16 @@ export async function ensureCommands(commands) {
     say(`-- ${command} is missing (package ${COMMANDS[command]?.package}): ${COMMANDS[command]?.purpose}`);
   }
   if (!mayInstall()) {
-    say(`   not installed: ${whyNot()}. To have ${missing.length === 1 ? 'it' : 'them'}:`);
+    say(`   not installed, as ${whyNot()}. To install:`);
     say(`   ${installCommand(missing)}`);
     return missing;
   }
-  await install(packages);
+  await installPackages(packages);
   return missing.filter((command) => findCommand(command) === undefined);
 }
 
 /**
- * As {@link ensureCommands}, for packages that bring no command to look for.
+ * As {@link ensureCommands}, for packages that have no command to look for.
  *
  * @param {readonly string[]} packages
  * @param {string} purpose
@@ -79,9 +77,9 @@ export async function ensureCommands(commands) {
 export async function ensurePackages(packages, purpose) {
   const missing = await missingPackages(packages);
   if (missing.length === 0) return [];
-  say(`-- missing: ${missing.join(' ')}: ${purpose}`);
+  say(`-- missing packages: ${missing.join(' ')} (${purpose})`);
   if (!mayInstall()) return missing;
-  await install(missing);
+  await installPackages(missing);
   return missingPackages(missing);
 }
 
@@ -95,7 +93,7 @@ async function missingPackages(packages) {
 }
 
 /**
- * The command a person would type to get these.
+ * The command line that installs these.
  *
  * @param {readonly string[]} commands
  */
@@ -103,13 +101,22 @@ export function installCommand(commands) {
   return `sudo apt-get install --no-install-recommends ${packagesOf(commands).join(' ')}`;
 }
 
-/** True where this process can install packages: root, on a system with apt. */
+/** Whether this process can install packages: it is root, on a system with apt. */
 export function mayInstall() {
   return process.geteuid?.() === 0 && findCommand('apt-get') !== undefined;
 }
 
 /**
- * Runs apt-get without questions, waiting while another apt is at work.
+ * Options for the command line of apt.
+ *
+ * @param {Record<string, string>} settings
+ */
+export function aptOptions(settings) {
+  return Object.entries(settings).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
+}
+
+/**
+ * Runs apt-get without questions, waiting while another apt runs.
  *
  * @param {readonly string[]} args
  * @param {string} [cwd]
@@ -118,13 +125,12 @@ export async function aptGet(args, cwd) {
   const full = [
     '-q',
     '-y',
-    '-o',
-    `DPkg::Lock::Timeout=${LOCK_PATIENCE_MS / 1000}`,
-    '-o',
-    'Acquire::Retries=3',
-    // As root, apt would fetch as a user of its own, who cannot write to a directory of ours.
-    '-o',
-    'APT::Sandbox::User=root',
+    ...aptOptions({
+      'DPkg::Lock::Timeout': String(LOCK_PATIENCE_MS / 1000),
+      'Acquire::Retries': '3',
+      // As root, apt would fetch as its own user, who cannot write to our directories.
+      'APT::Sandbox::User': 'root',
+    }),
     ...args,
   ];
   const deadline = Date.now() + LOCK_PATIENCE_MS;
@@ -138,14 +144,14 @@ export async function aptGet(args, cwd) {
     const locked = /Could not get lock|Unable to acquire|Unable to lock/.test(output);
     if (!locked || Date.now() > deadline) {
       process.stdout.write(output);
-      throw new Trouble(`apt-get ${args.join(' ')} failed`, 'see what apt says above');
+      throw new Trouble(`apt-get ${args.join(' ')} failed`, 'see the output of apt above');
     }
-    say('   another apt is at work: waiting for its lock');
+    say('   another apt is running: waiting for its lock');
     await delay(LOCK_RETRY_MS);
   }
 }
 
-/** @returns {boolean} true where apt knows no packages at all, as in a fresh container */
+/** @returns {boolean} true where apt has no package lists, as in a fresh container */
 export function packageListsAreEmpty() {
   try {
     return !readdirSync('/var/lib/apt/lists').some((name) => /_Packages(\.\w+)?$/.test(name));
@@ -155,17 +161,29 @@ export function packageListsAreEmpty() {
 }
 
 /** @param {readonly string[]} packages */
-async function install(packages) {
+async function installPackages(packages) {
+  const install = () => aptGet(['install', '--no-install-recommends', ...packages]);
   const listsAreNew = packageListsAreEmpty();
   if (listsAreNew) await updateLists();
   say(`   installing ${packages.join(' ')}`);
+  if (listsAreNew) await install();
+  else await retryWithNewLists(install, updateLists);
+}
+
+/**
+ * Runs `work`, and once more with new package lists if it fails: old lists name files that the mirror no longer has.
+ *
+ * @template Result
+ * @param {() => Promise<Result>} work
+ * @param {() => Promise<void>} update gets new lists
+ */
+export async function retryWithNewLists(work, update) {
   try {
-    await aptGet(['install', '--no-install-recommends', ...packages]);
+    return await work();
   } catch (error) {
-    if (!(error instanceof Trouble) || listsAreNew) throw error;
-    // Old lists name files that the mirror no longer has: once more with new ones.
-    await updateLists();
-    await aptGet(['install', '--no-install-recommends', ...packages]);
+    if (!(error instanceof Trouble)) throw error;
+    await update();
+    return await work();
   }
 }
 
@@ -180,7 +198,7 @@ function packagesOf(commands) {
 }
 
 function whyNot() {
-  return findCommand('apt-get') === undefined ? 'this system has no apt' : 'only root may install';
+  return findCommand('apt-get') === undefined ? 'this system has no apt' : 'this needs root';
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
@@ -189,7 +207,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     const unknown = asked.filter((command) => !(command in COMMANDS));
     if (unknown.length > 0) {
       throw new Trouble(
-        `no entry for ${unknown.join(', ')}`,
+        `unknown command ${unknown.join(', ')}`,
         `known commands: ${Object.keys(COMMANDS).join(' ')}`,
       );
     }
@@ -197,6 +215,6 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
     if (missing.length > 0) {
       throw new Trouble(`still missing: ${missing.join(' ')}`, installCommand(missing));
     }
-    say('every command is there');
+    say('all commands are installed');
   });
 }

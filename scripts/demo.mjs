@@ -1,10 +1,10 @@
 /**
- * `npm run demo`: from a fresh clone to frames between JavaScript and two virtual machines. Prepares what is not there
- * yet, then runs examples/demo.ts. Needs root.
+ * `npm run demo`: from a fresh clone to frames between JavaScript and two virtual machines. Prepares what is missing, then
+ * runs examples/demo.ts. Needs root.
  *
- *     npm run demo                     with QEMU guests where they can be had
+ *     npm run demo                     with QEMU guests where possible
  *     npm run demo -- --no-guests      JavaScript behind TAP and macvtap, and the kernel that pings it
- *     npm run demo -- --two-hosts      examples/two-hosts.ts: guests of two hosts, by VXLAN and by macvtap
+ *     npm run demo -- --two-hosts      examples/two-hosts.ts: guests on two hosts, over VXLAN and over macvtap
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +19,7 @@ await runScript(async () => {
   const wantsGuests = !process.argv.includes('--no-guests');
   const twoHosts = process.argv.includes('--two-hosts');
   checkSystem();
-  // What no preparation can mend comes before the minutes that it may take.
+  // What preparing cannot provide is checked first, as preparing may take minutes.
   demand('root', 'tun-device', 'netns');
   await installDependencies();
   await build();
@@ -40,7 +40,7 @@ function demand(...capabilities) {
   }
 }
 
-/** The guests' Linux, or undefined where they cannot be had: the demo goes on without. */
+/** The guests' Linux, or undefined where there can be no guests: the demo runs without them. */
 async function guestImage() {
   await ensureCommands(['qemu-system-x86_64', 'busybox', 'iperf3']);
   say('-- preparing the guest image');
@@ -66,7 +66,7 @@ async function guestImage() {
  */
 async function run(program, args) {
   const child = spawn(process.execPath, [program, ...args], { stdio: 'inherit' });
-  // Ctrl-C reaches both: the demo cleans up and ends, and this script after it.
+  // Ctrl-C reaches both: the demo cleans up and ends, then this script does.
   const wait = () => {};
   process.on('SIGINT', wait);
   const [status, signal] = await once(child, 'exit');

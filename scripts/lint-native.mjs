@@ -1,6 +1,5 @@
 /**
- * Checks the C and C++: its form with clang-format, by `.clang-format`, and likely bugs with clang-tidy, by `.clang-tidy`.
- * `--write` mends the form.
+ * Checks the C and C++ for format, with clang-format, and for likely bugs, with clang-tidy. `--write` formats it instead.
  *
  *     node scripts/lint-native.mjs [--write]
  */
@@ -16,9 +15,9 @@ const DIRECTORIES = ['native', 'test', 'bench', 'examples'];
 await runScript(async () => {
   const write = process.argv.includes('--write');
   const files = DIRECTORIES.flatMap(sourcesIn);
-  if (files.length === 0) throw new Trouble('found no C or C++ at all');
-  await checkForm(files, write);
-  // Only the addon's sources are in the compiler's database, and a header is read with the sources that include it.
+  if (files.length === 0) throw new Trouble('found no C or C++');
+  await checkFormat(files, write);
+  // Only the addon's sources are in the compiler's database; headers are checked with the sources that include them.
   if (!write) await checkForBugs(files.filter((file) => /^native\/.*\.cc$/.test(file)));
 });
 
@@ -26,17 +25,17 @@ await runScript(async () => {
  * @param {string[]} files
  * @param {boolean} write
  */
-async function checkForm(files, write) {
+async function checkFormat(files, write) {
   await needCommand('clang-format');
   const mode = write ? ['-i'] : ['--dry-run', '-Werror'];
   const { status, output } = await capture('clang-format', [...mode, ...files], { cwd: ROOT });
   if (status !== 0) {
     const wrong = new Set(output.match(/^\S+?:\d+(?=:\d+: error)/gm));
     say(wrong.size > 0 ? [...wrong].join('\n') : output);
-    throw new Trouble('clang-format would write these lines otherwise', 'npm run format');
+    throw new Trouble('clang-format would format these lines differently', 'npm run format');
   }
   const { stdout } = await capture('clang-format', ['--version']);
-  say(`clang-format: ${files.length} files ${write ? 'written' : 'in order'} (${stdout.trim()})`);
+  say(`clang-format: ${files.length} files ${write ? 'formatted' : 'pass'} (${stdout.trim()})`);
 }
 
 /** @param {string[]} files */
@@ -61,8 +60,8 @@ async function checkForBugs(files) {
     }
   };
   await Promise.all(Array.from({ length: availableParallelism() }, work));
-  if (failed > 0) throw new Trouble(`clang-tidy finds fault with ${failed} of ${files.length} files`);
-  say(`clang-tidy: ${files.length} files in order`);
+  if (failed > 0) throw new Trouble(`clang-tidy reports problems in ${failed} of ${files.length} files`);
+  say(`clang-tidy: ${files.length} files pass`);
 }
 
 /** @param {string} command */
@@ -81,6 +80,6 @@ function sourcesIn(directory) {
       .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
       .sort();
   } catch {
-    return []; // the directory is not there yet
+    return []; // there is no such directory
   }
 }

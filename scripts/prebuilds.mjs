@@ -1,12 +1,11 @@
 /**
- * `npm run prebuilds`: compiles the addon for this system as it goes into the tarball, to
- * `prebuilds/linux-ARCH/tapfd.LIBC.node`, where src/base/native.ts looks for it. Builds in a directory of its own, so that
- * `build/` stays as it is.
+ * `npm run prebuilds`: compiles the addon for this system and the tarball, to `prebuilds/linux-ARCH/tapfd.LIBC.node`, where
+ * src/base/native.ts looks for it. Builds in a temporary directory, so that `build/` stays as it is.
  *
  *     node scripts/prebuilds.mjs            this system's prebuild
- *     node scripts/prebuilds.mjs --check    compiles nothing; fails where the tarball would have none that npm users need
+ *     node scripts/prebuilds.mjs --check    compiles nothing; fails if the tarball would lack one that it must have
  *
- * Node's headers are those beside node itself, or in npm's `nodedir`; only where there are none does node-gyp fetch them.
+ * Node's headers are those beside node, or in npm's `nodedir`; where there are none, node-gyp fetches them.
  */
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -15,15 +14,15 @@ import { BUILD_COMMANDS, ensureCommands, installCommand } from './debian-package
 import { checkSystem, headersBesideNode, installDependencies, ROOT } from './prepare.mjs';
 import { runScript, say, step, Trouble } from './run-command.mjs';
 
-/** What the README promises; further ones are welcome in the tarball. */
+/** What the README promises. The tarball may have more. */
 const PROMISED = ['linux-x64/tapfd.glibc.node'];
 
-/** What node-gyp compiles from. */
+/** What node-gyp needs to compile. */
 const SOURCES = ['binding.gyp', 'package.json', 'native'];
 
 /**
- * A system older than the one that compiles lacks its C++ library more often than its C library, so that comes along,
- * unseen by others.
+ * Links the C++ library in, with its symbols hidden: a system that is older than the one that compiles lacks its version
+ * of it more often than that of the C library.
  */
 const LINKER_FLAGS = '-static-libstdc++ -Wl,--exclude-libs,ALL -Wl,--gc-sections';
 
@@ -46,23 +45,23 @@ await runScript(async () => {
 
 /** @param {string} directory */
 async function prebuild(directory) {
-  // The addon speaks Node-API 9 whatever the headers' version: those at hand will do.
+  // The addon uses Node-API 9 whatever version the headers have, so those of this node will do.
   const target = ['--target', process.versions.node];
-  const form = ['--napi', '--strip', '--tag-libc', '--name', 'tapfd'];
+  const options = ['--napi', '--strip', '--tag-libc', '--name', 'tapfd'];
   const places = ['--cwd', directory, '--out', ROOT];
-  await step('compiling', join(ROOT, 'node_modules/.bin/prebuildify'), [...form, ...target, ...places], {
+  await step('compiling', join(ROOT, 'node_modules/.bin/prebuildify'), [...options, ...target, ...places], {
     env: { ...headersBesideNode(), LDFLAGS: LINKER_FLAGS, JOBS: 'max' },
-    remedy: "the compiler says above what is wrong; without a network, Node's headers must lie beside node",
+    remedy: "see the compiler's output above; without a network, Node's headers must be beside node",
   });
   const { default: detectLibc } = await import('detect-libc');
   const file = join(ROOT, 'prebuilds', `linux-${process.arch}`, `tapfd.${await detectLibc.family()}.node`);
-  if (!existsSync(file)) throw new Trouble(`prebuildify has made no ${relative(ROOT, file)}`);
+  if (!existsSync(file)) throw new Trouble(`prebuildify did not make ${relative(ROOT, file)}`);
   const needed = versionsIn(readFileSync(file, 'latin1'), /\0GLIBC_(\d+\.\d+)(?=\0)/g);
   say(`${relative(ROOT, file)}${needed === undefined ? '' : `, for glibc ${needed} and later`}`);
 }
 
 /**
- * The highest version of a library whose symbols a shared object asks for.
+ * The highest version of a library whose symbols a shared object needs.
  *
  * @param {string} strings
  * @param {RegExp} pattern
@@ -77,7 +76,7 @@ function check() {
   if (missing.length > 0) {
     throw new Trouble(
       `the tarball would lack prebuilds/${missing.join(', prebuilds/')}, and npm compiles nothing at install`,
-      'npm run prebuilds on such a system',
+      'run npm run prebuilds on such a system',
     );
   }
 }

@@ -1,12 +1,12 @@
-/** Runs other programs and says so: what every script here does. Node's own modules only, as it runs before `npm ci`. */
+/** Runs other programs and reports it, for every script. Imports only Node's modules, as it runs before `npm ci`. */
 import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Directories an ordinary user often lacks in PATH, where `ip`, `tcpdump` and `bridge` live. */
+/** Where `ip`, `tcpdump` and `bridge` are; an ordinary user often lacks these directories in PATH. */
 const SYSTEM_DIRECTORIES = ['/usr/sbin', '/sbin'];
 
-/** What stops a script, told to a person: what is wrong, and what to do about it. */
+/** What stops a script, in words for its user: what is wrong, and what to do about it. */
 export class Trouble extends Error {
   /**
    * @param {string} message
@@ -52,7 +52,7 @@ export function findCommand(command) {
  */
 
 /**
- * Runs a command to its end, showing nothing.
+ * Runs a command to its end without showing its output.
  *
  * @param {string} command
  * @param {readonly string[]} args
@@ -75,7 +75,7 @@ export function capture(command, args, options = {}) {
     child.stderr.setEncoding('utf8').on('data', (text) => {
       output += text;
     });
-    // A program that ends without reading its input is told by its status, not by EPIPE here.
+    // A program that ends without reading its input is reported by its status, not by EPIPE.
     child.stdin.on('error', () => {});
     child.stdin.end(options.input ?? '');
     child.on('error', (error) => reject(new Trouble(`cannot run ${command}: ${error.message}`)));
@@ -87,7 +87,7 @@ export function capture(command, args, options = {}) {
 }
 
 /**
- * One step of a script: says what it does, runs it, says how long it took. Its output is shown only where it fails.
+ * One step of a script: says what it runs, runs it, says how long it took. Shows its output only if it fails.
  *
  * @param {string} title
  * @param {string} command
@@ -108,7 +108,7 @@ export async function step(title, command, args, options = {}) {
 }
 
 /**
- * The frame of a script: runs `main`, turns trouble into words and a failing exit status.
+ * Runs the `main` of a script; prints what stops it, with the remedy, and sets a failing exit status.
  *
  * @param {() => Promise<void>} main
  */

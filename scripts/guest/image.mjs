@@ -1,66 +1,40 @@
 /**
  * Builds the small Linux that tests and the demo boot under QEMU: Debian's cloud kernel, busybox and iperf3, 40 MB in
- * all, and keeps it in the user's cache. Prints the directory.
+ * all. Keeps it in the user's cache and prints its directory.
  *
  *     node scripts/guest/image.mjs
  *
- * Needs apt (to fetch the kernel's package; it is unpacked, never installed), busybox-static and iperf3; not root, where
- * apt's package lists are there.
+ * Needs busybox-static, iperf3, and apt to fetch the kernel's package, which is unpacked, never installed. Needs no root
+ * where apt has package lists.
  */
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { homedir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
-  aptGet,
   installCommand,
   mayInstall,
   packageListsAreEmpty,
+  retryWithNewLists,
   updateLists,
 } from '../debian-packages.mjs';
 import { capture, findCommand, runScript, say, Trouble } from '../run-command.mjs';
-import { NewcArchive } from './newc-archive.mjs';
+import { cacheDirectory, makeOnce, newestImage, noteNewestImage } from './cache.mjs';
+import { diskModules, initramfs, KEPT, keepKernel } from './kernel.mjs';
+import { findKernelAnd, unpackPackages } from './unpacked-packages.mjs';
 
-/** Follows Debian's kernel of the day; cloud kernels have virtio-net and little else. */
+/** Depends on Debian's current kernel; cloud kernels have virtio-net and few other drivers. */
 const KERNEL_METAPACKAGE = 'linux-image-cloud-amd64';
 
-/** In the order they are loaded: each needs those before it. What a kernel has built in is left out. */
-const MODULES = [
-  'virtio_ring',
-  'virtio',
-  'virtio_pci_modern_dev',
-  'virtio_pci_legacy_dev',
-  'virtio_pci',
-  'failover',
-  'net_failover',
-  'virtio_net',
-];
-
-/** For guests that have a disk besides. The small guest does not load them. */
-const DISK_MODULES = ['virtio_blk', 'squashfs', 'overlay'];
-
-/** Raise it when what this script makes of the same inputs changes. */
+/** Raise it when the same inputs make something else. */
 const FORMAT = 2;
 
-/** Marks what was unpacked with this list of modules. */
-export const UNPACKED = createHash('sha256')
-  .update(`${FORMAT} ${MODULES} ${DISK_MODULES}`)
-  .digest('hex')
-  .slice(0, 8);
+/** In the cache: the note of the newest image. */
+const NEWEST = 'current';
 
 /**
- * A guest to boot: `-kernel kernel -initrd initramfs`. With the contents of `diskModules` behind those of `initramfs`,
- * it can also mount a squashfs on a virtio disk.
+ * A guest to boot: `-kernel kernel -initrd initramfs`. With the contents of `diskModules` appended to those of
+ * `initramfs`, it can also mount a squashfs on a virtio disk.
  *
  * @typedef {object} GuestImage
  * @property {string} directory
@@ -69,14 +43,8 @@ export const UNPACKED = createHash('sha256')
  * @property {string} diskModules
  */
 
-/** Where images are kept: `$XDG_CACHE_HOME/tapfd`, or `~/.cache/tapfd`. */
-export function cacheDirectory() {
-  const base = process.env.XDG_CACHE_HOME;
-  return join(base?.startsWith('/') ? base : join(homedir(), '.cache'), 'tapfd');
-}
-
 /**
- * The image for this machine, built and kept if it is not there.
+ * The image for this machine; builds it where the cache does not have it.
  *
  * @returns {Promise<GuestImage>}
  */
@@ -96,26 +64,20 @@ export async function buildGuestImage() {
     writeFileSync(join(temporary, 'disk-modules'), diskModules(kernel));
     writeFileSync(join(temporary, 'vmlinuz'), readFileSync(join(kernel, 'vmlinuz')));
   });
-  // The newest is what `findGuestImage` takes: tests ask it, and must not rebuild.
-  writeFileSync(`${cacheDirectory()}/current.${process.pid}`, basename(directory));
-  renameSync(`${cacheDirectory()}/current.${process.pid}`, join(cacheDirectory(), 'current'));
+  noteNewestImage(NEWEST, directory);
   return imageIn(directory);
 }
 
 /**
- * The image that {@link buildGuestImage} made last, without building anything.
+ * The image that {@link buildGuestImage} made last, for tests: builds nothing.
  *
  * @returns {GuestImage | undefined}
  */
 export function findGuestImage() {
-  try {
-    const image = imageIn(
-      join(cacheDirectory(), readFileSync(join(cacheDirectory(), 'current'), 'utf8').trim()),
-    );
-    return existsSync(image.kernel) && existsSync(image.initramfs) ? image : undefined;
-  } catch {
-    return undefined;
-  }
+  const directory = newestImage(NEWEST);
+  if (directory === undefined) return undefined;
+  const image = imageIn(directory);
+  return existsSync(image.kernel) && existsSync(image.initramfs) ? image : undefined;
 }
 
 /**
@@ -123,69 +85,51 @@ export function findGuestImage() {
  * @returns {GuestImage}
  */
 function imageIn(directory) {
-  const [kernel, initramfs, modules] = ['vmlinuz', 'initramfs', 'disk-modules'].map((name) =>
-    join(directory, name),
-  );
-  return { directory, kernel, initramfs, diskModules: modules };
+  return {
+    directory,
+    kernel: join(directory, 'vmlinuz'),
+    initramfs: join(directory, 'initramfs'),
+    diskModules: join(directory, 'disk-modules'),
+  };
 }
 
-/**
- * Makes a directory whole or not at all, however many processes make it at once.
- *
- * @param {string} directory
- * @param {(temporary: string) => Promise<void>} fill
- */
-export async function makeOnce(directory, fill) {
-  if (existsSync(directory)) return;
-  mkdirSync(cacheDirectory(), { recursive: true });
-  const temporary = mkdtempSync(`${directory}.making-`);
-  const discard = () => rmSync(temporary, { recursive: true, force: true });
-  process.once('exit', discard);
-  try {
-    await fill(temporary);
-    renameSync(temporary, directory);
-  } catch (error) {
-    // ENOTEMPTY, EEXIST: another process was faster, and what it made is as good.
-    if (!existsSync(directory)) throw error;
-  } finally {
-    process.off('exit', discard);
-    discard();
-  }
-}
-
-/** The unpacked kernel: `vmlinuz` and `modules/`, in a directory named for package and version. */
+/** The kernel that was kept, in a directory named after package and version. */
 async function kernelDirectory() {
-  const kernel = await resolveKernel();
-  if (kernel === undefined) {
+  const found = await findKernel();
+  if (found === undefined) {
     const kept = keptKernel();
     if (kept !== undefined) return kept;
     throw new Trouble(
       `apt knows no package ${KERNEL_METAPACKAGE}`,
-      'on Debian, as root: apt-get update; on other systems guest tests cannot run',
+      'on Debian, run apt-get update as root; on other systems guest tests cannot run',
     );
   }
-  try {
-    return await kernelOf(kernel);
-  } catch (error) {
-    // Old lists name files that the mirror no longer has: once more with new ones, and what they name then.
-    if (!(error instanceof Trouble) || !mayInstall()) throw error;
-    await updateLists();
-    return await kernelOf((await resolveKernel()) ?? kernel);
-  }
+  if (!mayInstall()) return keptOrFetched(found);
+  let kernel = found;
+  return retryWithNewLists(
+    () => keptOrFetched(kernel),
+    async () => {
+      await updateLists();
+      kernel = (await findKernel()) ?? kernel;
+    },
+  );
 }
 
-/** @param {{name: string, version: string}} kernel */
-async function kernelOf(kernel) {
-  const directory = join(cacheDirectory(), `kernel-${kernel.name}_${kernel.version}-${UNPACKED}`);
-  await makeOnce(directory, (temporary) => fetchKernel(kernel, temporary));
+/** @param {import('./unpacked-packages.mjs').Package} kernel */
+async function keptOrFetched({ name, version }) {
+  const directory = join(cacheDirectory(), `kernel-${name}_${version}-${KEPT}`);
+  await makeOnce(directory, async (temporary) => {
+    say(`   fetching ${name} ${version} by apt (27 MB; unpacked, not installed)`);
+    await unpackPackages([`${name}=${version}`], temporary, (unpacked) => keepKernel(unpacked, temporary));
+  });
   return directory;
 }
 
-/** Without package lists, a kernel that an earlier run kept does. */
+/** The newest kernel of earlier runs, for a machine without package lists. */
 function keptKernel() {
   try {
     const kept = readdirSync(cacheDirectory())
-      .filter((name) => name.startsWith('kernel-') && name.endsWith(`-${UNPACKED}`))
+      .filter((name) => name.startsWith('kernel-') && name.endsWith(`-${KEPT}`))
       .sort();
     const newest = kept.at(-1);
     return newest === undefined ? undefined : join(cacheDirectory(), newest);
@@ -194,97 +138,12 @@ function keptKernel() {
   }
 }
 
-/** @returns {Promise<{name: string, version: string} | undefined>} the package that the metapackage stands for today */
-async function resolveKernel() {
+/** The package that the metapackage depends on today. */
+async function findKernel() {
   if (findCommand('apt-cache') === undefined) return undefined;
   if (packageListsAreEmpty() && mayInstall()) await updateLists();
-  const meta = await showPackage(KERNEL_METAPACKAGE);
-  const name = meta?.match(/^Depends:.*?\b(linux-image-\d[\w.+-]*)/m)?.[1];
-  if (name === undefined) return undefined;
-  const version = (await showPackage(name))?.match(/^Version: (\S+)$/m)?.[1];
-  return version === undefined ? undefined : { name, version };
-}
-
-/** @param {string} name */
-async function showPackage(name) {
-  const { status, stdout } = await capture('apt-cache', ['--no-all-versions', 'show', name]);
-  return status === 0 ? stdout : undefined;
-}
-
-/**
- * @param {{name: string, version: string}} kernel
- * @param {string} directory
- */
-async function fetchKernel(kernel, directory) {
-  say(`   fetching ${kernel.name} ${kernel.version} by apt (27 MB; unpacked, not installed)`);
-  const work = join(directory, 'package');
-  mkdirSync(work);
-  await aptGet(['download', `${kernel.name}=${kernel.version}`], work);
-  await unpackKernel(await unpackPackages(work), directory);
-  rmSync(work, { recursive: true });
-}
-
-/**
- * Unpacks what apt has fetched.
- *
- * @param {string} directory where the packages lie
- * @returns {Promise<string>} the directory that holds their files
- */
-export async function unpackPackages(directory) {
-  const unpacked = join(directory, 'unpacked');
-  const files = readdirSync(directory).filter((name) => name.endsWith('.deb'));
-  if (files.length === 0) throw new Trouble('apt-get download left no package');
-  for (const file of files) {
-    const { status, output } = await capture('dpkg-deb', ['-x', join(directory, file), unpacked]);
-    if (status !== 0) throw new Trouble(`cannot unpack ${file}: ${output}`);
-  }
-  return unpacked;
-}
-
-/**
- * Keeps `vmlinuz` and `modules/` of an unpacked kernel.
- *
- * @param {string} unpacked
- * @param {string} directory where they go
- */
-export async function unpackKernel(unpacked, directory) {
-  const image = readdirSync(join(unpacked, 'boot')).find((name) => name.startsWith('vmlinuz-'));
-  if (image === undefined) throw new Trouble(`the kernel's package holds no kernel`);
-  renameSync(join(unpacked, 'boot', image), join(directory, 'vmlinuz'));
-  const root = [join(unpacked, 'lib/modules'), join(unpacked, 'usr/lib/modules')].find(existsSync);
-  if (root === undefined) throw new Trouble(`the kernel's package holds no modules`);
-  await keepModules(join(root, image.slice('vmlinuz-'.length)), join(directory, 'modules'));
-}
-
-/**
- * Copies the modules of both lists, by their names there.
- *
- * @param {string} source
- * @param {string} target
- */
-async function keepModules(source, target) {
-  mkdirSync(target);
-  const builtIn = readFileSync(join(source, 'modules.builtin'), 'utf8');
-  const files = readdirSync(source, { recursive: true, encoding: 'utf8' });
-  for (const module of [...MODULES, ...DISK_MODULES]) {
-    // A module's file may have "-" where its name has "_".
-    const pattern = new RegExp(`(^|/)${module.replaceAll('_', '[-_]')}\\.ko(\\.xz)?$`, 'm');
-    const file = files.find((name) => pattern.test(name));
-    if (file === undefined) {
-      if (pattern.test(builtIn)) continue;
-      throw new Trouble(`the kernel's package has no module ${module}`);
-    }
-    writeFileSync(join(target, module), await moduleContent(join(source, file)));
-  }
-}
-
-/** @param {string} path */
-async function moduleContent(path) {
-  if (!path.endsWith('.xz')) return readFileSync(path);
-  const plain = path.slice(0, -'.xz'.length);
-  const { status, output } = await capture('xz', ['--decompress', '--keep', path]);
-  if (status !== 0) throw new Trouble(`cannot unpack ${path}: ${output}`, 'install xz-utils');
-  return readFileSync(plain);
+  const [kernel] = await findKernelAnd(KERNEL_METAPACKAGE);
+  return kernel;
 }
 
 /**
@@ -301,7 +160,7 @@ async function programFiles() {
   }
   if ((await libraries(busybox)).length > 0) {
     throw new Trouble(
-      `${busybox} is not linked statically: it would not start in the guest`,
+      `${busybox} is not linked statically, so it would not start in the guest`,
       installCommand(['busybox']),
     );
   }
@@ -324,48 +183,6 @@ async function libraries(program) {
   // "not a dynamic executable" is status 1.
   if (status !== 0) return [];
   return [...stdout.matchAll(/(?:=> )?(\/\S+) \(0x[0-9a-f]+\)/g)].map((match) => String(match[1]));
-}
-
-/**
- * The guest's first root file system.
- *
- * @param {string} kernel the directory that {@link unpackKernel} filled
- * @param {Buffer} init
- * @param {[string, Buffer][]} programs paths without a leading slash, and contents
- */
-export function initramfs(kernel, init, programs) {
-  const archive = new NewcArchive();
-  for (const directory of ['dev', 'proc', 'sys', 'tmp']) archive.addDirectory(directory);
-  // The kernel opens it for the first process, before anything is mounted.
-  archive.addCharacterDevice('dev/console', 5, 1);
-  archive.addFile('init', init, 0o755);
-  for (const [path, content] of programs) archive.addFile(path, content, 0o755);
-  addModules(archive, kernel, 'net', MODULES);
-  return archive.finish();
-}
-
-/** @param {string} kernel */
-function diskModules(kernel) {
-  const archive = new NewcArchive();
-  addModules(archive, kernel, 'then-disk', DISK_MODULES);
-  return archive.finish();
-}
-
-/**
- * The guest loads them in the order of their names.
- *
- * @param {NewcArchive} archive
- * @param {string} kernel
- * @param {string} stage
- * @param {readonly string[]} modules
- */
-function addModules(archive, kernel, stage, modules) {
-  for (const [position, module] of modules.entries()) {
-    const path = join(kernel, 'modules', module);
-    // What is not here, the kernel has built in.
-    if (existsSync(path))
-      archive.addFile(`modules/${stage}-${position}-${module}.ko`, readFileSync(path), 0o644);
-  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -1,7 +1,6 @@
 /**
- * Writes the archive that Linux unpacks as its first root file system: cpio's "newc" format, as
- * `Documentation/driver-api/early-userspace/buffer-format.rst` of the kernel describes it. Written here so that nobody
- * needs cpio, or root to make the device node.
+ * Writes the archive that Linux unpacks as its first root file system: cpio's "newc" format, as described in the kernel's
+ * `Documentation/driver-api/early-userspace/buffer-format.rst`. This needs no cpio, and no root for the device node.
  */
 
 const DIRECTORY = 0o040000;
@@ -17,7 +16,7 @@ export class NewcArchive {
   #directories = new Set();
 
   /**
-   * @param {string} path without a leading slash; the directories above it are added by themselves
+   * @param {string} path without a leading slash; the directories above it are added with it
    * @param {Uint8Array} content
    * @param {number} mode
    */
@@ -53,7 +52,7 @@ export class NewcArchive {
     this.#add(path, CHARACTER_DEVICE | 0o600, Buffer.alloc(0), major, minor);
   }
 
-  /** @returns {Buffer} the whole archive, ended */
+  /** @returns {Buffer} the complete archive */
   finish() {
     this.#add('TRAILER!!!', 0, Buffer.alloc(0));
     return Buffer.concat(this.#parts);
@@ -82,7 +81,7 @@ export class NewcArchive {
       0, // uid
       0, // gid
       links,
-      0, // mtime: the same input makes the same archive
+      0, // mtime, so that the same input makes the same archive
       content.length,
       0, // device of the archive's own file
       0,
@@ -96,7 +95,7 @@ export class NewcArchive {
     this.#addPadded(content);
   }
 
-  /** Header with name, and content, each end on a multiple of four bytes. @param {Uint8Array} bytes */
+  /** Header with name, and content: each is padded to a multiple of four bytes. @param {Uint8Array} bytes */
   #addPadded(bytes) {
     this.#parts.push(Buffer.from(bytes), Buffer.alloc((4 - (bytes.length % 4)) % 4));
   }

@@ -5,7 +5,7 @@
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { aptGet } from '../../../scripts/debian-packages.mjs';
+import { aptGet, aptOptions } from '../../../scripts/debian-packages.mjs';
 import { capture, say, step, Trouble } from '../../../scripts/run-command.mjs';
 import { sourcesList } from './debian-mirror.mjs';
 
@@ -42,13 +42,13 @@ async function fetchSource(work) {
   const lists = join(work, 'lists');
   mkdirSync(join(lists, 'partial'), { recursive: true });
   writeFileSync(join(work, 'sources.list'), `${(await sourcesList('deb-src')).join('\n')}\n`);
-  const own = [
-    ['Dir::Etc::sourcelist', join(work, 'sources.list')],
-    ['Dir::Etc::sourceparts', '/dev/null'],
-    ['Dir::State::lists', lists],
-    ['Dir::Cache::pkgcache', ''],
-    ['Dir::Cache::srcpkgcache', ''],
-  ].flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  const own = aptOptions({
+    'Dir::Etc::sourcelist': join(work, 'sources.list'),
+    'Dir::Etc::sourceparts': '/dev/null',
+    'Dir::State::lists': lists,
+    'Dir::Cache::pkgcache': '',
+    'Dir::Cache::srcpkgcache': '',
+  });
   say('-- fetching the source of hpcc by apt');
   await aptGet([...own, 'update'], work);
   // Only the upstream archive is needed, and its hash is in the signed list.
