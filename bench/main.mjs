@@ -8,6 +8,9 @@
  *     npm run bench -- --record                            all of it into docs/bench, and into docs/performance.md
  *
  * Needs root, iperf3, iproute2 and a C compiler. Works in its own network namespaces.
+ *
+ * `scenarios/` is what is measured, `floor/` and `subjects/` the measured programs in C and in JavaScript; `rig/` runs them,
+ * and `report/` writes the results, with `charts/` and `markdown/`, which `table1/` uses too.
  */
 import { loadavg, setPriority } from 'node:os';
 import { join } from 'node:path';

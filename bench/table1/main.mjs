@@ -12,6 +12,8 @@
  *
  * A run that was stopped resumes when it is started again; `--again`, or another directory, starts a new one. Needs root.
  * Installs the packages that building the guests needs where that is allowed, and names them otherwise.
+ *
+ * `cases/` is what is measured, in the guests of `guest/` and on the hosts of `testbed/`; `report/` writes the results.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
