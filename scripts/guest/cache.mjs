@@ -45,15 +45,16 @@ export function noteNewestImage(kind, directory) {
 }
 
 /**
- * The directory of the newest image of a kind, if there is one.
+ * The newest image of a kind, if its files are there.
  *
+ * @template {{kernel: string, initramfs: string}} Image
  * @param {string} kind
- * @returns {string | undefined}
+ * @param {(directory: string) => Image} imageIn
+ * @returns {Image | undefined}
  */
-export function newestImage(kind) {
-  try {
-    return join(cacheDirectory(), readFileSync(join(cacheDirectory(), kind), 'utf8').trim());
-  } catch {
-    return undefined;
-  }
+export function newestImage(kind, imageIn) {
+  const note = join(cacheDirectory(), kind);
+  if (!existsSync(note)) return undefined;
+  const image = imageIn(join(cacheDirectory(), readFileSync(note, 'utf8').trim()));
+  return existsSync(image.kernel) && existsSync(image.initramfs) ? image : undefined;
 }

@@ -8,7 +8,7 @@
  * where apt has package lists.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -74,10 +74,7 @@ export async function buildGuestImage() {
  * @returns {GuestImage | undefined}
  */
 export function findGuestImage() {
-  const directory = newestImage(NEWEST);
-  if (directory === undefined) return undefined;
-  const image = imageIn(directory);
-  return existsSync(image.kernel) && existsSync(image.initramfs) ? image : undefined;
+  return newestImage(NEWEST, imageIn);
 }
 
 /**

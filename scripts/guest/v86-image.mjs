@@ -76,10 +76,7 @@ export async function buildV86Image() {
  * @returns {V86Image | undefined}
  */
 export function findV86Image() {
-  const directory = newestImage(NEWEST);
-  if (directory === undefined) return undefined;
-  const image = imageIn(directory);
-  return existsSync(image.kernel) && existsSync(image.initramfs) ? image : undefined;
+  return newestImage(NEWEST, imageIn);
 }
 
 /**
