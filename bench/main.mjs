@@ -3,6 +3,7 @@
  *
  *     npm run bench                                        all of it, about 12 minutes
  *     npm run bench -- --only receive --quick              scenarios whose names begin with this, with less effort
+ *     npm run bench -- --smoke                             shows only that everything runs; the figures mean nothing
  *     npm run bench -- --nice=-10                          with priority over what else the machine does
  *     npm run bench -- --results DIRECTORY                 default: bench/results
  *     npm run bench -- --record                            all of it into docs/bench, and into docs/performance.md
@@ -14,10 +15,10 @@
  */
 import { loadavg, setPriority } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ensureCommands, installCommand } from '../scripts/debian-packages.mjs';
 import { ROOT } from '../scripts/prepare.mjs';
 import { runScript, say, Trouble } from '../scripts/run-command.mjs';
+import { optionsOf } from './command-line.mjs';
 import { FULL, QUICK, SMOKE } from './effort.mjs';
 import { machineFacts } from './machine.mjs';
 import { checkRecordsWholeRun, recordIn } from './recorded-run.mjs';
@@ -38,15 +39,13 @@ const SCENARIOS = [receiveDrain, receiveFlood, send, forwarding, roundTrip, turn
 const COMMANDS = ['ip', 'iperf3'];
 
 await runScript(async () => {
-  const { values: options } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true },
-      quick: { type: 'boolean' },
-      smoke: { type: 'boolean' },
-      nice: { type: 'string' },
-      record: { type: 'boolean', default: false },
-      results: { type: 'string' },
-    },
+  const options = optionsOf(import.meta.url, {
+    only: { type: 'string', multiple: true },
+    quick: { type: 'boolean' },
+    smoke: { type: 'boolean' },
+    nice: { type: 'string' },
+    record: { type: 'boolean', default: false },
+    results: { type: 'string' },
   });
   checkRecordsWholeRun(options);
   const results = options.results ?? join(ROOT, options.record ? 'docs/bench' : 'bench/results');

@@ -16,11 +16,11 @@
  * `cases/` is what is measured, in the guests of `guest/` and on the hosts of `testbed/`; `report/` writes the results.
  */
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ensureCommands, installCommand } from '../../scripts/debian-packages.mjs';
 import { build, checkSystem, installDependencies, ROOT } from '../../scripts/prepare.mjs';
 import { runScript, say, step, Trouble } from '../../scripts/run-command.mjs';
 import { lackOf } from '../../scripts/test/capabilities.mjs';
+import { optionsOf } from '../command-line.mjs';
 import { checkRecordsWholeRun, recordIn } from '../recorded-run.mjs';
 import { FULL, QUICK, SMOKE } from './sizes.mjs';
 
@@ -36,16 +36,14 @@ const CAPABILITIES = /** @type {const} */ ([
 ]);
 
 await runScript(async () => {
-  const { values: options } = parseArgs({
-    options: {
-      quick: { type: 'boolean', default: false },
-      smoke: { type: 'boolean', default: false },
-      again: { type: 'boolean', default: false },
-      'no-build': { type: 'boolean', default: false },
-      only: { type: 'string' },
-      record: { type: 'boolean', default: false },
-      results: { type: 'string' },
-    },
+  const options = optionsOf(import.meta.url, {
+    quick: { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
+    'no-build': { type: 'boolean', default: false },
+    only: { type: 'string' },
+    record: { type: 'boolean', default: false },
+    results: { type: 'string' },
   });
   checkRecordsWholeRun(options);
   const size = options.smoke ? SMOKE : options.quick ? QUICK : FULL;
