@@ -1,11 +1,10 @@
 /** One measured program, with its own namespace, device and producer. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { floor } from './compile-floor.mjs';
 import { ip, makeNamespace, removeNamespace } from './namespaces.mjs';
 import { SubjectProcess, subjectScript } from './subject-process.mjs';
+import { makeDirectory, removeDirectory } from './temporary-directory.mjs';
 
 const MTU = 1500;
 const DEVICE = 'bench0';
@@ -26,7 +25,7 @@ export class SingleDeviceRig {
   static async start({ program, way, kind, apart = false }) {
     const rig = new SingleDeviceRig();
     rig.#namespace = makeNamespace();
-    rig.#directory = mkdtempSync(join(tmpdir(), 'tapfd-bench-'));
+    rig.#directory = makeDirectory();
     const fifos = ['commands', 'answers'].map((name) => join(rig.#directory, name));
     execFileSync('mkfifo', fifos);
     const at = { namespace: rig.#namespace, core: SUBJECT_CORE, name: `${program} ${way}` };
@@ -52,7 +51,7 @@ export class SingleDeviceRig {
   async stop() {
     await Promise.all([this.#subject.stop(), this.#producer?.stop()]);
     removeNamespace(this.#namespace);
-    rmSync(this.#directory, { recursive: true });
+    removeDirectory(this.#directory);
   }
 }
 

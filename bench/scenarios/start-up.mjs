@@ -1,13 +1,13 @@
 /** From the start of Node to the first frame, against a Node that does nothing. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { floor } from '../rig/compile-floor.mjs';
 import { entering, ip, makeNamespace, removeNamespace } from '../rig/namespaces.mjs';
 
 import { endingWithBench, SubjectProcess, subjectScript } from '../rig/subject-process.mjs';
+import { makeDirectory, removeDirectory } from '../rig/temporary-directory.mjs';
 import { summary } from '../statistics.mjs';
 
 const DEVICE = 'bench0';
@@ -19,7 +19,7 @@ export const startUp = {
   unit: 'ms',
   async run(effort) {
     const namespace = makeNamespace();
-    const directory = mkdtempSync(join(tmpdir(), 'tapfd-bench-'));
+    const directory = makeDirectory();
     const commands = join(directory, 'commands');
     let producer;
     try {
@@ -45,7 +45,7 @@ export const startUp = {
     } finally {
       await producer?.stop();
       removeNamespace(namespace);
-      rmSync(directory, { recursive: true });
+      removeDirectory(directory);
     }
   },
 };

@@ -99,12 +99,16 @@ t.test(
     skip: needs('root', 'tun-device', 'iperf3'),
   },
   async (t) => {
+    const directory = t.testdir({ results: {}, temporary: {} });
+    const temporary = join(directory, 'temporary');
     // At full effort it runs far longer than this test needs.
-    const child = spawn(process.execPath, [MAIN, '--only', 'turn', '--results', t.testdir()]);
-    await until(child, () => namespacesOf(child).length > 0);
+    const args = [MAIN, '--only', 'turn', '--results', join(directory, 'results')];
+    const child = spawn(process.execPath, args, { env: { ...process.env, TMPDIR: temporary } });
+    await until(child, () => namespacesOf(child).length > 0 && readdirSync(temporary).length > 0);
     child.kill('SIGTERM');
     await once(child, 'exit');
     t.same(namespacesOf(child), []);
+    t.same(readdirSync(temporary), []);
   },
 );
 
@@ -138,6 +142,15 @@ t.test('an unknown scenario is refused with the list', { skip: needs('root') }, 
   const { status, output } = await run(t, '--only', 'flying');
   t.equal(status, 1);
   t.match(output, 'receive-drain, receive-flood, send');
+});
+
+t.test('--help explains the options, and an unknown one is refused', async (t) => {
+  const help = await run(t, '--help');
+  t.equal(help.status, 0);
+  t.match(help.output, /^The bench: [\s\S]*\n {4}npm run bench -- --smoke /);
+  const unknown = await run(t, '--fast');
+  t.equal(unknown.status, 1);
+  t.match(unknown.output, "error: Unknown option '--fast'\nremedy: use --help to see the options");
 });
 
 t.test('a recorded run is a whole one', { skip: needs('root') }, async (t) => {
