@@ -1,11 +1,11 @@
 /**
- * The demo, `npm run demo`: the two ways to give a virtual machine a network, on one wire. A TAP in a bridge and a macvtap
- * on a veth pair that ends in the same bridge, a QEMU guest on each, and JavaScript on a third device of the same
- * Ethernet. Everybody pings everybody, and the frames that JavaScript sees are printed. All of it is in a network
- * namespace of its own that goes at the end.
+ * The demo, `npm run demo`: the two ways to give a virtual machine a network, on one wire. There is a TAP in a bridge, and
+ * a macvtap on a veth pair that ends in the same bridge, with a QEMU guest on each, and JavaScript on a third device of
+ * the same Ethernet. They all ping each other, and the frames that JavaScript sees are printed. Everything is in its own
+ * network namespace, which is removed at the end.
  *
- *     node demo.js KERNEL INITRAMFS     with guests (the files that scripts/guest/image.mjs makes)
- *     node demo.js                      without: JavaScript stands behind both devices, and the kernel pings it
+ *     node demo.js KERNEL INITRAMFS     with guests (the files that scripts/guest/image.mjs builds)
+ *     node demo.js                      without: JavaScript is behind both devices, and the kernel pings it
  */
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
@@ -20,14 +20,14 @@ const TAP_SIDE = { address: '10.77.0.3', mac: '52:54:00:77:00:03' };
 const MACVTAP_SIDE = { address: '10.77.0.4', mac: '52:54:00:77:00:04' };
 const PING_TIMEOUT_MS = 20_000;
 
-/** Undone last to first, whatever happened. */
+/** Run in reverse order at the end, even after a failure. */
 const cleanups: (() => Promise<void>)[] = [];
 
-/** Bridge, wire, and both kinds of device; returns the devices that the guests get. */
+/** Creates bridge, wire, and both kinds of device; returns the devices for the guests. */
 async function buildNetwork(netns: Netns) {
   const ns = netns.name;
   say(`network namespace ${ns}:`);
-  // The kernel would answer for its address on each of its links: here only on the one that has it.
+  // By default the kernel answers ARP for its address on every link; here only on the one that has it.
   await run(netns, 'sh', ['-c', 'echo 1 >/proc/sys/net/ipv4/conf/all/arp_ignore']);
   await links.create({ kind: 'bridge', name: 'br0', up: true, netns: ns });
   await links.addAddress('br0', `${KERNEL.address}/24`, { netns: ns });
@@ -73,18 +73,18 @@ async function withGuests(netns: Netns, image: GuestImage): Promise<void> {
   const script = scriptHost(scriptTap, SCRIPT, 'JavaScript');
   step('Guest A pings JavaScript, which answers ARP and echo requests frame by frame');
   await guestPings(a, SCRIPT.address);
-  step('Guest B pings JavaScript: out of the macvtap, over the wire, through the bridge');
+  step('Guest B pings JavaScript: from the macvtap, over the wire, through the bridge');
   await guestPings(b, SCRIPT.address);
   step('JavaScript pings both guests');
   for (const { address } of [TAP_SIDE, MACVTAP_SIDE]) await scriptPings(script, address);
-  step('Guest A and guest B ping each other, TAP to macvtap');
+  step('Guest A and guest B ping each other, between TAP and macvtap');
   await guestPings(a, MACVTAP_SIDE.address);
   await guestPings(b, TAP_SIDE.address);
 
   step('What passed the devices, in frames');
   for (const name of ['tap0', 'tap1', 'macvtap0']) {
     const { stats, kind } = await links.get(name, { netns: netns.name });
-    // Behind a TAP is the kernel, which receives what the guest sends; a macvtap is the guest's own card.
+    // A TAP counts from the kernel's side, which receives what the guest sends; a macvtap counts from the guest's side.
     const [sent, received] =
       kind === 'macvtap' ? [stats.txPackets, stats.rxPackets] : [stats.rxPackets, stats.txPackets];
     say(`${name.padEnd(8)} sent by its user: ${sent}, received: ${received}`);
@@ -97,7 +97,7 @@ async function boot(
   device: QemuNetworkDevice,
   { mac, address }: { mac: string; address: string },
 ): Promise<Guest> {
-  // The device is QEMU's from here on. On the macvtap the guest must have the link's MAC; a TAP takes any.
+  // From here on the device belongs to QEMU. On the macvtap the guest must have the link's MAC; a TAP takes any.
   const guest = await bootGuest(image, [{ device, mac }], { name });
   cleanups.push(() => guest.shutdown());
   await guest.must(`ip address add ${address}/24 dev eth0; ip link set eth0 up`);
@@ -119,7 +119,7 @@ async function withoutGuests(netns: Netns): Promise<void> {
   await kernelPings(netns, TAP_SIDE.address);
   step('The kernel pings JavaScript on the macvtap, through the bridge and over the wire');
   await kernelPings(netns, MACVTAP_SIDE.address);
-  step('JavaScript pings the kernel, and itself from TAP to macvtap');
+  step('JavaScript pings the kernel, and itself from macvtap to TAP');
   await scriptPings(onTap, KERNEL.address);
   await scriptPings(onMacvtap, TAP_SIDE.address);
 
@@ -130,13 +130,13 @@ async function withoutGuests(netns: Netns): Promise<void> {
   }
 }
 
-/** JavaScript as a computer on the Ethernet, and its frames printed. */
+/** JavaScript as a computer on the Ethernet; prints its frames. */
 function scriptHost(device: FrameStream, { mac, address }: { mac: string; address: string }, name: string) {
   return new EthernetHost(device, {
     mac,
     address,
     onFrame: (direction, text) => {
-      // Guests also announce themselves in IPv6, to nobody here.
+      // Guests also announce themselves over IPv6, which nothing here uses.
       if (/ (ARP|ICMP) /.test(text)) say(`${name} ${direction.padEnd(8)} ${text}`);
     },
   });
@@ -150,7 +150,7 @@ async function kernelPings(netns: Netns, address: string): Promise<void> {
   sayReplies('the kernel', await run(netns, 'ping', ['-n', '-c', '2', '-i', '0.2', '-W', '20', address]));
 }
 
-/** Of what a ping program prints, the replies and the sum. */
+/** Prints the replies and the summary from a ping program's output. */
 function sayReplies(who: string, output: string): void {
   for (const line of output.split('\n')) {
     if (/bytes from|packets/.test(line)) say(`${who}: ${line}`);
@@ -162,7 +162,7 @@ async function scriptPings(script: EthernetHost, address: string): Promise<void>
   say(`${address} (${mac}) answered in ${milliseconds.toFixed(1)} ms`);
 }
 
-/** Runs a program in the namespace to its end and returns what it printed. */
+/** Runs a program in the namespace until it exits, and returns its output. */
 async function run(netns: Netns, command: string, args: string[]): Promise<string> {
   const child = netns.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const output = child.stdout === null ? [] : await child.stdout.setEncoding('utf8').toArray();
@@ -182,20 +182,20 @@ function say(text: string): void {
   process.stdout.write(`   ${text.replaceAll('\n', '\n   ')}\n`);
 }
 
-// Ctrl-C is an orderly end: guests and namespace go with the process.
+// Exit in an orderly way on Ctrl-C: guests and namespace go with the process.
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
 const [kernel, initramfs] = process.argv.slice(2);
 const start = Date.now();
-step('A network of its own');
+step('A separate network');
 const netns = await createNetns();
 cleanups.push(() => netns.remove());
 try {
   if (kernel !== undefined && initramfs !== undefined) await withGuests(netns, { kernel, initramfs });
   else await withoutGuests(netns);
 } finally {
-  step('All of it goes');
+  step('Cleanup');
   for (const cleanup of cleanups.reverse()) await cleanup();
 }
 if (existsSync(netns.path)) throw new Error(`${netns.path} is left behind`);

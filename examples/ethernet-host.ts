@@ -1,7 +1,7 @@
 /**
  * A small computer on an Ethernet, in TypeScript: it answers ARP and ping for one IPv4 address, and can ping others. It
- * speaks through any object-mode Duplex whose chunks are frames, which is what `openTap` and `openMacvtap` give. The
- * other examples and the demo put it behind a device; whoever is on the wire takes it for a real host.
+ * works on any object-mode Duplex whose chunks are frames, such as those from `openTap` and `openMacvtap`. The other
+ * examples and the demo put it behind a device; to everything else on the wire it is a real host.
  */
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
@@ -21,20 +21,20 @@ const IPV4_HEADER_BYTES = 20;
 const ICMP_HEADER_BYTES = 8;
 
 export interface EthernetHostOptions {
-  /** The MAC it has: on a macvtap that of the device; on a TAP any but the device's own, which is the kernel's. */
+  /** Its MAC: on a macvtap that of the device; on a TAP any but the device's own, which is the kernel's. */
   mac: string;
   /** Its IPv4 address: `10.0.0.1`. */
   address: string;
-  /** Told of every frame that comes and goes, with a line that says what it is. */
+  /** Called for every frame received or sent, with a one-line description. */
   onFrame?: (direction: 'received' | 'sent', description: string) => void;
 }
 
-/** What a ping brought back. */
+/** The reply to a ping. */
 export interface PingReply {
   /** The MAC that answered. */
   mac: string;
   milliseconds: number;
-  /** What the reply carried: what was sent. */
+  /** The reply's payload, which is what was sent. */
   payload: Buffer;
 }
 
@@ -48,11 +48,11 @@ export class EthernetHost {
   readonly #onFrame: EthernetHostOptions['onFrame'];
   readonly #identifier = randomInt(0x10000);
   #sequence = 0;
-  /** Who waits for whose MAC, and for which echo. */
+  /** Callbacks waiting for the MAC of an address, and for the reply to an echo request. */
   readonly #arpWaiters = new Map<string, (mac: string) => void>();
   readonly #echoWaiters = new Map<number, (mac: string, payload: Buffer) => void>();
 
-  /** From now on the host reads `device`. It ends with the device. */
+  /** Starts reading `device`. The host lasts as long as the device. */
   constructor(device: Duplex, options: EthernetHostOptions) {
     this.#device = device;
     this.mac = options.mac;
@@ -62,9 +62,9 @@ export class EthernetHost {
   }
 
   /**
-   * Sends one echo request, after asking for the MAC, and waits for the reply.
+   * Sends one echo request, after resolving the MAC, and waits for the reply.
    *
-   * @throws Error when nobody answers within `timeoutMs` (default 5000): either question is asked anew each second.
+   * @throws Error when there is no answer within `timeoutMs` (default 5000). Both requests are repeated every second.
    */
   async ping(address: string, options: { payload?: Buffer; timeoutMs?: number } = {}): Promise<PingReply> {
     const { payload = Buffer.from('frames from JavaScript'), timeoutMs = 5000 } = options;
@@ -92,15 +92,15 @@ export class EthernetHost {
   }
 
   /**
-   * The MAC that has an IPv4 address, asked by ARP.
+   * Finds the MAC of an IPv4 address by ARP.
    *
-   * @throws Error when nobody answers within `timeoutMs` (default 5000).
+   * @throws Error when there is no answer within `timeoutMs` (default 5000).
    */
   async resolve(address: string, timeoutMs = 5000): Promise<string> {
     try {
       return await askUntil<string>(
         performance.now() + timeoutMs,
-        `nobody answers the ARP question of ${this.address} for ${address}`,
+        `no answer to the ARP request of ${this.address} for ${address}`,
         () => this.#send(BROADCAST, ETHERTYPE_ARP, this.#arp(ARP_REQUEST, '00:00:00:00:00:00', address)),
         (found) => this.#arpWaiters.set(address, found),
       );
@@ -112,7 +112,7 @@ export class EthernetHost {
   #receive(frame: Buffer): void {
     if (frame.length < ETHERNET_HEADER_BYTES) return;
     const destination = macAt(frame, 0);
-    // A bridge floods frames for MACs it does not know: those of others are none of ours.
+    // A bridge floods frames for unknown MACs: ignore those addressed to others.
     if (destination !== this.mac && (frame.readUInt8(0) & 1) === 0) return;
     this.#onFrame?.('received', describeFrame(frame));
     const body = frame.subarray(ETHERNET_HEADER_BYTES);
@@ -201,7 +201,7 @@ export class EthernetHost {
   }
 }
 
-/** One line on what a frame is: `ARP 10.0.0.2 asks for 10.0.0.1`. */
+/** Describes a frame in one line: `ARP 10.0.0.2 asks who has 10.0.0.1`. */
 export function describeFrame(frame: Buffer): string {
   const macs = `${macAt(frame, 6)} > ${macAt(frame, 0)}`;
   const body = frame.subarray(ETHERNET_HEADER_BYTES);
@@ -220,7 +220,7 @@ export function describeFrame(frame: Buffer): string {
   return `${macs} type 0x${type.toString(16).padStart(4, '0')}, ${frame.length} bytes`;
 }
 
-/** Asks, and asks anew each second, until an answer comes or `deadline` passes. */
+/** Calls `ask` now and every second, until an answer comes or `deadline` passes. */
 function askUntil<T>(
   deadline: number,
   failure: string,
@@ -245,11 +245,11 @@ function askUntil<T>(
   });
 }
 
-/** The ICMP message in a whole, unfragmented IPv4 packet; undefined where there is none. */
+/** The ICMP message in a complete, unfragmented IPv4 packet; undefined if there is none. */
 function icmpOf(packet: Buffer): Buffer | undefined {
   if (packet.length < IPV4_HEADER_BYTES || packet.readUInt8(0) >> 4 !== 4) return undefined;
   const headerBytes = (packet.readUInt8(0) & 0x0f) * 4;
-  // Short frames are padded to 60 bytes on some wires: the packet says how long it is.
+  // Some wires pad short frames to 60 bytes, so take the length from the packet.
   const totalBytes = packet.readUInt16BE(2);
   const isFragment = (packet.readUInt16BE(6) & 0x3fff) !== 0;
   if (packet.readUInt8(9) !== PROTOCOL_ICMP || isFragment) return undefined;

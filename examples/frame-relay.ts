@@ -1,11 +1,11 @@
 /**
- * Joins WebSockets to Ethernet: each client gets a device of its own, and one binary message is one frame, as v86's
- * network relay has it. What comes from a browser is not to be trusted, and a browser may read slowly:
+ * Connects WebSockets to Ethernet: each client gets its own device, and one binary message is one frame, as in v86's
+ * network relay. A browser cannot be trusted, and may read slowly:
  *
- * - Host and Origin of the request must be expected ones, so that no other web page can use the relay.
- * - A client has the source MAC of its first frame and no other; what claims another is dropped.
- * - It may send so many frames a second; what is more is dropped. A message that is no frame ends the connection.
- * - What the other side has not taken yet is bounded both ways; what is more is dropped, as a network card does.
+ * - The request must have an expected Host and Origin, so that no other web page can use the relay.
+ * - A client may use only the source MAC of its first frame; frames with another are dropped.
+ * - Its frames per second are limited; excess frames are dropped. A message that is not a frame ends the connection.
+ * - Queues are bounded both ways; what does not fit is dropped, as a network card does.
  *
  * All drops are counted.
  */
@@ -13,32 +13,32 @@ import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 
-/** Ethernet's header, and the longest frame with one VLAN tag at an MTU of 1500. */
-const SHORTEST_FRAME = 14;
-const LONGEST_FRAME = 1518;
+/** The Ethernet header, and the longest frame with one VLAN tag at an MTU of 1500. */
+const MIN_FRAME_BYTES = 14;
+const MAX_FRAME_BYTES = 1518;
 
 export interface FrameRelayOptions {
-  /** Opens the device of a new client: an object-mode Duplex of frames. The relay destroys it when the client goes. */
+  /** Opens a new client's device: an object-mode Duplex of frames. The relay destroys it when the client leaves. */
   open: () => Promise<Duplex>;
-  /** `Host` headers that are served: `['127.0.0.1:8086']`. */
+  /** Accepted `Host` headers: `['127.0.0.1:8086']`. */
   hosts: readonly string[];
-  /** `Origin` headers that are served: `['http://127.0.0.1:8086']`. */
+  /** Accepted `Origin` headers: `['http://127.0.0.1:8086']`. */
   origins: readonly string[];
-  /** More get 503. Default 8. */
+  /** Any more get status 503. Default 8. */
   maxClients?: number;
-  /** What may wait for a browser that reads slowly, in bytes. Default 256 KiB. */
+  /** How much may wait for a slow browser, in bytes. Default 256 KiB. */
   maxBufferedBytes?: number;
-  /** What a client may send in a second, with as much at once after a pause. Default 20,000. */
+  /** How many frames a client may send per second; after a pause, as many at once. Default 20,000. */
   framesPerSecond?: number;
-  /** A client that answers no WebSocket ping for so long is taken for gone, in milliseconds. Default 30,000. */
+  /** A client that does not answer a WebSocket ping for this many milliseconds is disconnected. Default 30,000. */
   pingMs?: number;
 }
 
-/** What passed a client, in frames. */
+/** Frames to and from a client. */
 export interface RelayCounters {
   toClient: number;
   fromClient: number;
-  /** Frames that were dropped, by reason. */
+  /** Dropped frames, by reason. */
   dropped: { clientSlow: number; deviceBusy: number; foreignMac: number; rate: number };
 }
 
@@ -46,7 +46,7 @@ export interface RelayCounters {
 export interface RelayClient {
   readonly device: Duplex;
   readonly counters: RelayCounters;
-  /** The source MAC of its first frame, in hexadecimal; undefined before. */
+  /** The source MAC of its first frame, in hexadecimal; undefined before that frame. */
   readonly mac: string | undefined;
 }
 
@@ -54,11 +54,11 @@ export class FrameRelay {
   readonly #options: Required<FrameRelayOptions>;
   readonly #server = new WebSocketServer({
     noServer: true,
-    maxPayload: LONGEST_FRAME,
+    maxPayload: MAX_FRAME_BYTES,
     perMessageDeflate: false,
   });
   readonly #clients = new Set<ConnectedClient>();
-  /** Those whose device is being opened. */
+  /** Clients whose device is being opened. */
   #opening = 0;
   #closed = false;
 
@@ -76,12 +76,12 @@ export class FrameRelay {
     return [...this.#clients];
   }
 
-  /** For the HTTP server's `'upgrade'` event. */
+  /** Call this for the HTTP server's `'upgrade'` event. */
   async handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on('error', () => socket.destroy());
     const { hosts, origins, maxClients } = this.#options;
     const { host = '', origin = '' } = request.headers;
-    // Any page may open a WebSocket to anywhere, also to a name that its owner has made to mean this machine.
+    // Any page may open a WebSocket to any address, including a name that its owner has pointed at this machine.
     if (!hosts.includes(host) || !origins.includes(origin)) return refuse(socket, '403 Forbidden');
     if (this.#closed || this.#clients.size + this.#opening >= maxClients) {
       return refuse(socket, '503 Service Unavailable');
@@ -100,7 +100,7 @@ export class FrameRelay {
       socket.destroy();
       return;
     }
-    // A request that is no WebSocket's ends here, and never gets to be a client.
+    // A request that is not a WebSocket's ends here, and never becomes a client.
     const giveUp = (): unknown => device.destroy();
     socket.once('close', giveUp);
     this.#server.handleUpgrade(request, socket, head, (webSocket) => {
@@ -111,7 +111,7 @@ export class FrameRelay {
     });
   }
 
-  /** Ends all connections, and with them their devices. */
+  /** Ends all connections and their devices. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#clients].map((client) => client.close()));
@@ -129,7 +129,7 @@ class ConnectedClient implements RelayClient {
   readonly #webSocket: WebSocket;
   readonly #options: Required<FrameRelayOptions>;
   readonly #deviceClosed: Promise<void>;
-  /** Frames that may still be sent now, and when that was so. */
+  /** How many more frames may be sent now, and when this was last updated. */
   #allowance: number;
   #allowedAt = performance.now();
   #isAlive = true;
@@ -145,7 +145,7 @@ class ConnectedClient implements RelayClient {
     webSocket.on('pong', () => {
       this.#isAlive = true;
     });
-    webSocket.on('error', () => webSocket.terminate()); // a message that is too long, or no WebSocket's at all
+    webSocket.on('error', () => webSocket.terminate()); // a message too long, or not in the WebSocket protocol
     webSocket.once('close', () => {
       clearInterval(heartbeat);
       device.destroy();
@@ -178,8 +178,8 @@ class ConnectedClient implements RelayClient {
   }
 
   #receive(frame: Buffer, isBinary: boolean): void {
-    if (!isBinary || frame.length < SHORTEST_FRAME) {
-      this.#webSocket.close(1003, 'no frame');
+    if (!isBinary || frame.length < MIN_FRAME_BYTES) {
+      this.#webSocket.close(1003, 'not a frame');
       return;
     }
     const { dropped } = this.counters;
@@ -196,12 +196,12 @@ class ConnectedClient implements RelayClient {
       return;
     }
     this.counters.fromClient += 1;
-    // What the device refuses fails this frame alone.
+    // If the device refuses a frame, only that frame fails.
     this.device.write(frame, () => {});
   }
 
   #isOwnMac(frame: Buffer): boolean {
-    // The lowest bit of the first byte is that of groups, which send nothing.
+    // The lowest bit of the first byte marks a group address, which cannot be a source.
     if ((frame.readUInt8(6) & 1) === 1) return false;
     const source = frame.toString('hex', 6, 12);
     this.mac ??= source;

@@ -1,7 +1,7 @@
 /**
- * A QEMU guest that runs commands for us: boots the small Linux that `node scripts/guest/image.mjs` builds, with network
- * cards on open TAP and macvtap devices, and talks to it over its serial console. The tests and the demo use it; it is
- * also the shortest way to see what `spawnQemu` is for.
+ * A QEMU guest that runs commands: boots the small Linux that `node scripts/guest/image.mjs` builds, with network cards on
+ * open TAP and macvtap devices, and talks to it over its serial console. The tests and the demo use it; it is also the
+ * shortest way to see what `spawnQemu` is for.
  */
 import type { ChildProcess, ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
@@ -11,29 +11,29 @@ import { type GuestCommandResult, GuestConsole } from './guest-console.ts';
 
 export type { GuestCommandResult };
 
-/** What `scripts/guest/image.mjs` makes. */
+/** The files that `scripts/guest/image.mjs` builds. */
 export interface GuestImage {
   kernel: string;
   initramfs: string;
 }
 
 export interface GuestOptions {
-  /** For messages. Default `guest`. */
+  /** Used in error messages. Default `guest`. */
   name?: string;
-  /** How QEMU is told of the cards. */
+  /** Which of QEMU's options describe the cards. */
   style?: QemuNetworkStyle;
-  /** After so long the guest ends by itself, whatever became of this process. Default 600. */
+  /** The guest shuts itself down after this time, even if this process is gone. Default 600. */
   lifetimeSeconds?: number;
-  /** Further arguments of QEMU; a later `-machine` adds to the one of {@link guestArguments}. */
+  /** More arguments for QEMU; another `-machine` adds to that of {@link guestArguments}. */
   arguments?: readonly string[];
   /** How long the boot may take. Default 120,000; it takes 2,000 to 7,000 on a small machine. */
   bootTimeoutMs?: number;
 }
 
 /**
- * QEMU's arguments for the image, without network cards. No KVM: what it can do differs from machine to machine. One
- * thread for all processors: where each has its own, QEMU 7.2 now and then loses an interrupt's end when a PCI card is
- * plugged in, and that processor hears its timer no more.
+ * QEMU's arguments for the image, without network cards. No KVM, because what it can do differs between machines. One
+ * thread for all processors: if each has its own, QEMU 7.2 sometimes loses the end of an interrupt when a PCI card is
+ * plugged in, and that processor no longer gets its timer interrupts.
  */
 export function guestArguments(image: GuestImage, lifetimeSeconds = 600): string[] {
   return [
@@ -50,7 +50,7 @@ export interface GuestWithMonitor {
   qmp: QmpClient;
 }
 
-/** Boots a guest as {@link bootGuest} does, with a monitor on a socket that no file names. */
+/** Boots a guest as {@link bootGuest} does, with a monitor on a socket without a file. */
 export async function bootGuestWithMonitor(
   image: GuestImage,
   nics: readonly QemuNic[],
@@ -79,7 +79,7 @@ export async function bootGuestWithMonitor(
   }
 }
 
-/** Boots a guest with these cards (`eth0`, `eth1`, … in it) and waits until it takes commands. */
+/** Boots a guest with these cards (`eth0`, `eth1`, … in the guest) and waits until it is ready for commands. */
 export async function bootGuest(
   image: GuestImage,
   nics: readonly QemuNic[],
@@ -87,7 +87,7 @@ export async function bootGuest(
 ): Promise<Guest> {
   const args = [...guestArguments(image, options.lifetimeSeconds), ...(options.arguments ?? [])];
   const { style = 'netdev' } = options;
-  // A card's boot ROM is of no use here, and Debian packs it apart from QEMU.
+  // The card's boot ROM is not needed here, and Debian packages it separately from QEMU.
   const cards = style === 'netdev' ? nics.map((nic) => ({ romfile: '', ...nic })) : nics;
   const child = await spawnQemu('qemu-system-x86_64', args, { nics: cards, style, stdio: 'pipe' });
   return Guest.on(child, options);
@@ -102,7 +102,7 @@ export class Guest {
   };
   readonly #console: GuestConsole;
 
-  /** Takes a QEMU that was started with {@link guestArguments} and piped standard streams, and waits for its boot. */
+  /** Takes a QEMU started with {@link guestArguments} and piped standard streams, and waits until it has booted. */
   static async on(child: ChildProcess, options: GuestOptions = {}): Promise<Guest> {
     if (!hasPipes(child)) throw new Error('the guest needs a QEMU with piped standard streams');
     const guest = new Guest(child, options.name ?? 'guest');
@@ -123,10 +123,10 @@ export class Guest {
     process.once('exit', this.#kill);
     child.stdout.setEncoding('utf8').on('data', (text: string) => this.#console.add(text));
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.#console.addRemark(text));
-    child.stdin.on('error', () => {}); // EPIPE: 'close' tells why
+    child.stdin.on('error', () => {}); // EPIPE: 'close' says why
     child.on('close', (code, signal) => {
       process.off('exit', this.#kill);
-      this.#console.end(`the process of ${this.name} ended (${signal ?? `status ${code}`})`);
+      this.#console.end(`the process of ${this.name} exited (${signal ?? `status ${code}`})`);
     });
   }
 
@@ -145,20 +145,20 @@ export class Guest {
     return this.#console.run(command, options);
   }
 
-  /** As {@link run}, but a status other than 0 is an error. Returns the output. */
+  /** Like {@link run}, but a status other than 0 is an error. Returns the output. */
   must(command: string, options: { timeoutMs?: number } = {}): Promise<string> {
     return this.#console.must(command, options);
   }
 
-  /** Restarts the guest (QEMU must not be told `-no-reboot`: `set-action` takes that back) and waits until it is back. */
+  /** Restarts the guest and waits until it is back. QEMU must allow it: `set-action` overrides `-no-reboot`. */
   reboot(timeoutMs = 120_000): Promise<void> {
     return this.#console.reboot(timeoutMs);
   }
 
-  /** Turns the guest off and waits for QEMU's end. */
+  /** Shuts the guest down and waits for QEMU to exit. */
   async shutdown(timeoutMs = 20_000): Promise<void> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
-      // A wish: a guest that does not hear it is killed.
+      // This is a request: a guest that does not respond is killed.
       const timer = setTimeout(this.#kill, timeoutMs);
       this.#child.stdin.write('0 poweroff -f\n');
       await this.#untilEnd();
@@ -167,7 +167,7 @@ export class Guest {
     this.#console.end(`${this.name} was shut down`);
   }
 
-  /** Ends QEMU at once. */
+  /** Kills QEMU. */
   async kill(): Promise<void> {
     this.#kill();
     await this.#untilEnd();

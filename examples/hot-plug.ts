@@ -1,7 +1,7 @@
 /**
- * A guest gets a network card while it runs, and loses it again. Everything is in a namespace of its own.
+ * A guest gets a network card while it runs, and loses it again. Everything is in its own namespace.
  *
- *     sudo node hot-plug.ts DIRECTORY     DIRECTORY: what `node scripts/guest/image.mjs` has printed last
+ *     sudo node hot-plug.ts DIRECTORY     DIRECTORY: the last line printed by `node scripts/guest/image.mjs`
  */
 import { join } from 'node:path';
 import { createNetns, links, openTap } from 'tapfd';
@@ -19,11 +19,11 @@ await using scriptTap = await openTap({ netns, name: 'script', bridge: 'br0' });
 const script = new EthernetHost(scriptTap, { mac: '52:54:00:77:00:02', address: '10.77.0.2' });
 
 const { guest, qmp } = await bootGuestWithMonitor(image, []);
-// In this order at the end: the guest, then its monitor.
+// At the end, disposed in reverse order: the guest, then its monitor.
 await using _monitor = qmp;
 await using _guest = guest;
 const { major, minor } = qmp.greeting.version;
-console.log(`a guest without a network card runs in QEMU ${major}.${minor}`);
+console.log(`a guest without a network card is running in QEMU ${major}.${minor}`);
 
 const begin = performance.now();
 const tap = await openTap({ netns, name: 'guest', bridge: 'br0' });
@@ -33,7 +33,7 @@ console.log(`it has one with ${mac} after ${((performance.now() - begin) / 1000)
 
 await guest.must('ip address add 10.77.0.1/24 dev eth0; ip link set eth0 up');
 await guest.must('ping -c 2 -i 0.1 -W 10 10.77.0.2');
-console.log(`JavaScript has answered ${script.answered} pings`);
+console.log(`JavaScript answered ${script.answered} pings`);
 
 await qmp.execute('set_link', { name: netdevId, up: false });
 await guest.must('until [ "$(cat /sys/class/net/eth0/carrier)" = 0 ]; do sleep 0.02; done');

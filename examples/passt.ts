@@ -1,7 +1,7 @@
 /**
- * A network without privileges behind a TAP: passt turns frames into ordinary sockets of its own process. It takes no
- * TAP, but the connected stream socket that QEMU would give it, on which each frame comes after its length. JavaScript
- * stands between the two. Whoever uses the TAP, here another network namespace, reaches the world as passt does.
+ * A network without privileges behind a TAP: passt turns frames into ordinary sockets of its own process. It does not
+ * accept a TAP, but the connected stream socket that QEMU would give it, on which each frame follows its length.
+ * JavaScript connects the two. Whatever uses the TAP, here another network namespace, reaches the world as passt does.
  *
  *     node passt.js
  *
@@ -13,23 +13,23 @@ import { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { createNetns, type FrameStream, links, type Netns, openTap } from 'tapfd';
 
-/** In front of each frame: its length, in network byte order. */
+/** Each frame is preceded by its length, in network byte order. */
 const LENGTH_BYTES = 4;
-/** passt lets TCP segments go up to this, whatever the MTU; a TAP of 1500 never gets them, as passt is told its MTU. */
-const LONGEST_FRAME = 65_535 + 14;
+/** passt allows TCP segments up to this size; since it is told the MTU, a TAP of 1500 never gets one. */
+const MAX_FRAME_BYTES = 65_535 + 14;
 const MTU = 1500;
 
-/** Cuts what comes from passt into frames. */
+/** Splits the bytes from passt into frames. */
 export class FrameCutter {
   #rest: Buffer = Buffer.alloc(0);
 
-  /** @throws Error when what comes cannot be frames; nothing that follows can be understood then. */
+  /** @throws Error when the bytes cannot be frames; nothing after them can be parsed. */
   add(bytes: Buffer): Buffer[] {
     let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
     const frames: Buffer[] = [];
     while (rest.length >= LENGTH_BYTES) {
       const length = rest.readUInt32BE(0);
-      if (length > LONGEST_FRAME) throw new Error(`a frame of ${length} bytes cannot be`);
+      if (length > MAX_FRAME_BYTES) throw new Error(`a frame of ${length} bytes is impossible`);
       if (rest.length < LENGTH_BYTES + length) break;
       frames.push(rest.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
       rest = rest.subarray(LENGTH_BYTES + length);
@@ -39,7 +39,7 @@ export class FrameCutter {
   }
 }
 
-/** Carries frames between a device and passt's socket until either ends. What one side cannot take yet is dropped. */
+/** Carries frames between a device and passt's socket until either ends. Drops what a side cannot take yet. */
 export function join(device: FrameStream, socket: Duplex): { dropped: number } {
   const counters = { dropped: 0 };
   const cutter = new FrameCutter();
@@ -56,7 +56,7 @@ export function join(device: FrameStream, socket: Duplex): { dropped: number } {
     try {
       for (const frame of cutter.add(bytes)) {
         if (device.writableNeedDrain) counters.dropped += 1;
-        else device.write(frame, () => {}); // one that is refused is counted by the device
+        else device.write(frame, () => {}); // the device counts refused frames
       }
     } catch (error) {
       socket.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -65,14 +65,14 @@ export function join(device: FrameStream, socket: Duplex): { dropped: number } {
   return counters;
 }
 
-/** Starts passt in `netns`, where it has the world at hand, with one end of a socket pair; returns it and the other end. */
+/** Starts passt in `netns`, which is connected to the world, with one end of a socket pair; returns it and the other end. */
 export async function startPasst(
   netns: Netns,
   addresses: { guest: string; gateway: string; link: string },
 ): Promise<{ child: ChildProcess; socket: Duplex }> {
   const { guest, gateway, link } = addresses;
   const address = ['--ipv4-only', '--address', guest, '--gateway', gateway, '--interface', link];
-  // Node's 'pipe' is a pair of stream sockets, which is what --fd wants. As root passt would become nobody.
+  // Node's 'pipe' is a pair of stream sockets, which --fd needs. Without --runas, passt as root would become nobody.
   const child = netns.spawn(
     'passt',
     ['--foreground', '--stderr', '--quiet', '--runas', '0', '--mtu', String(MTU), ...address, '--fd', '3'],
@@ -81,14 +81,14 @@ export async function startPasst(
   await once(child, 'spawn');
   const socket = child.stdio[3];
   if (!(socket instanceof Duplex)) throw new Error('passt has no socket');
-  socket.on('error', () => {}); // 'exit' of the child tells
+  socket.on('error', () => {}); // the child's 'exit' says it
   return { child, socket };
 }
 
 const WORLD = { address: '198.51.100.1', link: 'world' };
 const GUEST = '198.51.100.10';
 
-/** A guest namespace with nothing but a TAP, a world namespace with a web server, and passt between. */
+/** Sets up a guest namespace with nothing but a TAP, a world namespace with a web server, and passt in between. */
 export async function fetchThroughPasst(): Promise<string> {
   await using world = await createNetns();
   await using guest = await createNetns();
@@ -125,7 +125,7 @@ export async function fetchThroughPasst(): Promise<string> {
   }
 }
 
-/** Big enough for many frames. Says on whose behalf it was asked. */
+/** The answer spans many frames, and names the client's address. */
 const SERVER = `
   const answer = (request, response) => response.end(request.socket.remoteAddress + ' ' + 'x'.repeat(1_000_000));
   require('node:http').createServer(answer).listen(8080, '0.0.0.0', () => console.log('listening'));`;

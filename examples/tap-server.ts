@@ -1,11 +1,11 @@
 /**
- * Two processes: one with privilege that opens TAPs in a bridge and gives them to who may connect to its socket, and one
- * without that uses them.
+ * Two processes: a privileged one that opens TAPs in a bridge and passes them to whoever may connect to its socket, and an
+ * unprivileged one that uses them.
  *
  *     sudo node tap-server.ts serve /run/taps.sock br0 GROUP     GROUP: the gid that may connect
  *     node tap-server.ts use /run/taps.sock ADDRESS              answers ARP and ping for ADDRESS
  *
- * The bridge is made when there is none.
+ * The bridge is created if it does not exist.
  */
 
 import { once } from 'node:events';
@@ -24,12 +24,12 @@ async function serve(path: string, bridge: string, group: number): Promise<void>
     if (!(error instanceof TapfdError) || error.code !== 'ENODEV') throw error;
     return links.create({ kind: 'bridge', name: bridge, up: true });
   });
-  // Nobody else may connect before the file is the group's.
+  // Until the file belongs to the group, only root may connect.
   const server = await FdSocket.listen(path, { mode: 0o660 });
   await chown(path, 0, group);
   console.log(`serving ${bridge} at ${path}`);
   for await (const client of server) {
-    // One client's trouble is not the next one's.
+    // One client's failure must not affect the next.
     await give(client, bridge).catch((error: unknown) => console.error(String(error)));
   }
 }
@@ -41,7 +41,7 @@ async function give(client: FdSocket, bridge: string): Promise<void> {
       await client.send(tap.name, [tap]);
       console.log(`gave ${tap.name} to process ${client.peer.pid} of user ${client.peer.uid}`);
     } finally {
-      // This process's copy: the device lives as long as the client's.
+      // This closes only this process's copy: the device lives as long as the client's.
       await tap[Symbol.asyncDispose]();
     }
   } finally {
@@ -52,9 +52,9 @@ async function give(client: FdSocket, bridge: string): Promise<void> {
 async function use(path: string, address: string): Promise<void> {
   const socket = await FdSocket.connect(path);
   const message = await socket.receive();
-  if (message === undefined) throw new Error('the server has closed without a word');
+  if (message === undefined) throw new Error('the server closed the connection without a message');
   const [fd] = message.takeFds();
-  if (fd === undefined) throw new Error('the server has sent no descriptor');
+  if (fd === undefined) throw new Error('the server sent no descriptor');
   socket.destroy();
   const tap = await adoptFd(fd);
   const host = new EthernetHost(tap, { mac: '52:54:00:77:00:02', address });

@@ -1,15 +1,15 @@
 /**
  * Two hosts and a wire between them, and the two ways to put guests of both into one Ethernet. Each host is a network
- * namespace; docs/pictures/two-hosts.svg shows all of it, docs/hosts.md says when to take which way.
+ * namespace; docs/pictures/two-hosts.svg shows the whole, docs/hosts.md says when to use which.
  *
- * 1. VXLAN: on each host a bridge, with the guest's TAP as one port and a VXLAN to the other host as the other. The wire
- *    carries UDP between the hosts, and the guests' frames in it.
- * 2. macvtap: a link with the guest's MAC on the host's end of the wire. The wire carries the guests' frames as they are.
+ * 1. VXLAN: each host has a bridge, with the guest's TAP as one port and a VXLAN to the other host as the other. The wire
+ *    carries UDP between the hosts, containing the guests' frames.
+ * 2. macvtap: a link with the guest's MAC on the host's end of the wire. The wire carries the guests' frames unchanged.
  *
- * Each guest has a card of either kind. Where tcpdump is there, it shows what the wire carried.
+ * Each guest has a card of each kind. If tcpdump is installed, it shows what the wire carries.
  *
- *     node two-hosts.js KERNEL INITRAMFS     guests under QEMU (the files that scripts/guest/image.mjs makes)
- *     node two-hosts.js --without-qemu       JavaScript stands for the guests
+ *     node two-hosts.js KERNEL INITRAMFS     guests under QEMU (the files that scripts/guest/image.mjs builds)
+ *     node two-hosts.js --without-qemu       JavaScript in place of the guests
  */
 import { existsSync } from 'node:fs';
 import { createNetns, links, type Macvtap, type Netns, openMacvtap, openTap, type Tap } from 'tapfd';
@@ -17,13 +17,13 @@ import { EthernetHost } from './ethernet-host.ts';
 import { bootGuest, type Guest, type GuestImage } from './guest.ts';
 import { findTcpdump, WireCapture } from './wire-capture.ts';
 
-/** What a card of a guest has. */
+/** A guest's card. */
 interface Card {
   mac: string;
   address: string;
 }
 
-/** What a host has, and its guest. */
+/** A host and its guest. */
 interface Plan {
   name: string;
   /** The host's own address on the wire. */
@@ -56,20 +56,20 @@ const B: Plan = {
 };
 
 const WIRE_MTU = 1500;
-/** What VXLAN over IPv4 puts before a packet: IPv4 20, UDP 8, VXLAN 8, and the guest's own Ethernet header 14. */
+/** What VXLAN over IPv4 adds to a packet: IPv4 20, UDP 8, VXLAN 8, and the guest's own Ethernet header 14. */
 const VXLAN_BYTES = 50;
 const GUEST_MTU = WIRE_MTU - VXLAN_BYTES;
 const VXLAN_ID = 42;
 const VXLAN_PORT = 4789;
-/** IPv4 and ICMP headers: what a ping has beside its payload. */
+/** A ping's IPv4 and ICMP headers. */
 const PING_BYTES = 28;
 const ETHERNET_BYTES = 14;
 const PING_TIMEOUT_MS = 20_000;
 
-/** Undone last to first, whatever happened. */
+/** Run in reverse order at the end, even after a failure. */
 const cleanups: (() => Promise<void>)[] = [];
 
-/** Two namespaces, and a veth pair: what one end sends, the other receives. */
+/** Creates two namespaces joined by a veth pair: what one end sends, the other receives. */
 async function buildHosts(): Promise<[Host, Host]> {
   const makeHost = async (plan: Plan): Promise<Host> => {
     const netns = await createNetns();
@@ -93,7 +93,7 @@ async function buildHosts(): Promise<[Host, Host]> {
   return [a, b];
 }
 
-/** The guest's TAP and a VXLAN to the other host, as ports of one bridge. */
+/** Creates the guest's TAP and a VXLAN to the other host, as ports of one bridge. */
 async function buildVxlan(host: Host, other: Host): Promise<Tap> {
   const netns = host.netns.name;
   await links.create({ kind: 'bridge', name: 'br0', mtu: GUEST_MTU, up: true, netns });
@@ -116,7 +116,7 @@ async function buildVxlan(host: Host, other: Host): Promise<Tap> {
   return tap;
 }
 
-/** A link with the guest's MAC on the host's end of the wire. */
+/** Creates a link with the guest's MAC on the host's end of the wire. */
 async function buildMacvtap(host: Host): Promise<Macvtap> {
   const macvtap = await openMacvtap({
     netns: host.netns.name,
@@ -136,7 +136,7 @@ async function buildDevices(a: Host, b: Host): Promise<[Devices, Devices]> {
   const macvtaps = [await buildMacvtap(a), await buildMacvtap(b)];
   if (macvtaps[0].index === macvtaps[1].index) {
     say(
-      `both have the index ${macvtaps[0].index}, as they may in two namespaces: each was proved to be its own`,
+      `both have the index ${macvtaps[0].index}, as they may in two namespaces: each was proved to be the right one`,
     );
   }
   return [
@@ -147,7 +147,7 @@ async function buildDevices(a: Host, b: Host): Promise<[Devices, Devices]> {
 
 async function withGuests([a, b]: [Host, Host], image: GuestImage): Promise<void> {
   const [ofA, ofB] = await buildDevices(a, b);
-  step('A guest on each host boots under QEMU, with a card on either device');
+  step('A guest on each host boots under QEMU, with a card on each device');
   const [guestA, guestB] = await Promise.all([boot(image, a, ofA), boot(image, b, ofB)]);
 
   step('Guest A pings guest B through the bridges and VXLAN');
@@ -183,9 +183,9 @@ async function withGuests([a, b]: [Host, Host], image: GuestImage): Promise<void
 async function boot(image: GuestImage, host: Host, { tap, macvtap }: Devices): Promise<Guest> {
   const name = `guest ${host.name}`;
   const cards = [
-    // virtio cards tell the guest their MTU. No one else would: a bridge drops what is too large, and says nothing.
+    // virtio cards tell the guest their MTU. Nothing else would: a bridge silently drops what is too large.
     { device: tap, mac: host.tap.mac, properties: { host_mtu: GUEST_MTU } },
-    // The guest gets the link's MAC, which is the one it must have.
+    // The guest gets the link's MAC, as it must.
     { device: macvtap },
   ];
   const guest = await bootGuest(image, cards, { name });
@@ -202,7 +202,7 @@ async function boot(image: GuestImage, host: Host, { tap, macvtap }: Devices): P
 async function withoutGuests([a, b]: [Host, Host]): Promise<void> {
   const [ofA, ofB] = await buildDevices(a, b);
   const [tapA, macvtapA] = [new EthernetHost(ofA.tap, a.tap), new EthernetHost(ofA.macvtap, a.macvtap)];
-  // They answer, and that is all.
+  // These only answer.
   new EthernetHost(ofB.tap, b.tap);
   new EthernetHost(ofB.macvtap, b.macvtap);
 
@@ -223,7 +223,7 @@ async function withoutGuests([a, b]: [Host, Host]): Promise<void> {
   step('A larger one cannot be sent: the device refuses it');
   const tooLong = Buffer.alloc(ETHERNET_BYTES + GUEST_MTU + 1);
   const refusal = await new Promise<Error | null | undefined>((resolve) => ofA.tap.write(tooLong, resolve));
-  say(`tap0: ${refusal?.message ?? 'took it'}`);
+  say(`tap0: ${refusal?.message ?? 'accepted it'}`);
 
   step('And through the macvtaps: no bridge, no VXLAN, the full MTU');
   await onWire(
@@ -235,7 +235,7 @@ async function withoutGuests([a, b]: [Host, Host]): Promise<void> {
   await sayCounts([a, b]);
 }
 
-/** For tcpdump: the tunnel, and anything that a guest's card on the TAP should have sent past it. */
+/** A tcpdump filter: the tunnel, and any frame of a guest's TAP card that bypasses it. */
 function vxlanFrames(...hosts: Host[]): string {
   return [`udp port ${VXLAN_PORT}`, ...hosts.map(({ tap }) => `ether host ${tap.mac}`)].join(' or ');
 }
@@ -244,12 +244,12 @@ function macvtapFrames(...hosts: Host[]): string {
   return hosts.map(({ macvtap }) => `ether host ${macvtap.mac}`).join(' or ');
 }
 
-/** A VXLAN frame that fills the wire's MTU, with an echo in it. */
+/** Matches a VXLAN frame that fills the wire's MTU and contains an echo. */
 function fullFrame(echo: string): RegExp {
   return new RegExp(`length ${WIRE_MTU + ETHERNET_BYTES}: .*vni ${VXLAN_ID}\n.*ICMP echo ${echo}`);
 }
 
-/** Runs `action` while tcpdump listens at the host's end of the wire, and prints what `enough` waited for. */
+/** Runs `action` while tcpdump listens at the host's end of the wire, and prints the frames that `enough` waits for. */
 async function onWire(
   host: Host,
   filter: string,
@@ -261,7 +261,7 @@ async function onWire(
   try {
     await action();
     for (const frame of await enough(capture)) {
-      // Guests also announce themselves in IPv6, to nobody here.
+      // Guests also announce themselves over IPv6, which nothing here uses.
       if (/ARP|ICMP /.test(frame)) say(`on the wire: ${frame.replace('\n', '\n             ')}`);
     }
   } finally {
@@ -279,8 +279,8 @@ async function guestPings(guest: Guest, address: string, payloadBytes = 56): Pro
 async function scriptPings(script: EthernetHost, address: string, payloadBytes = 56): Promise<void> {
   const payload = Buffer.alloc(payloadBytes, 'frames from JavaScript ');
   const { mac, payload: back } = await script.ping(address, { payload, timeoutMs: PING_TIMEOUT_MS });
-  if (!back.equals(payload)) throw new Error(`${address} has answered with other bytes`);
-  say(`${address} (${mac}) has answered ${payloadBytes} bytes`);
+  if (!back.equals(payload)) throw new Error(`${address} answered with different bytes`);
+  say(`${address} (${mac}) answered with ${payloadBytes} bytes`);
 }
 
 async function sayCounts(hosts: Host[]): Promise<void> {
@@ -304,7 +304,7 @@ function say(text: string): void {
   process.stdout.write(`   ${text.replaceAll('\n', '\n   ')}\n`);
 }
 
-// Ctrl-C is an orderly end: guests, devices and namespaces go with the process.
+// Exit in an orderly way on Ctrl-C: guests, devices and namespaces go with the process.
 process.once('SIGINT', () => process.exit(130));
 process.once('SIGTERM', () => process.exit(143));
 
@@ -319,11 +319,11 @@ const paths: string[] = [];
 try {
   const hosts = await buildHosts();
   paths.push(...hosts.map(({ netns }) => netns.path));
-  if (findTcpdump() === undefined) say('without tcpdump, the wire is not shown');
+  if (findTcpdump() === undefined) say('tcpdump is not installed, so the wire is not shown');
   if (withoutQemu) await withoutGuests(hosts);
   else await withGuests(hosts, { kernel, initramfs });
 } finally {
-  step('All of it goes');
+  step('Cleanup');
   for (const cleanup of cleanups.reverse()) await cleanup();
 }
 const left = paths.filter((path) => existsSync(path));

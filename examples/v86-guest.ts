@@ -1,6 +1,6 @@
 /**
- * A guest inside this very process: v86, a PC emulator in JavaScript and WebAssembly, whose network card is joined to any
- * object-mode Duplex of frames. What the guest sends is written to the device, and what the device gives is the guest's.
+ * A guest inside this process: v86, a PC emulator in JavaScript and WebAssembly, whose network card is connected to any
+ * object-mode Duplex of frames. What the guest sends is written to the device; what is read from it goes to the guest.
  */
 import { existsSync } from 'node:fs';
 import { readFile, rename, writeFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import type { FrameStream } from 'tapfd';
 import { V86, type V86Image as V86File, type V86Options } from 'v86';
 import { type GuestCommandResult, GuestConsole } from './guest-console.ts';
 
-// Its documentation of networks tells of the bus; its types leave it out.
+// v86's network documentation describes the bus, but its types omit it.
 declare module 'v86' {
   interface V86 {
     readonly bus: { send(event: 'net0-receive', frame: Uint8Array): void };
@@ -19,17 +19,17 @@ declare module 'v86' {
   }
 }
 
-/** What `scripts/guest/v86-image.mjs` gathers. */
+/** The files that `scripts/guest/v86-image.mjs` fetches. */
 export interface V86Image {
   bios: string;
   vgaBios: string;
   kernel: string;
   initramfs: string;
-  /** Where the machine is kept as it is after its boot. The next one starts from there, in 2 s instead of 25. */
+  /** The machine's state after booting is saved here. Later runs start from it, in 2 s instead of 25. */
   state: string;
 }
 
-/** The machine, but for its files. A saved state fits a machine of the same make only. */
+/** The machine, except for its files. A saved state fits only a machine with the same options. */
 export const V86_MACHINE = {
   // v86 puts the initramfs at 64 MiB.
   memory_size: 128 * 1024 * 1024,
@@ -37,13 +37,13 @@ export const V86_MACHINE = {
   net_device: { type: 'virtio' },
   preserve_mac_from_state_image: true,
   disable_speaker: true,
-  // Self-tests of cryptography and looking for ISA cards would take a third of the boot. It ends when its process does.
+  // Crypto self-tests and the search for ISA cards would take a third of the boot. The machine ends with its process.
   cmdline: 'console=ttyS0 quiet panic=-1 mitigations=off cryptomgr.notests noisapnp tapfd.lifetime=100000000',
 } satisfies V86Options;
 
 /** A running guest. `await using` or `stop()` ends it. */
 export class V86Guest {
-  /** What the device could not take at once, as its queue was full: a network card drops too. */
+  /** Frames dropped because the device's queue was full, as a network card does. */
   dropped = 0;
   readonly #emulator: V86;
   readonly #device: FrameStream;
@@ -52,8 +52,8 @@ export class V86Guest {
   #mac = '';
 
   /**
-   * Starts the machine with its card on `device`, boots it or goes on from the saved state, and waits until it takes
-   * commands. The card is down until {@link bringUp}.
+   * Starts the machine with its card on `device`, boots it or resumes from the saved state, and waits until it is ready
+   * for commands. The card is down until {@link bringUp}.
    */
   static async boot(image: V86Image, device: FrameStream, timeoutMs = 240_000): Promise<V86Guest> {
     const saved = existsSync(image.state);
@@ -99,16 +99,16 @@ export class V86Guest {
     return this.#mac;
   }
 
-  /** Gives the card its MAC and address and takes it up. Frames for the guest wait in the device until then. */
+  /** Sets the card's MAC and address and brings it up. Until then, frames for the guest wait in the device. */
   async bringUp(card: { mac: string; address: string }): Promise<void> {
     await this.must(
       `ip link set eth0 address ${card.mac}; ip address add ${card.address} dev eth0; ip link set eth0 up`,
     );
-    // Before the guest has its driver, a frame would crash the emulator; before the card is up, it would be lost.
+    // Before the guest has loaded its driver, a frame could crash the emulator; before the card is up, it would be lost.
     this.#device.on('data', this.#receive);
   }
 
-  /** Everything the guest has printed since it was started here. */
+  /** Everything the guest has printed since this process started it. */
   get console(): string {
     return this.#console.text;
   }
@@ -118,12 +118,12 @@ export class V86Guest {
     return this.#console.run(command, options);
   }
 
-  /** As {@link run}, but a status other than 0 is an error. Returns the output. */
+  /** Like {@link run}, but a status other than 0 is an error. Returns the output. */
   must(command: string, options: { timeoutMs?: number } = {}): Promise<string> {
     return this.#console.must(command, options);
   }
 
-  /** Turns the machine off. The device stays the caller's. */
+  /** Turns the machine off. The device still belongs to the caller. */
   async stop(): Promise<void> {
     this.#device.off('data', this.#receive);
     this.#console.end('v86 was stopped');
@@ -135,9 +135,9 @@ export class V86Guest {
   }
 
   #send(frame: Uint8Array): void {
-    // The guest cannot be made to wait, and memory is not for queues without an end.
+    // The guest cannot be made to wait, and an unbounded queue would use up the memory.
     if (this.#device.writableNeedDrain) this.dropped += 1;
-    // A frame that waits must not change: with some cards of v86 this one lies in the guest's memory.
+    // A queued frame must not change, but with some of v86's cards it is in the guest's memory, so copy it.
     else this.#device.write(Buffer.from(frame), () => {});
   }
 
@@ -148,7 +148,7 @@ export class V86Guest {
   }
 }
 
-/** v86 wants the memory itself, and not a view of it. */
+/** v86 needs the memory itself, not a view of it. */
 function arrayBuffer(bytes: Buffer): ArrayBuffer {
   const copy = new ArrayBuffer(bytes.length);
   new Uint8Array(copy).set(bytes);

@@ -1,9 +1,9 @@
 /**
- * A guest inside Node: the PC emulator v86 runs a small Linux, once with its network card on a TAP and once on a macvtap.
- * Kernel and guest ping each other. No other process has a part in it: every frame passes through JavaScript. All of it
- * is in a network namespace of its own that goes at the end.
+ * A guest inside Node: the PC emulator v86 runs a small Linux, first with its network card on a TAP and then on a macvtap.
+ * Kernel and guest ping each other. No other process is involved: every frame passes through JavaScript. Everything is in
+ * its own network namespace, which is removed at the end.
  *
- *     node v86.js DIRECTORY     the one that scripts/guest/v86-image.mjs prints
+ *     node v86.js DIRECTORY     the directory that scripts/guest/v86-image.mjs prints
  */
 import { once } from 'node:events';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ import { V86Guest, type V86Image } from './v86-guest.ts';
 
 const GUEST_MAC = '52:54:00:86:00:02';
 
-/** The guest on a TAP. The kernel is at the other end of it. */
+/** Runs the guest on a TAP, with the kernel at the other end. */
 export async function onTap(netns: Netns, image: V86Image, say: (text: string) => void): Promise<void> {
   const tap = await openTap({ netns: netns.name, name: 'tap0', addresses: ['10.86.0.1/24'] });
   try {
@@ -24,12 +24,12 @@ export async function onTap(netns: Netns, image: V86Image, say: (text: string) =
   }
 }
 
-/** The guest on a macvtap on one end of a wire, as a machine of its own there. The kernel is at the other end. */
+/** Runs the guest on a macvtap on one end of a wire, as a separate machine, with the kernel at the other end. */
 export async function onMacvtap(netns: Netns, image: V86Image, say: (text: string) => void): Promise<void> {
   await links.create({ kind: 'veth', name: 'wire', up: true, peer: { name: 'far' }, netns: netns.name });
   await links.addAddress('far', '10.87.0.1/24', { netns: netns.name });
   await links.set('far', { up: true }, { netns: netns.name });
-  // A macvtap delivers by MAC: link and guest must have the same. It says so, frame by frame, where they have not.
+  // A macvtap delivers by MAC: link and guest must have the same. If not, every frame the guest sends is refused.
   const macvtap = await openMacvtap({
     netns: netns.name,
     name: 'macvtap0',
@@ -68,7 +68,7 @@ async function pingBothWays(
   say(`${device.name}: frames to the guest: ${received.frames}, from it: ${sent.frames}`);
 }
 
-/** Of what a ping program prints, the sum. */
+/** The summary of a ping program's output. */
 function summary(output: string): string {
   return output
     .split('\n')
@@ -76,7 +76,7 @@ function summary(output: string): string {
     .join(', ');
 }
 
-/** @param directory What `scripts/guest/v86-image.mjs` prints. */
+/** @param directory The directory that `scripts/guest/v86-image.mjs` prints. */
 export function v86Image(directory: string): V86Image {
   const path = (name: string): string => join(directory, name);
   return {
@@ -90,7 +90,8 @@ export function v86Image(directory: string): V86Image {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [directory] = process.argv.slice(2);
-  if (directory === undefined) throw new Error('which directory? node scripts/guest/v86-image.mjs says it');
+  if (directory === undefined)
+    throw new Error('usage: v86.js DIRECTORY, as printed by node scripts/guest/v86-image.mjs');
   await using netns = await createNetns();
   await onTap(netns, v86Image(directory), console.log);
   await onMacvtap(netns, v86Image(directory), console.log);

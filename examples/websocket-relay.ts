@@ -1,6 +1,7 @@
 /**
- * A web page with a PC in it that is on a real Ethernet: the page runs v86, and this server joins the PC's network card to
- * a TAP by a WebSocket. All TAPs are in one bridge, on which the kernel has an address. Bridge and TAPs go at the end.
+ * A web page with a PC in it that is on a real Ethernet: the page runs v86, and this server connects the PC's network card
+ * to a TAP over a WebSocket. All TAPs are in one bridge, on which the kernel has an address. Bridge and TAPs are removed
+ * at the end.
  *
  *     node websocket-relay.js DIRECTORY [PORT]     the directory that scripts/guest/v86-image.mjs prints; port 8086
  */
@@ -17,15 +18,18 @@ const NETWORK = '10.90.0';
 const LISTEN = '127.0.0.1';
 
 const [directory, port = '8086'] = process.argv.slice(2);
-if (directory === undefined) throw new Error('which directory? node scripts/guest/v86-image.mjs says it');
+if (directory === undefined)
+  throw new Error(
+    'usage: websocket-relay.js DIRECTORY [PORT]; node scripts/guest/v86-image.mjs prints DIRECTORY',
+  );
 
-// Compiled, this file lies elsewhere than the page.
+// The compiled file is in a different directory from the page.
 const page = [new URL('./', import.meta.url), new URL('../../examples/', import.meta.url)]
   .map((base) => fileURLToPath(new URL('websocket-relay.html', base)))
   .find(existsSync);
 const emulator = dirname(fileURLToPath(import.meta.resolve('v86')));
 
-/** All that is served, and nothing else. */
+/** Only these files are served. */
 const FILES: Record<string, [path: string | undefined, type: string]> = {
   '/': [page, 'text/html; charset=utf-8'],
   '/libv86.mjs': [join(emulator, 'libv86.mjs'), 'text/javascript'],
@@ -40,7 +44,7 @@ const FILES: Record<string, [path: string | undefined, type: string]> = {
 
 let guests = 0;
 
-/** What the page must know to build its machine. Each visit is another guest. */
+/** What the page needs to build its machine. Each visit is a new guest. */
 function machine(): string {
   guests += 1;
   const number = 2 + (guests % 250);
@@ -93,7 +97,7 @@ async function end(): Promise<void> {
   if (isEnding) return;
   isEnding = true;
   for (const { mac, counters } of relay.clients)
-    console.log(`${mac ?? 'silent'}: ${JSON.stringify(counters)}`);
+    console.log(`${mac ?? 'no frames'}: ${JSON.stringify(counters)}`);
   server.close();
   server.closeAllConnections();
   await relay.close();

@@ -1,15 +1,15 @@
-/** What passes an interface, by tcpdump inside a namespace: a witness that knows nothing of what the program believes. */
+/** Captures an interface's traffic with tcpdump inside a namespace: a witness independent of the program. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { Netns } from 'tapfd';
 
-/** Root's PATH does not always have it. */
+/** Root's PATH does not always contain these. */
 const SYSTEM_DIRECTORIES = ['/usr/sbin', '/sbin', '/usr/bin'];
-const PATIENCE_MS = 20_000;
+const TIMEOUT_MS = 20_000;
 
-/** Where tcpdump is; undefined where there is none. */
+/** The path of tcpdump; undefined if it is not installed. */
 export function findTcpdump(): string | undefined {
   const directories = [...(process.env.PATH ?? '').split(delimiter), ...SYSTEM_DIRECTORIES];
   return directories.map((directory) => join(directory, 'tcpdump')).find(isExecutable);
@@ -24,15 +24,15 @@ export class WireCapture {
   #output = '';
   #messages = '';
 
-  /** Starts it on the link `name`, and waits until it listens: what passes from then on is seen. */
+  /** Starts it on the link `name`, and waits until it listens: from then on it sees everything. */
   static async start(netns: Netns, name: string, filter: string): Promise<WireCapture> {
     const capture = new WireCapture(netns, name, filter);
-    await capture.#until(() => capture.#messages.includes('listening on'), 'does not listen');
+    await capture.#until(() => capture.#messages.includes('listening on'), 'is not listening');
     return capture;
   }
 
   private constructor(netns: Netns, name: string, filter: string) {
-    // -p: what is not meant for the interface is none of ours, and no one can say that the capture let frames in.
+    // -p: without promiscuous mode, the capture cannot be what let frames in.
     const args = ['-p', '-n', '-e', '-t', '-l', '--immediate-mode', '-Z', 'root', '-i', name, filter];
     this.#child = netns.spawn(findTcpdump() ?? 'tcpdump', args, { stdio: ['ignore', 'pipe', 'pipe'] });
     process.once('exit', this.#kill);
@@ -50,7 +50,7 @@ export class WireCapture {
     });
   }
 
-  /** Waits until this has been seen, and returns all frames until then. One in a tunnel has two lines. */
+  /** Waits until this has been seen, and returns all frames so far. A tunnelled frame has two lines. */
   async until(pattern: RegExp): Promise<string[]> {
     await this.#until(() => pattern.test(this.#output), `has not seen ${pattern}`);
     return this.#output.match(/.*VXLAN.*\n.*|.+/g) ?? [];
@@ -64,7 +64,7 @@ export class WireCapture {
   }
 
   async #until(isTrue: () => boolean, failure: string): Promise<void> {
-    const signal = AbortSignal.timeout(PATIENCE_MS);
+    const signal = AbortSignal.timeout(TIMEOUT_MS);
     while (!isTrue()) {
       if (signal.aborted || this.#child.exitCode !== null) {
         throw new Error(`tcpdump ${failure}: ${this.#messages}${this.#output}`);

@@ -1,11 +1,11 @@
 /**
- * Two WireGuard tunnels over descriptors from here: wireguard-go takes an open TUN by `WG_TUN_FD` instead of making one.
- * Each end is in a network namespace of its own, with a wire between them; a ping through the tunnel shows that both
- * programs read and write the TUNs that JavaScript has opened. All of it goes at the end.
+ * Two WireGuard tunnels on descriptors opened here: wireguard-go takes an open TUN from `WG_TUN_FD` instead of creating
+ * one. Each end is in its own network namespace, with a wire between them; a ping through the tunnel shows that both
+ * programs read and write the TUNs that JavaScript opened. Everything is removed at the end.
  *
  *     node wireguard.js
  *
- * Needs wireguard-go, and `wg` of wireguard-tools.
+ * Needs wireguard-go, and `wg` from wireguard-tools.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,7 +14,7 @@ import { fileURLToPath } from 'node:url';
 import { createNetns, links, type Netns, openTun } from 'tapfd';
 import { spawnWithFds } from 'tapfd/qemu';
 
-/** wireguard-go keeps 80 bytes of each 1500 for its own headers. */
+/** wireguard-go needs 80 of the 1500 bytes for its own headers. */
 const TUNNEL_MTU = 1420;
 const PORT = 51820;
 
@@ -48,19 +48,19 @@ export async function startTunnel(end: WireguardEnd, privateKey: string): Promis
   const fd = tun.handOff();
   let child: ChildProcess | undefined;
   try {
-    // It asks the kernel for the MTU by name, so it must be where the TUN is.
+    // It asks the kernel for the MTU by name, so it must run in the TUN's namespace.
     child = await spawnWithFds(
       'ip',
       ['netns', 'exec', end.netns.name, 'wireguard-go', '--foreground', end.tun],
       [fd],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, WG_TUN_FD: '3', LOG_LEVEL: 'verbose' } },
     );
-    // It must not outlive this process, which has made its namespace.
+    // It must not outlive this process, which created its namespace.
     const kill = (): unknown => child?.kill('SIGTERM');
     process.once('exit', kill);
     child.once('exit', () => process.off('exit', kill));
-    await untilItListens(child);
-    // `wg` opens /dev/stdin anew, which it can with a pipe, but not with the socket that Node gives it.
+    await untilListening(child);
+    // `wg` reopens /dev/stdin, which works with a pipe, but not with the socket that Node provides: hence `cat`.
     const set = `cat | wg set ${end.tun} listen-port ${PORT} private-key /dev/stdin`;
     await run(end.netns, 'sh', ['-c', set], privateKey);
     return { process: child, publicKey: await run(end.netns, 'wg', ['pubkey'], privateKey) };
@@ -72,7 +72,7 @@ export async function startTunnel(end: WireguardEnd, privateKey: string): Promis
   }
 }
 
-/** Tells an end of the other: only what comes from there with its key, and from its address, is let through. */
+/** Makes the other end a peer: only packets with its key, and from its address, are let through. */
 export async function addPeer(end: WireguardEnd, other: WireguardEnd, otherKey: string): Promise<void> {
   const peer = ['peer', otherKey, 'allowed-ips', `${other.inner}/32`, 'endpoint', `${other.outer}:${PORT}`];
   await run(end.netns, 'wg', ['set', end.tun, ...peer]);
@@ -85,8 +85,8 @@ export async function stopTunnel({ process: child }: RunningTunnel): Promise<voi
   await once(child, 'exit');
 }
 
-/** wireguard-go says so when `wg` can talk to it. */
-async function untilItListens(child: ChildProcess): Promise<void> {
+/** Waits for the message that `wg` can connect to wireguard-go. */
+async function untilListening(child: ChildProcess): Promise<void> {
   let said = '';
   await new Promise<void>((resolve, reject) => {
     const listen = (text: string): void => {
@@ -95,14 +95,14 @@ async function untilItListens(child: ChildProcess): Promise<void> {
     };
     child.stdout?.setEncoding('utf8').on('data', listen);
     child.stderr?.setEncoding('utf8').on('data', listen);
-    child.once('close', (code) => reject(new Error(`wireguard-go ended with ${code}: ${said}`)));
+    child.once('close', (code) => reject(new Error(`wireguard-go exited with ${code}: ${said}`)));
   });
 }
 
-/** Runs a program in the namespace to its end and returns what it printed. */
+/** Runs a program in the namespace until it exits, and returns its output. */
 export async function run(netns: Netns, command: string, args: string[], input = ''): Promise<string> {
   const child = netns.spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] });
-  child.stdin?.on('error', () => {}); // one that reads no input; its status tells the rest
+  child.stdin?.on('error', () => {}); // a program that reads no input; its status says the rest
   child.stdin?.end(input);
   const [output, [status]] = await Promise.all([
     child.stdout?.setEncoding('utf8').toArray() ?? [],
@@ -112,7 +112,7 @@ export async function run(netns: Netns, command: string, args: string[], input =
   return output.join('').trim();
 }
 
-/** Both ends on one wire, tunnels up, and what `work` does with them; then all of it goes. */
+/** Sets up both ends on one wire, starts the tunnels, runs `work`, and removes everything. */
 export async function withTunnels(
   work: (ends: [WireguardEnd, WireguardEnd], tunnels: [RunningTunnel, RunningTunnel]) => Promise<void>,
 ): Promise<void> {

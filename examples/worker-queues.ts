@@ -1,12 +1,12 @@
 /**
- * One device, many threads: a TUN with a queue for each worker thread. The kernel gives each flow to one queue, so the
- * threads share the work and never a frame. Here each of them is the same server: it answers every UDP datagram with the
- * same datagram. A client sends from many ports; at the end it is printed how much each worker has answered, and how
- * much all of them in a second: start it with 1, 2, 4, … workers to see how that grows with the processors.
+ * One device, many threads: a TUN with a queue for each worker thread. The kernel assigns each flow to one queue, so the
+ * threads share the work but never a frame. Here all of them run the same server: it answers every UDP datagram with the
+ * same datagram. A client sends from many ports. At the end the program prints how many datagrams each worker answered,
+ * and how many all of them per second: run it with 1, 2, 4, … workers to see how this grows with the processors.
  *
  *     node worker-queues.js [WORKERS] [ROUNDS]     default: one for each processor, at least 2; 200 rounds
  *
- * Needs root. All of it is in a network namespace of its own, which goes at the end, by Ctrl-C too.
+ * Needs root. Everything is in its own network namespace, which is removed at the end, even on Ctrl-C.
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
@@ -29,25 +29,25 @@ interface Answered {
   flows: number;
 }
 
-/** The worker: owns one queue, and answers what comes out of it until it is told to stop. */
+/** The worker: owns one queue, and answers everything from it until told to stop. */
 async function answerAll({ fd, netns }: QueueOfWorker): Promise<Answered> {
   const queue = await adoptFd(fd, { netns });
   const controller = new AbortController();
   parentPort?.once('message', () => controller.abort());
   parentPort?.postMessage('ready');
   const flows = new Set<number>();
-  // Back through the queue it came from. The batch is changed in place: nothing is copied.
-  const transform = (batch: FrameBatch) => batch.filter((packet) => turnRound(packet, flows));
+  // Back through the same queue. The batch is changed in place: nothing is copied.
+  const transform = (batch: FrameBatch) => batch.filter((packet) => turnAround(packet, flows));
   const { frames } = await forward(queue, queue, { signal: controller.signal, transform });
   await queue[Symbol.asyncDispose]();
   return { datagrams: frames, flows: flows.size };
 }
 
 /**
- * Makes the answer to a UDP datagram of it; false for any other packet. Source and destination change places, so both
- * checksums stay right.
+ * Turns a UDP datagram into its answer; returns false for any other packet. Source and destination are swapped, so both
+ * checksums stay valid.
  */
-function turnRound(packet: Buffer, flows: Set<number>): boolean {
+function turnAround(packet: Buffer, flows: Set<number>): boolean {
   const PROTOCOL = 9;
   const UDP = 17;
   if ((packet[0] ?? 0) !== 0x45 || packet[PROTOCOL] !== UDP || packet.length < 28) return false;
@@ -57,7 +57,7 @@ function turnRound(packet: Buffer, flows: Set<number>): boolean {
   return true;
 }
 
-/** What runs in the namespace: each of many sockets sends, waits for the answer, and sends again. */
+/** Runs in the namespace: each of many sockets sends, waits for the answer, and sends again. */
 const CLIENT_PROGRAM = `
   const { createSocket } = require('node:dgram');
   const [, server, flows, rounds] = process.argv;
@@ -66,7 +66,7 @@ const CLIENT_PROGRAM = `
     let left = Number(rounds);
     const send = () => socket.send('echo ' + left, 7, server);
     socket.on('message', (answer) => {
-      if (answer.toString() !== 'echo ' + left) throw new Error('another answer: ' + answer);
+      if (answer.toString() !== 'echo ' + left) throw new Error('unexpected answer: ' + answer);
       left -= 1;
       if (left > 0) send();
       else socket.close();
@@ -93,8 +93,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
     });
     queues.push(first);
     while (queues.length < workerCount) queues.push(await first.openQueue());
-    // From here on a queue is its worker's: the number is all that goes over. A worker that never came to take it
-    // would leave it to us.
+    // From here on a queue belongs to its worker: only the number is passed. If a worker fails to take it, close it here.
     for (const queue of queues) {
       const fd = queue.handOff();
       const worker = new Worker(new URL(import.meta.url), { workerData: { fd, netns: netns.name } });
@@ -106,7 +105,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
         throw error;
       }
     }
-    console.log(`${workerCount} workers, ${FLOWS} flows, ${rounds} rounds; Ctrl-C ends it before`);
+    console.log(`${workerCount} workers, ${FLOWS} flows, ${rounds} rounds; Ctrl-C stops early`);
 
     const start = performance.now();
     client = netns.spawn(process.execPath, ['-e', CLIENT_PROGRAM, SERVER, String(FLOWS), String(rounds)], {
@@ -114,7 +113,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
     });
     if (stopped) client.kill();
     const [status, signal] = await once(client, 'close');
-    if (status !== 0 && signal === null) throw new Error(`the client ended with ${status}`);
+    if (status !== 0 && signal === null) throw new Error(`the client exited with ${status}`);
     const seconds = (performance.now() - start) / 1000;
 
     let total = 0;
@@ -122,10 +121,10 @@ async function main(workerCount: number, rounds: number): Promise<void> {
       worker.postMessage('stop');
       const [answered]: Answered[] = await once(worker, 'message');
       const { datagrams = 0, flows = 0 } = answered ?? {};
-      console.log(`worker ${i}: ${datagrams} datagrams of ${flows} flows`);
+      console.log(`worker ${i}: ${datagrams} datagrams from ${flows} flows`);
       total += datagrams;
     }
-    console.log(`together: ${total} datagrams, ${Math.round(total / seconds)} a second`);
+    console.log(`total: ${total} datagrams, ${Math.round(total / seconds)} per second`);
   } finally {
     process.off('SIGINT', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));

@@ -49,10 +49,7 @@ t.test('a host that nobody answers says so', async (t) => {
   const [left, right] = wire();
   right.resume();
   const host = new EthernetHost(left, LEFT);
-  await t.rejects(
-    host.ping('10.0.0.9', { timeoutMs: 50 }),
-    /nobody answers the ARP question .* for 10.0.0.9/,
-  );
+  await t.rejects(host.ping('10.0.0.9', { timeoutMs: 50 }), /no answer to the ARP request .* for 10.0.0.9/);
 
   // One who answers ARP and nothing else.
   const [west, east] = wire();

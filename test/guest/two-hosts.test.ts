@@ -120,8 +120,8 @@ t.test('without QEMU', { skip: needs(...NETWORK) }, async (t) => {
   t.equal(status, 0);
   if (status !== 0) t.comment(output);
   showsBothWays(t, output);
-  t.match(output, `10.42.0.11 (${TAP_B}) has answered 1422 bytes`);
-  t.match(output, `10.43.0.11 (${MACVTAP_B}) has answered 1472 bytes`);
+  t.match(output, `10.42.0.11 (${TAP_B}) answered with 1422 bytes`);
+  t.match(output, `10.43.0.11 (${MACVTAP_B}) answered with 1472 bytes`);
   t.match(output, 'tap0: write: a frame of 1465 bytes is refused: the MTU of tap0 is 1450');
   for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
 });

@@ -225,7 +225,7 @@ t.test('the example', async (t) => {
 
   const { code, output } = await runExample(t, ['3', '20']);
   t.equal(code, 0);
-  const workers = [...output.matchAll(/worker \d: (\d+) datagrams of (\d+) flows/g)];
+  const workers = [...output.matchAll(/worker \d: (\d+) datagrams from (\d+) flows/g)];
   t.equal(workers.length, 3);
   t.ok(
     workers.every(([, datagrams]) => Number(datagrams) > 0),
@@ -233,9 +233,9 @@ t.test('the example', async (t) => {
   );
   const sum = (column: number) => workers.reduce((all, found) => all + Number(found[column]), 0);
   t.strictSame([sum(1), sum(2)], [64 * 20, 64], 'each flow in one worker, each datagram once');
-  t.match(output, /together: 1280 datagrams, \d+ a second\n$/);
+  t.match(output, /total: 1280 datagrams, \d+ per second\n$/);
 
   const interrupted = await runExample(t, ['2', '100000000'], true);
   t.equal(interrupted.code, 0);
-  t.match(interrupted.output, /together: \d+ datagrams, \d+ a second\n$/);
+  t.match(interrupted.output, /total: \d+ datagrams, \d+ per second\n$/);
 });
