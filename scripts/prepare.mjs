@@ -1,4 +1,4 @@
-/** What `npm test` and `npm run demo` do first, on a tree that may be a fresh clone: each step only where it is needed. */
+/** What `npm test` and `npm run demo` do first, possibly in a fresh clone. Each step runs only if needed. */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { say, step, Trouble } from './run-command.mjs';
 
 export const ROOT = fileURLToPath(new URL('..', import.meta.url));
 
-/** Node and system that the library is for. */
+/** Checks the version of Node.js and the system. */
 export function checkSystem() {
   const { engines } = readJson(join(ROOT, 'package.json'));
   const wanted = String(engines.node).replace('>=', '');
@@ -25,7 +25,7 @@ export function checkSystem() {
   }
 }
 
-/** `npm ci`, where node_modules is not what package-lock.json says. */
+/** `npm ci`, if node_modules is not what package-lock.json says. */
 export async function installDependencies() {
   const reason = whyDependenciesAreStale(ROOT);
   if (reason === undefined) return;
@@ -37,10 +37,10 @@ export async function installDependencies() {
 }
 
 /**
- * Compares what npm noted down when it filled node_modules with the lock file.
+ * Compares npm's record of what it installed with the lock file.
  *
  * @param {string} root
- * @returns {string | undefined} why they must be installed
+ * @returns {string | undefined} why the dependencies must be installed
  */
 export function whyDependenciesAreStale(root) {
   const notes = join(root, 'node_modules', '.package-lock.json');
@@ -58,7 +58,7 @@ export function whyDependenciesAreStale(root) {
   return undefined;
 }
 
-/** Compiles the addon and the TypeScript, side by side. Both compile only what has changed. */
+/** Compiles the addon and the TypeScript in parallel. Both compile only what has changed. */
 export async function build() {
   const missing = await ensureCommands(BUILD_COMMANDS);
   if (missing.length > 0) {
@@ -70,14 +70,14 @@ export async function build() {
   ]);
 }
 
-/** Compiles all tests and examples at once, into .cache/compiled: a compiler in each of their processes takes minutes. */
+/** Compiles all tests and examples in one go, into .cache/compiled: compiling in each test process takes minutes. */
 export async function compileTests() {
   rmSync(join(ROOT, '.cache/compiled'), { recursive: true, force: true });
   await step('compiling the tests', 'npm', ['run', 'build:tests'], { cwd: ROOT });
 }
 
 /**
- * For node-gyp's environment: Node's headers where they lie beside node itself, so that it need not fetch them.
+ * For node-gyp's environment: Node's headers, if they are installed next to node, so that it does not download them.
  *
  * @returns {Record<string, string>}
  */

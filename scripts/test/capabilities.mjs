@@ -1,6 +1,6 @@
 /**
- * What this machine can do for the tests, found out by trying. A test that needs something asks `needs('macvtap')` and
- * is skipped with the reason where it is not there; `scripts/test/main.mjs` asks the same table, says at the end what could
+ * What this machine can do for the tests, found by trying. A test that needs something says `needs('macvtap')` and is
+ * skipped with the reason if the machine lacks it; `scripts/test/main.mjs` uses the same table, says at the end what could
  * not run and why, and in CI fails a run that skipped a test this machine can run.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,25 +16,25 @@ import { findCommand } from '../run-command.mjs';
 /** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
 const ROOT_CAPABILITIES = { CAP_NET_ADMIN: 12, CAP_SYS_ADMIN: 21, CAP_MKNOD: 27 };
 
-/** An index no test's link gets by itself: its /dev/tap node is nobody else's while the probe lives. */
+/** An index that no test's link gets by itself, so that the probe's /dev/tap node is its own. */
 const PROBE_INDEX = 1_900_000_000;
 
-/** Runs a command without the devices of a major number. */
+/** Runs a command that may not use the devices of a major number. */
 const DENY_DEVICE = fileURLToPath(new URL('../../test/kit/deny_device.py', import.meta.url));
-/** Debian's place; it comes with QEMU. */
+/** Debian's path; it comes with QEMU. */
 const BRIDGE_HELPER = '/usr/lib/qemu/qemu-bridge-helper';
 
-/** A lower device for what needs one. */
+/** A lower device for links that need one. */
 const PROBE_WIRE = 'ip link add name wire type veth';
 
 /**
- * Something the machine lacks: what is wrong, and what to do.
+ * Something the machine lacks: the problem and its remedy.
  *
  * @typedef {{problem: string, remedy: string}} Lack
  */
 
 /**
- * Each returns undefined where the machine can.
+ * Each returns undefined if the machine has the capability.
  *
  * @type {Record<string, () => Lack | undefined>}
  */
@@ -82,7 +82,7 @@ const PROBES = {
     if (tried.status === 0) return undefined;
     const said = tried.error?.message ?? tried.stderr.trim().split('\n').at(-1);
     return {
-      problem: `a cgroup cannot be kept from devices: ${said}`,
+      problem: `a cgroup cannot be denied devices: ${said}`,
       remedy: 'as root with python3, where cgroup2 is mounted and may be written to',
     };
   },
@@ -124,8 +124,8 @@ const PROBES = {
   'user-mode-linux': () => {
     const lack = commandProbe('linux.uml') ?? lackOf('guest');
     if (lack !== undefined) return lack;
-    // It traces its own processes and maps their memory from a file as code, which not every machine allows. It looks
-    // for both first of all, and dies soon after for want of memory.
+    // It traces its own processes and maps their memory from a file as code, which not every machine allows. It checks
+    // both first, then dies for lack of memory.
     const directory = mkdtempSync(join(tmpdir(), 'tapfd-uml-'));
     const args = ['mem=1M', 'con=null', 'ssl=null', `uml_dir=${directory}`];
     const tried = spawnSync('linux.uml', args, { encoding: 'utf8', timeout: 60_000, input: '' });
@@ -149,14 +149,14 @@ const PROBES = {
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'passt' | 'chromium'} Capability
  */
 
-/** Handed to test processes, so that what is tried is tried once a run: the names of what is missing, with reasons. */
+/** Tells test processes what is missing and why, so that each probe runs once. */
 const HANDED_DOWN = 'TAPFD_TEST_MISSING';
 
 /** @type {Map<string, Lack | undefined>} */
 const known = new Map();
 
 /**
- * The reason why a test cannot run here, for tap's `skip` option: `false` where it can.
+ * The reason why a test cannot run here, for tap's `skip` option: `false` if it can.
  *
  *     t.test('siblings exchange frames', { skip: needs('root', 'macvtap') }, async (t) => …)
  *
@@ -172,7 +172,7 @@ export function needs(...capabilities) {
 }
 
 /**
- * What this machine lacks for a capability; undefined where it has it. Each is tried once.
+ * What this machine lacks for a capability; undefined if it has it. Each is tried once.
  *
  * @param {Capability} capability
  * @returns {Lack | undefined}
@@ -209,7 +209,7 @@ export function handDown(missing) {
 }
 
 /**
- * The capability that a skipped test named as missing, or undefined where its reason is none of ours.
+ * The capability that a skipped test named as missing, or undefined if its reason names none.
  *
  * @param {string} reason
  */
@@ -230,7 +230,7 @@ function commandProbe(command) {
 }
 
 /**
- * Makes a link in a namespace that ends with the probe.
+ * Creates a link in a namespace that disappears with the probe.
  *
  * @param {string} kind
  * @param {string} script
@@ -239,7 +239,7 @@ function linkProbe(kind, script) {
   return (
     lackOf('ip') ??
     lackOf('netns') ??
-    inNewNamespace(script, `the kernel makes no ${kind} link`, `modprobe ${kind}`)
+    inNewNamespace(script, `the kernel cannot make a ${kind} link`, `modprobe ${kind}`)
   );
 }
 

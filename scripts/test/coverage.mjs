@@ -1,4 +1,4 @@
-/** Coverage of `src/`, from what V8 counted in every process of the tests. */
+/** Coverage of `src/`, from what V8 counted in every test process. */
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -21,9 +21,7 @@ export function startCoverage() {
 }
 
 /**
- * What is not covered, as a table.
- *
- * @returns {Promise<string | undefined>} undefined: all is
+ * @returns {Promise<string | undefined>} a table of what is not covered; undefined if everything is
  */
 export async function uncovered() {
   keepLibrary();
@@ -31,7 +29,7 @@ export async function uncovered() {
   return status === 0 ? undefined : output;
 }
 
-/** Every process notes all that it ran, most of it Node's and tap's: only the library's files are worth reading again. */
+/** Each process records all code it ran, most of it Node's and tap's. Only the library's files are kept. */
 function keepLibrary() {
   for (const name of readdirSync(DIRECTORY)) {
     const path = join(DIRECTORY, name);
@@ -52,6 +50,6 @@ function readNoted(path) {
   try {
     return JSON.parse(readFileSync(path, 'utf8'));
   } catch {
-    return { result: [] }; // of a process that was killed while it wrote
+    return { result: [] }; // written by a process that was killed meanwhile
   }
 }

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { ROOT } from '../prepare.mjs';
 import { Trouble } from '../run-command.mjs';
 
-/** What is long by nature: `npm run test:deep`. */
+/** Tests that are long by nature: `npm run test:deep`. */
 const DEEP = 'test/deep';
-/** QEMU and other programs: a guest keeps a processor busy while it boots, and otherwise waits. */
+/** QEMU and other programs: a guest keeps a processor busy while it boots, then mostly waits. */
 const GUEST = 'test/guest/';
-/** C++ programs, compiled with sanitizers first. */
+/** C++ programs that are compiled first. */
 const NATIVE = 'test/native/';
 /** How many files of a lane run at once. */
 export const PLACES = { guest: 1, native: 1, other: availableParallelism() };
-/** The folders of the longest files start first, so that no processor is idle at the end. */
+/** Folders with the longest files, which start first so that no processor is idle at the end. */
 const FIRST = [
   'test/deep/',
   'test/bench/',
@@ -34,8 +34,8 @@ export function testFiles({ deep, wanted }) {
 }
 
 /**
- * Files of one lane run one after the other, or as many at once as it has places, beside those of the other lanes. Two
- * files of `native` would compile the same sources at once.
+ * Each lane runs as many files at once as it has places, independently of the other lanes. `native` has one, as two of its
+ * files would compile the same sources at the same time.
  *
  * @param {string} path
  * @returns {keyof typeof PLACES}

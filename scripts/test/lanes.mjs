@@ -1,4 +1,4 @@
-/** Running things side by side, as many of each lane as it has places. */
+/** Runs things in parallel: as many of each lane at once as the lane has places. */
 
 /**
  * @template Item

@@ -1,7 +1,7 @@
-/** What a test run left behind on the machine: a leak in the library or in a test. */
+/** What a test run leaves behind on the machine is a leak, in the library or in a test. */
 import { existsSync, readdirSync } from 'node:fs';
 
-/** Where named namespaces are, and where this namespace's links are. */
+/** Where named namespaces and this namespace's links show. */
 const PLACES = { namespace: '/run/netns', link: '/sys/class/net' };
 
 /** @returns {string[]} `namespace NAME` and `link NAME` for each that there is now */
@@ -12,8 +12,8 @@ export function namespacesAndLinks() {
 }
 
 /**
- * What is there now and was not before. Test namespaces carry their process in the name: those of a process that still
- * runs are somebody else's.
+ * What is there now and was not before. The name of a test namespace contains the process that made it: if that still runs,
+ * the namespace belongs to another test run.
  *
  * @param {readonly string[]} before
  */

@@ -1,14 +1,14 @@
 /**
  * `npm test`: from a fresh clone to the result. Installs, builds, prepares a guest, runs every test this machine can run,
- * and says which it could not and why. The last line is `N passed, N failed`, counting assertions.
+ * and says which ones it could not run and why. The last line is `N passed, N failed`, counting assertions.
  *
  *     npm test                                      everything but test/deep, with the coverage gate
  *     npm test -- test/kernel/links test/unit       only these files or folders, without the gate
- *     npm run test:deep                             what is long by nature, at full length
- *     npm run test:deep -- --bounded                the same files, a short while each
+ *     npm run test:deep                             tests that are long by nature, at full length
+ *     npm run test:deep -- --bounded                the same files, each only briefly
  *
  * With CI=true a test that is skipped although this machine can run it fails the run, and a file that fails is run again
- * alone: where it passes then, it counts as passed and is named as flaky.
+ * alone: if it passes then, it counts as passed and is reported as flaky.
  */
 import { parseArgs } from 'node:util';
 import { COMMANDS, ensureCommands, LINT_COMMANDS, mayInstall } from '../debian-packages.mjs';
@@ -49,13 +49,13 @@ await runScript(async () => {
   }
 });
 
-/** The compilers keep the processors busy, and what is fetched meanwhile waits for a network. */
+/** Compiling keeps the processors busy; fetching mostly waits for the network. */
 async function prepare() {
   await installDependencies();
   await Promise.all([build().then(compileTests), prepareTools()]);
 }
 
-/** The programs that tests run, and the guests. What cannot be had is told, and its tests are skipped, or fail in CI. */
+/** The programs that tests run, and the guests. If one is unavailable, its tests are skipped; in CI that is a failure. */
 async function prepareTools() {
   const commands = Object.keys(COMMANDS).filter((command) => !LINT_COMMANDS.includes(command));
   await ensureCommands(commands);

@@ -1,4 +1,4 @@
-/** One test file in a process of its own. */
+/** Runs one test file in its own process. */
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -7,13 +7,13 @@ import { TapReport } from './tap-report.mjs';
 
 /** Where test/tsconfig.compiled.json puts the tests. */
 const COMPILED = join(ROOT, '.cache/compiled');
-/** After this time tap itself ends a file, and says in which test it was. */
+/** After this time tap itself ends a file and names the test it was in. */
 const TIMEOUT_S = 300;
-/** For a process that does not even end then. */
+/** For a process that does not end even then. */
 const KILL_AFTER_MS = (TIMEOUT_S + 30) * 1000;
-/** A whole file that is skipped says so in place of a plan. */
+/** A file that is skipped as a whole says so in its plan. */
 const SKIPPED_FILE = /^1\.\.0 # (?:SKIP )?(needs .*)$/i;
-/** `t.mockImport()` works by a loader. */
+/** `t.mockImport()` needs a loader. */
 const NODE_OPTIONS = ['--enable-source-maps', '--import=@tapjs/mock/import'];
 const SHOWN_ERROR_LINES = 40;
 
@@ -23,7 +23,7 @@ const SHOWN_ERROR_LINES = 40;
  * @property {boolean} ok
  * @property {number} seconds
  * @property {TapReport} report
- * @property {string} output what there is to print
+ * @property {string} output to print
  */
 
 /**
@@ -58,7 +58,7 @@ export async function runFile(path, env) {
   const complaining = eachLine(child.stderr, (line) => errors.push(line));
   const status = await ended;
   clearTimeout(timer);
-  // What the file has started may outlive it and hold its pipes.
+  // Processes that the file started may outlive it and keep its pipes open.
   await withinSeconds(5, Promise.all([reading, complaining]));
   child.stdout.destroy();
   child.stderr.destroy();

@@ -1,13 +1,13 @@
 /**
- * Reads the TAP that the test runner prints and tells it shortly: a line for each file, failures whole, the rest counted.
- * tap's own reporters either print every point or redraw a terminal, and its totals leave out a file that crashed.
+ * Reads the TAP of a test file and reports it briefly: one line for the file, failures in full, the rest counted. tap's own
+ * reporters either print every point or redraw a terminal, and its totals leave out a file that crashed.
  */
 
-/** What tap writes before a diagnostic: two spaces deeper than the point it belongs to. */
+/** Begins a diagnostic, two spaces deeper than the point it belongs to. */
 const DIAGNOSTIC_START = /^( +)---$/;
 const SUBTEST = /^( *)# Subtest(?:: (.*))?$/;
 const POINT = /^( *)(not ok|ok)\b(?: \d+)?(?: - (.*))?$/;
-/** Of one line's text: name, then `# SKIP reason`, `# TODO reason` or `# time=…`. A "#" of the name itself is written "\#". */
+/** The text of a point: name, then `# SKIP reason`, `# TODO reason` or `# time=…`. A "#" in the name itself is written "\#". */
 const DIRECTIVE = /^(.*?)(?:^| )# ?(SKIP|TODO|time=)(.*)$/i;
 
 /**
@@ -30,19 +30,19 @@ export class TapReport {
   /** Indent of the diagnostic we are in. */
   #diagnosticEnd = '';
   #showDiagnostic = false;
-  /** What the file printed that is not TAP: shown where it fails. @type {string[]} */
+  /** What the file printed that is not TAP: shown if it fails. @type {string[]} */
   #noise = [];
   #fileStart = { passed: 0, failed: 0, skipped: 0 };
   #print;
 
   /** @param {(line: string) => void} print */
   constructor(print) {
-    // Names and outputs of tests may hold anything; a log stays text.
+    // Names and output of tests may contain anything, but a log must stay text.
     this.#print = (/** @type {string} */ line) => print(printable(line));
   }
 
   /**
-   * Counts a failure that no point of the tests tells.
+   * Counts a failure that is not a point of a test.
    *
    * @param {string} what
    */
@@ -94,8 +94,8 @@ export class TapReport {
   }
 
   /**
-   * A point stands one level inside the innermost open subtest, or closes an open one. Anything else is a program's
-   * output that looks like one.
+   * A point is one level inside the innermost open subtest, or closes an open one. Anything else is program output that
+   * looks like one.
    *
    * @param {number} indent
    */
@@ -116,7 +116,7 @@ export class TapReport {
     const name = unescapeName(directive === null ? text : (directive[1] ?? '')).trim();
     const reason = unescapeName(directive?.[3] ?? '').trim();
 
-    // A process that died leaves its inner subtests open: the point of the outer one says so.
+    // A process that died leaves its inner subtests open; the point of the outer one reports it.
     while ((this.#open.at(-1)?.indent ?? -1) > indent) this.#open.pop();
     const closed = this.#open.at(-1)?.indent === indent ? this.#open.pop() : undefined;
     const path = printable([...this.#open.map((subtest) => subtest.name), closed?.name ?? name].join(' > '));
@@ -126,7 +126,7 @@ export class TapReport {
     } else if (closed === undefined) {
       this.#leaf(ok, path, '');
     } else if (!ok && closed.failed === 0) {
-      // No point inside failed: it crashed, ran out of time, or did not keep to its plan.
+      // No point inside failed: it crashed, timed out, or did not keep to its plan.
       this.#leaf(false, path, name === closed.name ? '' : name);
     } else {
       this.#addToOuter(closed.failed);
@@ -189,7 +189,7 @@ export class TapReport {
   #otherLine(line) {
     const text = line.trim();
     if (text === '' || /^(TAP version \d+|1\.\.\d+.*|# .*)$/.test(text)) return;
-    // Outside any file it is the runner that speaks: the table of coverage.
+    // Outside any file it comes from the runner.
     if (this.#open.length === 0) this.#print(line);
     else this.#noise.push(text);
   }

@@ -1,10 +1,10 @@
-/** What all files came to. */
+/** The results of all files together. */
 import { capabilityInReason } from './capabilities.mjs';
 
 /** @typedef {import('./run-file.mjs').FileResult} FileResult */
 
 export class Totals {
-  /** Failures that no file tells: coverage, leftovers. @type {string[]} */
+  /** Failures outside any file: coverage, leftovers. @type {string[]} */
   #others = [];
   /** @type {FileResult[]} */
   #files = [];
@@ -35,7 +35,7 @@ export class Totals {
   }
 
   /**
-   * A file that passed when it was run alone counts as passed, and its name is told.
+   * A file that passed when it was run alone counts as passed; what had failed is reported as flaky.
    *
    * @param {FileResult} failed
    * @param {FileResult} again
@@ -58,13 +58,13 @@ export class Totals {
   }
 
   /**
-   * The end of a run: what was skipped and why, what is flaky, what failed, and the count.
+   * Prints the end of a run: what was skipped and why, what is flaky, what failed, and the count.
    *
    * @param {(text: string) => void} say
    */
   tell(say) {
     for (const [capability, { problem, remedy }] of Object.entries(this.#missing)) {
-      say(`not to be had here: ${capability}: ${problem}; remedy: ${remedy}`);
+      say(`missing on this machine: ${capability}: ${problem}; remedy: ${remedy}`);
     }
     for (const [reason, names] of this.#skippedByReason()) {
       say(`skipped, ${reason === '' ? 'no reason given' : reason}:`);
@@ -91,7 +91,7 @@ export class Totals {
     return byReason;
   }
 
-  /** In CI, what is skipped although the machine lacks nothing for it has failed. */
+  /** In CI a test counts as failed if it is skipped although the machine has what it needs. */
   #skippedWithoutNeed() {
     if (!this.#inCi) return [];
     return this.#skipped()
