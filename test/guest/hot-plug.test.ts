@@ -360,7 +360,7 @@ t.test('hot-plug', { skip }, async (t) => {
     // Without a core, which would have the guest's memory in it.
     await run('prlimit', '--core=0', `--pid=${guest.pid}`);
     await goWithQemu(t, q35, devices, [node], async () => {
-      const cut = t.rejects(guest.run('sleep 60'), /ended \(SIGSEGV\)/);
+      const cut = t.rejects(guest.run('sleep 60'), /exited \(SIGSEGV\)/);
       process.kill(Number(guest.pid), 'SIGSEGV');
       await cut;
     });
@@ -378,7 +378,7 @@ t.test('hot-plug', { skip }, async (t) => {
     await goWithQemu(t, next, [...next.devices, ...devices], [next.node, node], async () => {
       const told = qmp.waitForEvent('SHUTDOWN');
       // It restarts at a panic, and QEMU is told not to.
-      await t.rejects(guest.run('echo c >/proc/sysrq-trigger'), /ended \(status 0\)/);
+      await t.rejects(guest.run('echo c >/proc/sysrq-trigger'), /exited \(status 0\)/);
       t.match(await told, { data: { guest: true, reason: 'guest-reset' } });
     });
     t.match(guest.console, 'Kernel panic - not syncing: sysrq triggered crash');
