@@ -31,7 +31,7 @@ struct FrameRules {
   uint32_t room() const { return header_bytes() + (super_frames ? 65535 : mtu) + (ethernet ? 14 + 8 : 0); }
 };
 
-// src/base/native.ts `WriteOutcome` has the same numbers.
+// src/base/native-queue.ts `FrameFault` has the same numbers.
 enum class FrameFault : int { kNone = 0, kTooShort = 1, kTooLong = 2, kInvalid = 3, kSourceMac = 4 };
 
 FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t length);

@@ -17,8 +17,8 @@ namespace tapfd {
 
 namespace {
 
-// src/base/native.ts `NativeLinkWatch`. Polling does not keep the object alive: when the garbage collector
-// takes it, its destructor closes the watch.
+// src/base/native-links.ts `NativeLinkWatch`. Polling does not keep the object alive: when the garbage
+// collector takes it, its destructor closes the watch.
 class LinkWatch final : public Napi::ObjectWrap<LinkWatch>, private PollHandle::Listener {
  public:
   static void Register(Napi::Env env);

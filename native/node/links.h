@@ -12,11 +12,11 @@
 
 namespace tapfd {
 
-// The object of src/base/native.ts `NativeLink`.
+// The object of src/base/native-links.ts `NativeLink`.
 Napi::Object LinkToObject(Napi::Env env, const Link& link);
-// From src/base/native.ts `NativeLinkChanges`, already checked by TypeScript.
+// From src/base/native-links.ts `NativeLinkChanges`, already checked by TypeScript.
 LinkChanges LinkChangesFromObject(const Napi::Object& object);
-// From an array of src/base/native.ts `NativeIpPrefix`.
+// From an array of src/base/native-links.ts `NativeIpPrefix`.
 std::vector<IpPrefix> IpPrefixesFromArray(const Napi::Value& value);
 
 void RegisterLinks(Napi::Env env, Napi::Object exports);

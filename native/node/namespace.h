@@ -11,13 +11,13 @@
 
 namespace tapfd {
 
-// JavaScript's handle on a namespace (src/base/native.ts `NamespaceHandle`): `key`, `close()`. Running work
-// holds a share of the pointer, so close() does not take the namespace from it.
+// JavaScript's handle on a namespace (src/base/native-links.ts `NamespaceHandle`): `key`, `close()`. Running
+// work holds a share of the pointer, so close() does not take the namespace from it.
 class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);
   static Napi::Object Make(Napi::Env env, std::shared_ptr<const NetNamespace> ns);
-  // From a value that src/base/native.ts typed as NamespaceHandle; null after close().
+  // From a value that src/base/native-links.ts typed as NamespaceHandle; null after close().
   static std::shared_ptr<const NetNamespace> From(const Napi::Value& value);
 
   explicit NamespaceHandle(const Napi::CallbackInfo& info);

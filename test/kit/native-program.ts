@@ -11,7 +11,7 @@ const SOURCES = inRepo('test/native/frames');
 const NATIVE = inRepo('native');
 const CACHE = inRepo('.cache');
 
-/** What the drivers are made of, beside their own source. */
+/** The parts of the library that every driver is linked with. */
 const PARTS = readdirSync(join(NATIVE, 'frames'))
   .filter((name) => name.endsWith('.cc'))
   .map((name) => join(NATIVE, 'frames', name));

@@ -1,5 +1,4 @@
-// What the drivers here check with, and their random numbers: the same in each run, so that a failure can be
-// seen again.
+// The drivers' checks and random numbers, which are the same in each run, so that a failure can be repeated.
 
 #ifndef TAPFD_TEST_CHECK_H_
 #define TAPFD_TEST_CHECK_H_

@@ -16,8 +16,8 @@ namespace tapfd {
 // From an array of numbers that TypeScript has checked.
 std::vector<int> FdNumbersFrom(const Napi::Value& value);
 
-// src/base/native.ts `NativeFdBundle`: descriptors that this process owns and JavaScript has not taken yet.
-// close(), the garbage collector and the environment's end close what is left.
+// src/base/native-fd-socket.ts `NativeFdBundle`: descriptors that this process owns and JavaScript has not
+// taken yet. close(), the garbage collector and the environment's end close what is left.
 class FdBundle final : public Napi::ObjectWrap<FdBundle> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);

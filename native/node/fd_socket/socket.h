@@ -16,8 +16,8 @@
 
 namespace tapfd {
 
-// src/base/native.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its environment's
-// thread.
+// src/base/native-fd-socket.ts `NativeFdSocket`: a connected socket, or one that listens. Lives on its
+// environment's thread.
 //
 // JavaScript tries a call, and waits after EAGAIN. Only while it waits is the socket polled, and keeps itself
 // and its callbacks alive; otherwise the garbage collector may take it, and its destructor closes the

@@ -27,7 +27,8 @@ struct MadeLink {
   int lower;
 };
 
-// src/base/native.ts `NativeQueue`. Lives on its environment's thread; pool threads use only the shared Fd.
+// src/base/native-queue.ts `NativeQueue`. Lives on its environment's thread; pool threads use only the shared
+// Fd.
 //
 // While it polls it keeps itself and its callbacks alive; otherwise JavaScript's garbage collector may take
 // it, and its destructor closes the descriptor. close(), release(), the destructor and the environment's end

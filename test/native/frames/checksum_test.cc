@@ -1,5 +1,5 @@
-// native/frames/checksum.h against a sum made byte by byte, at each length and alignment. Memory is of the
-// exact size, so that AddressSanitizer sees a read or write past either end.
+// native/frames/checksum.h against a sum computed byte by byte, at each length and alignment. Memory is of
+// the exact size, so that AddressSanitizer detects a read or write past either end.
 
 #include "frames/checksum.h"
 
@@ -41,7 +41,7 @@ int main() {
   }
   for (size_t length : {1448U, 9000U, 65535U, 65549U}) CheckAt(bytes, 1, length);
 
-  // The most that words can add up to, and the least.
+  // The largest and the smallest sum of words.
   Bytes ones(65536, 0xff);
   CheckAt(ones, 0, 65536);
   CheckAt(Bytes(64, 0), 0, 64);

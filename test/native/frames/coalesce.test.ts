@@ -5,7 +5,7 @@ import { buildDriver, runDriver } from '../../kit/native-program.js';
 t.setTimeout(300_000);
 
 t.test(
-  'what belongs together is joined, what differs never; cutting gives back what was joined',
+  'frames that belong together are joined, frames that differ never are; splitting restores what was joined',
   async (t) => {
     t.match(await runDriver(await buildDriver('coalesce_test')), /^\d+ kinds, \d+ random streams$/);
   },

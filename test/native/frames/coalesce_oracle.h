@@ -1,5 +1,5 @@
-// What must hold for any plan of writes, whatever the frames are: each frame goes out once, in its flow's
-// order, and a joined frame, cut again, gives the very frames that went into it.
+// What must hold for any plan of writes, whatever the frames: each frame is written once, in its flow's
+// order, and a joined frame, split again, gives exactly the frames that went into it.
 
 #ifndef TAPFD_TEST_COALESCE_ORACLE_H_
 #define TAPFD_TEST_COALESCE_ORACLE_H_
@@ -16,14 +16,13 @@
 struct Plan {
   uint32_t units = 0;
   std::vector<uint32_t> unit_of;  // of each frame
-  // Of each frame whose unit is joined; its own number otherwise.
+  // For frames of a joined unit; otherwise the frame's own number.
   std::vector<uint32_t> first_of;
 
   bool Together(uint32_t a, uint32_t b) const { return unit_of[a] == unit_of[b]; }
 };
 
-// A batch whose frames each lie in memory of their exact size, in one allocation after the other or none at
-// all.
+// A batch whose frames are each in an allocation of their exact size, if they have any bytes.
 class Batch {
  public:
   explicit Batch(const std::vector<Bytes>& frames) {
@@ -50,8 +49,7 @@ inline Bytes Gather(const struct iovec* parts, uint32_t count) {
   return whole;
 }
 
-// Frames with DF whose ids stay the same come back with ids that go up; `fixed_ids` says that this is such a
-// unit.
+// Frames with DF and a constant id come back with increasing ids; `fixed_ids` marks such a unit.
 inline void CheckJoined(const tapfd::WriteUnit& unit, const std::vector<Bytes>& frames, bool ethernet,
                         uint64_t seed) {
   Bytes whole = Gather(unit.parts, unit.part_count);
@@ -88,7 +86,7 @@ inline void CheckJoined(const tapfd::WriteUnit& unit, const std::vector<Bytes>& 
     const Bytes& frame = frames[unit.frames[i]];
     if (fixed_ids) {
       CHECK((frame[network + 6] & 0x40) != 0, "seed %lu: ids stay without DF", seed);
-      // The id, and the checksum over it.
+      // The id, and the checksum that covers it.
       for (size_t at : {4U, 5U}) cut[network + at] = first[network + at];
       for (size_t at : {10U, 11U}) cut[network + at] = frame[network + at];
       CHECK(PlainSum(&frame[network], 20) == 0xffff, "seed %lu: joined with a wrong IPv4 checksum", seed);
@@ -111,7 +109,7 @@ inline Plan CheckPlan(tapfd::Coalescer& coalescer, const tapfd::CoalesceRules& r
   for (const tapfd::WriteUnit& unit : units) {
     CHECK(unit.frame_count >= 1 && unit.part_count >= 2, "seed %lu: an empty unit", seed);
     CHECK(unit.part_count <= tapfd::WriteUnit::kMaxParts, "seed %lu: %u parts", seed, unit.part_count);
-    // A unit stands where its first frame stood.
+    // A unit takes the place of its first frame.
     CHECK(number == 0 || unit.frames[0] > last_first, "seed %lu: units out of order", seed);
     last_first = unit.frames[0];
     for (uint32_t i = 0; i < unit.frame_count; ++i) {

@@ -1,5 +1,5 @@
-// native/frames/coalesce.h: what belongs together is joined, what differs in anything never is, and cutting
-// gives back what was joined.
+// native/frames/coalesce.h: frames that belong together are joined, frames that differ in anything never are,
+// and splitting restores what was joined.
 
 #include "frames/coalesce.h"
 
@@ -29,7 +29,7 @@ std::vector<Bytes> Train(FrameSpec spec, uint32_t count, uint32_t payload_bytes,
   return frames;
 }
 
-// Every kind that is joined: both layers, both versions, both protocols.
+// Every kind that is joined: both layers, IP versions and protocols.
 template <typename Each>
 void ForEachKind(Each each) {
   for (int version : {4, 6}) {
@@ -61,7 +61,7 @@ void CheckJoins(const FrameSpec& spec) {
   Plan plan = CheckPlan(coalescer, RulesFor(spec), Train(spec, 40, 1000, random), 1);
   CHECK(plan.units == 1, "40 frames in %u units", plan.units);
 
-  // A shorter one is the last; the next begins anew.
+  // A shorter one is the last; the next starts a new unit.
   std::vector<Bytes> frames = Train(spec, 10, 1000, random);
   FrameSpec on = spec;
   on.sequence += 10 * 1000;
@@ -91,7 +91,7 @@ void CheckLimits(const FrameSpec& spec) {
   Random random(6);
   Coalescer coalescer(1024);
   size_t headers = OffsetsOf(spec).payload - OffsetsOf(spec).network;
-  // As many as fit 65,535 bytes of packet, and not one more.
+  // As many as fit in 65,535 bytes of packet, and not one more.
   auto fit = static_cast<uint32_t>((65535 - headers) / 1400);
   std::vector<Bytes> frames = Train(spec, fit + 1, 1400, random);
   Plan plan = CheckPlan(coalescer, RulesFor(spec), frames, 5);
@@ -105,7 +105,7 @@ void CheckLimits(const FrameSpec& spec) {
   frames.push_back(Train(on, 1, 1, random)[0]);
   plan = CheckPlan(coalescer, RulesFor(spec), frames, 6);
   CHECK(plan.units == 2 - (65535 - headers) % 2, "%u units", plan.units);
-  // As many parts as one write takes.
+  // As many parts as one write accepts.
   uint32_t max = spec.protocol == 6 ? tapfd::WriteUnit::kMaxParts - 1 : tapfd::WriteUnit::kMaxDatagrams;
   plan = CheckPlan(coalescer, RulesFor(spec), Train(spec, max + 3, 20, random), 7);
   CHECK(plan.units == 2 && plan.Together(0, max - 1) && plan.Together(max, max + 2), "%u units", plan.units);
@@ -114,8 +114,8 @@ void CheckLimits(const FrameSpec& spec) {
   CHECK(plan.units == 8, "UDP joined without leave");
 }
 
-// Frames of one flow, the middle one changed: it must not be joined to its neighbours, whatever its checksums
-// say.
+// Frames of one flow, the middle one changed: it must not be joined to its neighbours, whatever its
+// checksums.
 void CheckSpecChange(const FrameSpec& spec, const char* what, void (*change)(FrameSpec&)) {
   Random random(8);
   Coalescer coalescer(16);
@@ -204,7 +204,7 @@ void CheckSpecChanges(const FrameSpec& spec) {
   CheckSpecChange(spec, "reserved bit", [](F f) { f.reserved = 8; });
 }
 
-// The same flags in every frame are no reason to join either.
+// Equal flags in every frame are no reason to join either.
 void CheckFlagsInAll(FrameSpec spec) {
   Random random(9);
   Coalescer coalescer(16);
@@ -233,7 +233,7 @@ void CheckPush(const FrameSpec& spec) {
   CHECK(plan.units == 2 && plan.Together(0, 2) && plan.Together(3, 5), "%u units around a PSH", plan.units);
 }
 
-// Ids: IPv4, in frames that may be cut on and in those that may not.
+// IPv4 ids, in frames with and without DF.
 void CheckIds(FrameSpec spec) {
   Random random(12);
   Coalescer coalescer(16);
@@ -261,8 +261,8 @@ void CheckIds(FrameSpec spec) {
   }
 }
 
-// Each bit of the middle frame turned over, with and without its checksums made right again. CheckPlan cuts
-// what was joined again and compares, so nothing that differs can have been joined.
+// Each bit of the middle frame flipped, with and without corrected checksums. CheckPlan splits joined frames
+// again and compares, so nothing that differs can have been joined.
 void CheckEveryBit(const FrameSpec& spec) {
   Random random(13);
   Coalescer coalescer(16);
@@ -274,8 +274,7 @@ void CheckEveryBit(const FrameSpec& spec) {
     frames[1] = whole;
     frames[1][bit / 8] ^= static_cast<uint8_t>(1U << bit % 8);
     Plan plan = CheckPlan(coalescer, RulesFor(spec), frames, bit);
-    // Only the checksums cover the payload, so there one of them was wrong; and those of Ethernet are not
-    // looked at.
+    // Only the checksums cover the payload, so one of them was wrong there; Ethernet's is not checked.
     bool covered = bit / 8 >= at.network;
     CHECK(!plan.Together(0, 1) && (covered || !plan.Together(1, 2)), "joined with bit %zu wrong", bit);
     MendChecksums(frames[1], at, spec.version, spec.protocol);
@@ -287,7 +286,7 @@ void CheckEveryBit(const FrameSpec& spec) {
       CHECK(!plan.Together(0, 1), "joined with bit %zu changed", bit);
     }
   }
-  // And the first, whose checksums are looked at only when another frame could be joined to it.
+  // And the first frame, whose checksums are verified only when another could be joined to it.
   for (size_t at_bit = 8 * at.network; at_bit < 8 * whole.size(); ++at_bit) {
     std::vector<Bytes> bad_first = Train(spec, 3, 40, random);
     bad_first[0][at_bit / 8] ^= static_cast<uint8_t>(1U << at_bit % 8);
@@ -298,7 +297,7 @@ void CheckEveryBit(const FrameSpec& spec) {
   }
 }
 
-// What cannot be told to belong to another flow must not be overtaken.
+// A frame that may belong to any flow must not be overtaken.
 void CheckOrderAround(const FrameSpec& spec) {
   Random random(14);
   Coalescer coalescer(16);
@@ -335,8 +334,7 @@ void CheckOrderAround(const FrameSpec& spec) {
       CHECK(!together(build(fragment)), "overtook extension header %u", type);
     }
   }
-  // Of the same flow, but not to be joined: too short to have its header, padded, without a payload, with
-  // options.
+  // Of the same flow, but not joinable: too short for its header, padded, without a payload, with options.
   Bytes cut = build(spec);
   cut.resize(OffsetsOf(spec).transport + 3);
   CHECK(!together(cut), "overtook a frame without ports");
@@ -362,7 +360,7 @@ std::string FlowKey(const FrameSpec& spec) {
   return {key.begin(), key.end()};
 }
 
-// Random streams, interleaved: now and then something is lost, repeated, out of order, or changed.
+// Random streams, interleaved, occasionally with lost, repeated, reordered or changed frames.
 void CheckRandomStreams(Coalescer& coalescer, uint64_t seed) {
   Random random(seed);
   std::vector<FrameSpec> flows;
@@ -391,18 +389,18 @@ void CheckRandomStreams(Coalescer& coalescer, uint64_t seed) {
     if (random.OneIn(60)) one.flags |= static_cast<uint8_t>(1U << random.Below(8));
     Bytes payload = RandomBytes(random, bytes);
     frames.push_back(BuildFrame(one, payload.data(), payload.size()));
-    // Behind the ports: it stays of its flow.
+    // After the ports: the flow stays the same.
     auto from = static_cast<uint32_t>(OffsetsOf(spec).transport + 4);
     auto to = static_cast<uint32_t>(frames.back().size());
     if (random.OneIn(40)) frames.back()[random.Between(from, to - 1)] ^= 4;
     keys.push_back(FlowKey(spec));
-    if (random.OneIn(50)) continue;  // lost, as far as the flow knows: the same numbers come again
+    if (random.OneIn(50)) continue;  // as if lost: the same numbers are used again
     spec.sequence += bytes;
     spec.id += 1;
   }
   CoalesceRules rules{ethernet, random.OneIn(2)};
   Plan plan = CheckPlan(coalescer, rules, frames, seed);
-  // Each flow in its order: no frame of it goes out before one that came earlier.
+  // Each flow keeps its order: none of its frames is written before an earlier one.
   std::map<std::string, uint32_t> last_unit;
   for (size_t i = 0; i < frames.size(); ++i) {
     auto [entry, fresh] = last_unit.try_emplace(keys[i], plan.unit_of[i]);
@@ -411,7 +409,7 @@ void CheckRandomStreams(Coalescer& coalescer, uint64_t seed) {
   }
 }
 
-// Super-frames cut by our own hand, interleaved, come together again as they were.
+// Super-frames that the segmenter has split, interleaved, are joined again as they were.
 void CheckThereAndBack(Coalescer& coalescer, uint64_t seed) {
   Random random(seed);
   bool ethernet = random.OneIn(2);
@@ -436,8 +434,8 @@ void CheckThereAndBack(Coalescer& coalescer, uint64_t seed) {
   CHECK(plan.units == trains.size(), "seed %lu: %zu trains in %u units", seed, trains.size(), plan.units);
 }
 
-// Super-frames as the kernel hands them up, with every flag that they may have: cut, mixed, joined, and cut
-// again (by CheckPlan, which compares). Those without flags of their own come together as they were.
+// Super-frames as the kernel delivers them, with every possible flag: split, mixed, joined, and split again
+// (by CheckPlan, which compares). Those without special flags are joined as they were.
 void CheckCutJoinedCut(Coalescer& coalescer, uint64_t seed) {
   Random random(seed);
   bool ethernet = random.OneIn(2);
@@ -486,15 +484,14 @@ void CheckCutJoinedCut(Coalescer& coalescer, uint64_t seed) {
     if (taken[flow] < flows[flow].size()) mixed.push_back(flows[flow][taken[flow]++]);
   }
   Plan plan = CheckPlan(coalescer, {ethernet, true}, mixed, seed);
-  // An extension header closes what is open, and may cut others' trains.
+  // An extension header ends all open units, including those of other flows.
   if (mergeable == flows.size()) {
     CHECK(plan.units == flows.size(), "seed %lu: %u units", seed, plan.units);
   }
   CHECK(plan.units >= flows.size() && plan.units <= frame_count, "seed %lu: %u units", seed, plan.units);
 }
 
-// As many flows as frames, near enough: sets of the table overflow, and the flow that came last is still
-// joined.
+// Almost as many flows as frames: sets of the table overflow, and the latest flow is still joined.
 void CheckManyFlows() {
   Random random(20);
   Coalescer coalescer(256);
@@ -510,7 +507,7 @@ void CheckManyFlows() {
   spec.sequence = 1;
   Plan plan = CheckPlan(coalescer, {true, false}, frames, 20);
   CHECK(plan.Together(253, 255), "the last of many flows is not joined");
-  // Smallest of all.
+  // The smallest sizes.
   for (uint32_t max : {1U, 2U, 3U}) {
     Coalescer small(max);
     CHECK(small.max_frames() == max, "%u", max);

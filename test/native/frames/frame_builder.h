@@ -1,5 +1,5 @@
-// Frames made byte by byte from what they are to say, sharing no code with native/: what the code under test
-// is held against.
+// Builds frames byte by byte from a specification, sharing no code with native/: the reference for the code
+// under test.
 
 #ifndef TAPFD_TEST_FRAME_BUILDER_H_
 #define TAPFD_TEST_FRAME_BUILDER_H_
@@ -27,11 +27,12 @@ struct FrameSpec {
   uint16_t id = 1;
   uint16_t fragment = 0x4000;
   Bytes ip_options;  // IPv4; a multiple of 4
-  // IPv6: whole extension headers but for their first byte, which is filled in. The type of each is in
+  // IPv6: extension headers without their first byte, which is filled in. Their types are in
   // `extension_types`.
   std::vector<Bytes> extensions;
   Bytes extension_types;
-  Bytes final_destination;  // IPv6 behind a routing header: what the checksum is about; empty: `destination`
+  Bytes final_destination;  // IPv6 after a routing header: the address that the checksum covers; empty:
+                            // `destination`
 
   int protocol = 6;
   uint16_t source_port = 1000, destination_port = 2000;
@@ -59,7 +60,7 @@ inline void Put(Bytes& to, const Bytes& bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
-// RFC 1071 to the letter, in network order.
+// Literally as in RFC 1071, in network order.
 inline uint16_t PlainSum(const uint8_t* data, size_t length, uint32_t sum = 0) {
   for (size_t i = 0; i < length; ++i) {
     sum += i % 2 == 0 ? static_cast<uint32_t>(data[i]) << 8 : data[i];
@@ -143,7 +144,7 @@ inline Bytes TransportHeader(const FrameSpec& spec, size_t payload_bytes) {
   return out;
 }
 
-// `partial`: the checksum field has the sum of the pseudo header only, as in a frame with NEEDS_CSUM.
+// `partial`: the checksum field holds only the sum of the pseudo header, as in a frame with NEEDS_CSUM.
 inline Bytes BuildFrame(const FrameSpec& spec, const uint8_t* payload, size_t payload_bytes,
                         bool partial = false) {
   Bytes transport = TransportHeader(spec, payload_bytes);
@@ -175,8 +176,7 @@ inline Bytes RandomBytes(Random& random, size_t length) {
   return out;
 }
 
-// Makes the checksums of a frame right again after its bytes were changed, where its headers still say where
-// they are.
+// Corrects the checksums of a frame after its bytes were changed, at the offsets of its original headers.
 inline void MendChecksums(Bytes& frame, const SpecOffsets& at, int version, int protocol) {
   if (version == 4) {
     size_t header_bytes = at.transport - at.network;

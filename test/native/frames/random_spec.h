@@ -1,4 +1,4 @@
-// Random frames of the kinds that the kernel hands up.
+// Random frames of the kinds that the kernel delivers.
 
 #ifndef TAPFD_TEST_RANDOM_SPEC_H_
 #define TAPFD_TEST_RANDOM_SPEC_H_
@@ -13,7 +13,7 @@ inline void AddRandomExtensions(Random& random, FrameSpec& spec) {
     Bytes extension = RandomBytes(random, 8 * (units + 1) - 1);
     extension[0] = static_cast<uint8_t>(units);
     uint8_t type = kTypes[random.Below(3)];
-    // What the checksum is about behind a routing header need not be the address in front.
+    // After a routing header, the checksum may cover another address than the IP header's.
     if (type == 43) spec.final_destination = RandomBytes(random, 16);
     spec.extensions.push_back(extension);
     spec.extension_types.push_back(type);

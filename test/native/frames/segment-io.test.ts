@@ -5,7 +5,7 @@ import { buildDriver, runDriver } from '../../kit/native-program.js';
 t.setTimeout(300_000);
 
 t.test(
-  'a kernel that is full, refuses joined frames, or is gone; super-frames that are malformed or too long',
+  'a kernel that is full or refuses joined frames, and a lost device; malformed or oversized super-frames',
   async (t) => {
     t.equal(await runDriver(await buildDriver('segment_io_test')), 'reads and writes');
   },

@@ -5,7 +5,7 @@ import { buildDriver, runDriver } from '../../kit/native-program.js';
 t.setTimeout(300_000);
 
 t.test(
-  'super-frames are cut into the frames a sender would have built; what is malformed is refused',
+  'super-frames are split into the frames a sender would have built; malformed ones are refused',
   async (t) => {
     t.match(await runDriver(await buildDriver('segment_test')), /^\d+ super-frames, \d+ faults$/);
   },

@@ -1,4 +1,4 @@
-// What cutting and joining cost: CPU nanoseconds a frame, the best of many rounds. Prints, and checks
+// The cost of splitting and joining: CPU nanoseconds per frame, the best of many rounds. Prints, and checks
 // nothing.
 
 #include <sys/mman.h>
@@ -45,7 +45,7 @@ void Print(const char* what, const FrameSpec& spec, size_t payload, Spread sprea
               spec.protocol == 6 ? "TCP" : "UDP", payload, spread.best, spread.median);
 }
 
-// Into a slab of 2 MiB that is used again (`warm`: its first part only), as batches are.
+// Into a slab of 2 MiB that is reused (`warm`: its first part only), as for batches.
 void BenchSegment(const FrameSpec& spec, uint16_t segment_bytes, size_t slab_bytes, const char* what) {
   Random random(1);
   SpecOffsets at = OffsetsOf(spec);

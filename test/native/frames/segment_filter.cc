@@ -1,13 +1,13 @@
-// native/frames/segment.h and native/frames/coalesce.h for tests that hold them against the kernel: frames
-// come on standard input, each behind its length (32 bits, this machine's order), and go out on standard
-// output in the same way.
+// native/frames/segment.h and native/frames/coalesce.h for tests that compare them with the kernel. Frames
+// come on standard input, each after its length (32 bits, in this machine's byte order), and go to standard
+// output in the same form.
 //
-//     segment_filter make any|plain SEED COUNT     super-frames for a TAP, behind their vnet headers; plain:
-//     such as
-//                                                  are made by joining
-//     segment_filter cut ethernet|ip     vnet header and frame in; for each the number of frames (32 bits),
-//     and these segment_filter join ethernet|ip    frames in, one batch; vnet header and frame out, one for
-//     each write
+//     segment_filter make any|plain SEED COUNT
+//         super-frames for a TAP, with their vnet headers; plain: only such as joining produces
+//     segment_filter cut ethernet|ip
+//         vnet header and frame in; for each, the number of frames (32 bits) and the frames out
+//     segment_filter join ethernet|ip
+//         frames in, as one batch; vnet header and frame out, one for each write
 
 #include <algorithm>
 #include <cstring>
@@ -38,7 +38,7 @@ bool ReadRecord(Bytes& record) {
   return true;
 }
 
-// What the kernel takes and bridges: unicast addresses, and not more datagrams than it allows in one
+// Only what the kernel accepts and bridges: unicast addresses, and no more datagrams than it allows in one
 // super-frame.
 void Make(bool plain, uint64_t seed, uint32_t count) {
   Random random(seed);
@@ -68,13 +68,14 @@ void Make(bool plain, uint64_t seed, uint32_t count) {
     header.gso_size = static_cast<uint16_t>(segment_bytes);
     header.checksum_start = static_cast<uint16_t>(at.transport);
     header.checksum_offset = spec.protocol == 6 ? 16 : 6;
-    // A frame that wants no more than its checksum.
+    // A frame that needs only its checksum.
     if (random.OneIn(10)) header.gso_type = VnetHeader::kGsoNone;
     if (header.gso_type == VnetHeader::kGsoNone) {
       header.gso_size = 0;
       payload.resize(segment_bytes);
     }
-    // A writer that made the checksum itself; the kernel takes this of TCP only, and with no VLAN tag.
+    // A writer that computed the checksum itself; the kernel accepts this for TCP only, and without VLAN
+    // tags.
     bool whole = random.OneIn(5) && header.gso_type != VnetHeader::kGsoNone && spec.protocol == 6 &&
                  spec.vlan_tags.empty() && spec.final_destination.empty();
     if (whole) header.flags = 0;

@@ -1,5 +1,5 @@
 // Forwards between two devices whose descriptors are 3 and 4, both with a vnet header of 10 bytes and
-// offload: what is read is cut to whole frames, these are joined again and written to the other. Ends on
+// offload: super-frames from one are split, and the frames are joined again and written to the other. Ends on
 // SIGTERM with a line of counts.
 //
 //     segment_forward ethernet|ip

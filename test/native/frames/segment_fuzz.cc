@@ -1,5 +1,6 @@
-// Super-frames and batches with bytes changed, lengths cut and vnet headers that lie: under AddressSanitizer
-// and UndefinedBehaviorSanitizer, with all memory of the exact size. Takes the number of mutations.
+// Super-frames and batches with changed bytes, truncated lengths and wrong vnet headers, under
+// AddressSanitizer and UndefinedBehaviorSanitizer, with all memory of the exact size. Takes the number of
+// mutations.
 
 #include <algorithm>
 #include <array>
@@ -121,7 +122,7 @@ void FuzzSegment(Random& random, const Prepared& original, Counts& counts) {
   counts.faults[static_cast<size_t>(fault)] += 1;
   CHECK(fault == SegmentFault::kNone || segmenter.done(), "a fault, and something to emit");
   uint64_t bytes = 0;
-  // A gso_size of 1 makes thousands of frames; some of them are enough.
+  // A gso_size of 1 produces thousands of frames; some of them are enough.
   for (int turn = 0; turn < 8 && !segmenter.done(); ++turn) {
     size_t size = segmenter.room() + random.Below(300);
     std::unique_ptr<uint8_t[]> memory(new uint8_t[size]);

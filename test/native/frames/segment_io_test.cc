@@ -1,6 +1,6 @@
-// native/frames/segment_io.h over a descriptor that is none: this file stands before read(2) and writev(2),
-// hands up what a test has laid ready, and answers writes as kernels do that are full, refuse joined frames,
-// or are gone.
+// native/frames/segment_io.h without a real descriptor: this file replaces read(2) and writev(2), delivers
+// what a test has prepared, and answers writes like kernels that are full, refuse joined frames, or have lost
+// the device.
 
 #include "frames/segment_io.h"
 
@@ -23,9 +23,9 @@ namespace {
 
 constexpr int kFd = 1000;  // no descriptor of this process
 
-// What the kernel has for us; then it says EAGAIN.
+// What the kernel delivers; then EAGAIN.
 std::deque<Bytes> to_read;
-// What it has taken, vnet headers included.
+// What it has accepted, including vnet headers.
 std::vector<Bytes> taken;
 // Its answer to a write: 0, or an errno.
 std::function<int(const Bytes&)> answer;
@@ -35,7 +35,7 @@ bool IsJoined(const Bytes& written) {
   return written[1] != VnetHeader::kGsoNone;
 }
 
-// The frames that a kernel would make of what it has taken, joined ones cut again.
+// The frames that a kernel would make of what it has accepted, with joined ones split again.
 std::vector<Bytes> TakenFrames() {
   std::vector<Bytes> frames;
   for (const Bytes& written : taken) {
@@ -87,7 +87,7 @@ FrameRun Write(SegmentIo& io, const Packed& batch, uint32_t next = 0) {
                        batch.count());
 }
 
-// Two flows in turn, so that there is more than one unit, and a frame of no flow between them.
+// Two alternating flows, so that there is more than one unit, and a frame of no flow between them.
 std::vector<Bytes> TwoFlows(uint32_t count) {
   Random random(1);
   FrameSpec flows[2];
@@ -118,7 +118,7 @@ void Forget() {
   writes = 0;
 }
 
-// In whatever order units come: each frame once, and unchanged.
+// Each frame once and unchanged, whatever the order of units.
 void CheckAllTaken(std::vector<Bytes> frames, const char* what) {
   std::vector<Bytes> got = TakenFrames();
   CHECK(got.size() == frames.size(), "%s: %zu frames in, %zu out", what, frames.size(), got.size());
@@ -141,7 +141,7 @@ void CheckJoinedWrites() {
   Forget();
 }
 
-// The pieces go out instead, each once and in order; and never again is a joined write tried.
+// The frames are written singly instead, each once and in order, and no joined write is tried again.
 void CheckRefusedJoin() {
   SegmentIo io(true, false);
   uint32_t refused = 0;
@@ -168,7 +168,7 @@ void CheckRefusedJoin() {
   }
 }
 
-// The kernel is full at the nth write, once: what was written is not written again, nothing is left out.
+// The kernel is full once, at the nth write: nothing is written twice, and nothing is left out.
 void CheckFullAt(uint32_t nth, bool refuses_joined) {
   SegmentIo io(true, false);
   answer = [&](const Bytes& written) {
@@ -186,7 +186,7 @@ void CheckFullAt(uint32_t nth, bool refuses_joined) {
   Forget();
 }
 
-// A batch that is given up half-way, its memory gone, and another in its place.
+// A batch that is abandoned halfway, its memory gone, and another at the same address.
 void CheckOtherMemory() {
   SegmentIo io(true, false);
   answer = [](const Bytes&) { return writes == 2 ? EAGAIN : 0; };
@@ -208,7 +208,7 @@ bool IsLoss(const FrameRun& run, int reason, uint32_t frames) {
   return run.losses.count == 1 && run.losses.by_reason[0].reason == reason && run.losses.frames() == frames;
 }
 
-// What the kernel loses is told, with its number and without its bytes; the rest goes out.
+// Losses are reported by number and without their bytes; the rest is written.
 void CheckLost() {
   SegmentIo io(true, false);
   answer = [](const Bytes&) { return writes == 1 ? ENOBUFS : 0; };
@@ -245,7 +245,7 @@ void CheckLost() {
   Forget();
 }
 
-// A frame that is refused by its looks ends the run there; those before it have gone out.
+// A frame that fails its check ends the run there; the frames before it have been written.
 void CheckRefusedFrame() {
   SegmentIo io(true, false);
   answer = [](const Bytes&) { return 0; };
@@ -258,7 +258,7 @@ void CheckRefusedFrame() {
   run = Write(io, batch, 5);
   CHECK(run.outcome == 0 && run.next == 9 && TakenFrames().size() == 8, "next %u", run.next);
   Forget();
-  // Spans that JavaScript has made point out of the memory.
+  // Spans that JavaScript has changed to point outside the memory.
   batch.spans[2] = 0xfffffff0;
   CHECK(Write(io, batch).next == 1, "a span out of the memory");
   batch.spans[2] = 0;
@@ -311,7 +311,7 @@ void CheckMalformed() {
   Burst burst = reader.Read();
   CHECK(burst.count == 6 && burst.error == 0, "%u frames", burst.count);
   CHECK(io.has_faults() && io.TakeFaults() == 3 && !io.has_faults() && io.TakeFaults() == 0, "faults");
-  // A flood of them ends the burst as frames do.
+  // A flood of them ends the burst, as frames would.
   to_read.assign(200, bad);
   burst = reader.Read();
   CHECK(burst.count == 0 && io.TakeFaults() == 64 && to_read.size() == 136, "%zu left", to_read.size());
@@ -320,13 +320,13 @@ void CheckMalformed() {
 
 void CheckPending() {
   SegmentIo io(true, false);
-  // More segments than a burst may have.
+  // More segments than one burst may have.
   Reader few(io, 64 * 1024, 4);
   to_read = {SuperFrame(10000, 1000)};
   CHECK(few.Read().count == 4 && io.pending() && io.pending_room() == 1054, "%zu", io.pending_room());
   CHECK(few.Read().count == 4 && few.Read().count == 2 && !io.pending() && io.pending_room() == 0, "rest");
 
-  // Segments longer than the MTU, and than what is left: they wait for a slab with room.
+  // Segments longer than the MTU and than the space left: they wait for a slab with room.
   Reader small(io, 16 * 1024, 64);
   to_read = {SuperFrame(27000, 9000), SuperFrame(100, 1000)};
   CHECK(small.Read().count == 1 && io.pending() && io.pending_room() == 9054, "%zu", io.pending_room());
@@ -337,8 +337,8 @@ void CheckPending() {
   CHECK(last.Read().count == 2 && !io.pending(), "the rest");
 }
 
-// Super-frames with bytes changed and cut, through slabs of any size: nothing past their end, no end without
-// all.
+// Super-frames with changed bytes, truncated, through slabs of any size: nothing is read past their end, and
+// all reading ends.
 void CheckRandomReads(Random& random) {
   SegmentIo io(true, false);
   uint64_t faults = 0, frames = 0;
@@ -372,8 +372,8 @@ void CheckRandomReads(Random& random) {
   CHECK(faults > 1000 && frames > 10000, "%lu faults, %lu frames", faults, frames);
 }
 
-// Batches with spans that JavaScript has changed, to a kernel in any mood: every frame is taken, lost or
-// refused, once.
+// Batches with spans that JavaScript has changed, for a kernel in any state: every frame is accepted, lost or
+// refused exactly once.
 void CheckRandomWrites(Random& random) {
   uint64_t waits = 0, faults = 0, joined = 0;
   for (int round = 0; round < 3000; ++round) {

@@ -1,5 +1,5 @@
-// native/frames/segment.h: super-frames are cut into exactly the frames that a sender would have built one by
-// one, and what is malformed is refused whole.
+// native/frames/segment.h: super-frames are split into exactly the frames that a sender would have built one
+// by one, and malformed ones are refused completely.
 
 #include "frames/segment.h"
 
@@ -25,7 +25,7 @@ uint8_t GsoType(const FrameSpec& spec) {
   return static_cast<uint8_t>(type | ((spec.flags & kCwr) != 0 ? VnetHeader::kGsoEcn : 0));
 }
 
-// As the kernel hands it up: with the sum of the pseudo header in the checksum field.
+// As the kernel delivers it: with the sum of the pseudo header in the checksum field.
 SuperFrame BuildSuperFrame(const FrameSpec& spec, const Bytes& payload, uint16_t segment_bytes) {
   SpecOffsets at = OffsetsOf(spec);
   SuperFrame built;
@@ -66,7 +66,7 @@ struct ExactCopy {
   size_t size;
 };
 
-// Cuts, a few frames at a time and into slabs of any size, and takes the frames out of the slabs.
+// Splits, a few frames at a time and into slabs of any size, and reads the frames from the slabs.
 std::vector<Bytes> Segment(Random& random, const SuperFrame& super, bool ethernet, const char* what) {
   ExactCopy copy(super.frame);
   Segmenter segmenter;
@@ -127,12 +127,12 @@ void CheckRandomSuperFrame(uint64_t seed) {
   std::vector<Bytes> expected = BuildSegments(spec, payload, segment_bytes);
   CheckSame(Segment(random, super, spec.ethernet, "super-frame"), expected, "super-frame", seed);
 
-  // hdr_len is a hint, and may say anything.
+  // hdr_len is a hint, and may have any value.
   super.header.header_length = static_cast<uint16_t>(random.Next());
   CheckSame(Segment(random, super, spec.ethernet, "hdr_len"), expected, "hdr_len", seed);
 
-  // Where the kernel left no checksum to be made, the field holds anything, and each segment needs one all
-  // the same.
+  // If the kernel left no checksum to be computed, the field may hold anything, and each segment still needs
+  // one.
   if (!spec.final_destination.empty()) return;
   super.header.flags = random.OneIn(2) ? VnetHeader::kDataValid : 0;
   super.frame = BuildFrame(spec, payload.data(), payload.size());
@@ -154,12 +154,12 @@ void CheckRandomPlainFrame(uint64_t seed) {
   Bytes whole = BuildFrame(spec, payload.data(), payload.size());
   CheckSame(Segment(random, super, spec.ethernet, "partial"), {whole}, "partial", seed);
 
-  // In place.
+  // In the frame itself.
   ExactCopy copy(super.frame);
   CHECK(tapfd::CompleteChecksum(super.header, copy.data.get(), copy.size) == SegmentFault::kNone, "in place");
   CHECK(std::equal(whole.begin(), whole.end(), copy.data.get()), "in place, seed %lu", seed);
 
-  // Nothing left to do: not a byte changes, whatever it is.
+  // Nothing left to do: not a byte changes, whatever the frame.
   super.header = VnetHeader();
   super.header.flags = VnetHeader::kDataValid;
   super.header.checksum_start = 65535;
@@ -167,13 +167,13 @@ void CheckRandomPlainFrame(uint64_t seed) {
   CheckSame(Segment(random, super, spec.ethernet, "plain"), {super.frame}, "plain", seed);
 }
 
-// A checksum that comes out as 0 is written as 0xffff where the kernel does so.
+// A checksum of 0 is written as 0xffff where the kernel does so.
 void CheckZeroChecksums() {
   for (int protocol : {6, 17}) {
     FrameSpec spec;
     spec.protocol = protocol;
     Bytes payload(100, 0);
-    // The last word is chosen so that the sum of the rest and it is 0xffff.
+    // The last word makes the total sum 0xffff.
     Bytes frame = BuildFrame(spec, payload.data(), payload.size());
     size_t field = OffsetsOf(spec).transport + (protocol == 6 ? 16 : 6);
     payload[98] = frame[field];
@@ -199,7 +199,7 @@ void CheckManySegments() {
   CHECK(segmenter.Begin(super.header, super.frame.data(), super.frame.size(), true) == SegmentFault::kNone,
         "500");
   CHECK(segmenter.remaining() == 131, "%u", segmenter.remaining());
-  // A slab too small for one more frame takes none, and nothing is lost.
+  // A slab too small for another frame takes none, and nothing is lost.
   CHECK(segmenter.room() == 554, "%zu", segmenter.room());
   uint8_t small[553];
   uint32_t spans[2];
@@ -304,7 +304,7 @@ void CheckFrameFaults(const FrameSpec& spec) {
   }
 }
 
-// Cut anywhere within its headers, with lengths that say so: no header may be read past the end.
+// Truncated anywhere within its headers, with matching lengths: no header may be read past the end.
 void CheckTruncated(const FrameSpec& spec) {
   SpecOffsets at = OffsetsOf(spec);
   for (size_t length = 0; length < at.payload; ++length) {

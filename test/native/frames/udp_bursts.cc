@@ -1,5 +1,6 @@
-// UDP datagrams in bursts that the kernel is to cut (UDP_SEGMENT, udp(7)): each burst is one super-frame on
-// its way. The receiver looks at each datagram and answers each burst, so nothing is lost for want of room.
+// UDP datagrams in bursts for the kernel to split (UDP_SEGMENT, udp(7)): each burst travels as one
+// super-frame. The receiver checks each datagram and answers each burst, so nothing is lost for lack of
+// buffer space.
 //
 //     udp_bursts receive ADDRESS     says "listening"; ends after the last burst with the number of datagrams
 //     udp_bursts send ADDRESS

@@ -1,4 +1,4 @@
-/** The reader of netlink messages over malformed ones, in C++ under the address sanitizer where there is one. */
+/** The parser of netlink messages on malformed ones, in C++, with the address sanitizer if there is one. */
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -22,7 +22,7 @@ async function compile(output: string, ...flags: string[]): Promise<void> {
   await execute(compiler, [...options, ...sources], { cwd: ROOT });
 }
 
-t.test('malformed messages are read to where they make sense and no further', async (t) => {
+t.test('malformed messages are read as far as they are valid and no further', async (t) => {
   const program = join(t.testdir(), 'rtnl_message_test');
   await compile(program, '-fsanitize=address').catch(async (error) => {
     t.comment(`without a sanitizer: ${String(error.stderr).split('\n', 1)[0]}`);

@@ -1,6 +1,6 @@
-// The readers of links/rtnl/message.h over bytes that no kernel sends. Built with a sanitizer by
-// rtnl-message.test.ts, and each input lies in a heap block of exactly its size, so that one byte read past
-// its end is seen.
+// The parsers of links/rtnl/message.h on bytes that no kernel sends. Built with a sanitizer by
+// rtnl-message.test.ts. Each input is in a heap block of exactly its size, so that reading one byte past its
+// end is detected.
 
 #include <linux/if_link.h>
 
@@ -32,7 +32,7 @@ struct Exact {
   size_t size;
 };
 
-// Reads everything there is to read, down to nested attributes.
+// Reads everything, including nested attributes.
 size_t ReadAll(RtnlAttributes attributes, int depth) {
   size_t seen = 0;
   RtnlAttribute attribute;
