@@ -1,6 +1,5 @@
 #include "node/open.h"
 
-#include <algorithm>
 #include <memory>
 #include <utility>
 
@@ -19,15 +18,6 @@ namespace {
 
 using Namespace = std::shared_ptr<const NetNamespace>;
 
-std::optional<MacAddress> OptionalMac(const Napi::Object& object, const char* key) {
-  Napi::Value value = ValueIn(object, key);
-  if (!value.IsTypedArray()) return std::nullopt;
-  auto bytes = value.As<Napi::Uint8Array>();
-  MacAddress mac{};
-  std::copy_n(bytes.Data(), std::min(bytes.ByteLength(), mac.size()), mac.begin());
-  return mac;
-}
-
 QueueSettings QueueSettingsFrom(const Napi::Object& object) {
   QueueSettings settings;
   settings.vnet_header_bytes = NumberIn<int>(object, "vnetHeaderBytes").value_or(0);
@@ -41,7 +31,7 @@ QueueSettings QueueSettingsFrom(const Napi::Object& object) {
 
 LinkSettings LinkSettingsFrom(const Napi::Object& object) {
   LinkSettings settings;
-  settings.mac = OptionalMac(object, "mac");
+  settings.mac = MacFrom(ValueIn(object, "mac"));
   settings.mtu = NumberIn<uint32_t>(object, "mtu");
   settings.all_multicast = BooleanIn(object, "allMulticast");
   settings.bridge = StringIn(object, "bridge").value_or("");
@@ -72,7 +62,7 @@ MacvtapSettings MacvtapSettingsFrom(const Napi::Object& object) {
   settings.name = StringIn(object, "name").value_or("");
   settings.lower = StringIn(object, "lower").value_or("");
   settings.mode = NumberIn<uint32_t>(object, "mode");
-  settings.guest_mac = OptionalMac(object, "guestMac");
+  settings.guest_mac = MacFrom(ValueIn(object, "guestMac"));
   settings.queue = QueueSettingsFrom(ObjectIn(object, "queue"));
   settings.link = LinkSettingsFrom(ObjectIn(object, "link"));
   return settings;
@@ -164,7 +154,7 @@ Napi::Value BindAdoptQueue(const Napi::CallbackInfo& info) {
   Namespace ns = NamespaceHandle::From(info[0]);
   int fd = info[1].As<Napi::Number>().Int32Value();
   auto object = info[2].As<Napi::Object>();
-  AdoptSettings settings{BooleanIn(object, "vnetHeader"), OptionalMac(object, "guestMac")};
+  AdoptSettings settings{BooleanIn(object, "vnetHeader"), MacFrom(ValueIn(object, "guestMac"))};
   auto work = [ns, fd, settings]() -> Result<Opened> {
     if (!ns) return NamespaceClosed();
     Result<AdoptedQueue> adopted = RunInNamespace(*ns, [&] { return AdoptQueue(fd, settings); });
