@@ -10,7 +10,7 @@ import { startProcess } from '../base/start-process.js';
 import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/arguments.js';
 import { standardStreams } from './nic/child-descriptors.js';
 import type { QemuNetworkDevice } from './nic/device.js';
-import { askTheKernel, claimed, handedOver } from './nic/hand-over.js';
+import { askTheKernel, handOver, withClaim } from './nic/hand-over.js';
 import type { CheckedNic, QemuNic } from './nic/nic.js';
 import { checkNics } from './nic/nics.js';
 
@@ -83,11 +83,11 @@ export async function spawnQemu(
   };
   const { nics, devices } = plan();
   options.signal?.throwIfAborted();
-  return claimed('spawnQemu', devices, async () => {
+  return withClaim('spawnQemu', devices, async () => {
     await askTheKernel('spawnQemu', nics);
     // Anew, and with no wait until QEMU has them: a MAC can be another by now, and a number another file's.
     const { devices: current, network } = plan();
-    const child = await handedOver(current, () =>
+    const child = await handOver(current, () =>
       startProcess('spawnQemu', binary, [...args, ...network.args], {
         ...spawnOptions,
         stdio: [...stdio, ...network.fds],

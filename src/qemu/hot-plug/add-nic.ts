@@ -7,7 +7,7 @@ import { invalidState } from '../../base/errors.js';
 import { HAND_OVER } from '../../base/hand-over.js';
 import { descriptorsOf, deviceOptions, netdevOptions } from '../nic/arguments.js';
 import type { QemuNetworkDevice } from '../nic/device.js';
-import { askTheKernel, claimed, handedOver } from '../nic/hand-over.js';
+import { askTheKernel, handOver, withClaim } from '../nic/hand-over.js';
 import { type CheckedNic, checkNic } from '../nic/nic.js';
 import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
@@ -34,12 +34,12 @@ export async function addNic(
   const current = (): CheckedNic => checkNic('nic', wanted, defaultId);
   const { queues, netdevId, deviceId } = current();
   signal?.throwIfAborted();
-  return claimed('addNic', queues, async () => {
+  return withClaim('addNic', queues, async () => {
     await askTheKernel('addNic', [current()]);
     // Anew: what was closed in the meantime must not be touched.
     current();
     const steps = new Steps(qmp, current, signal, undoTimeoutMs);
-    const { mac } = await handedOver(queues, () => steps.run(via));
+    const { mac } = await handOver(queues, () => steps.run(via));
     devices.add(netdevId, queues);
     return { netdevId, deviceId, mac };
   });

@@ -5,23 +5,23 @@ import { checkNics } from './nics.js';
 import { formatOptions, type QemuOption } from './option-syntax.js';
 
 /**
- * How the cards are written.
+ * How the cards are written on the command line.
  *
- * - `netdev`: `-netdev tap,id=…,fd=… -device MODEL,netdev=…,mac=…`, the way of today's QEMU; everything works.
- * - `classic`: `-net nic,model=…,macaddr=… -net tap,fd=…`, as in old texts. QEMU joins all `-net` of a guest in one hub,
- *   so it is for a single card with one queue, without vhost and without properties.
+ * - `netdev`: `-netdev tap,id=…,fd=… -device MODEL,netdev=…,mac=…`, the current syntax, which can express everything.
+ * - `classic`: `-net nic,model=…,macaddr=… -net tap,fd=…`, the syntax of old texts. QEMU connects all `-net` of a guest
+ *   to one hub, so this is for a single card with one queue, without vhost and without properties.
  */
 export type QemuNetworkStyle = 'netdev' | 'classic';
 
 /** Options of {@link qemuNetworkArguments}. */
 export interface QemuNetworkArgumentsOptions {
-  /** The number of the first descriptor in QEMU; the others follow it. At least 3. Default 3. */
+  /** The number of the first descriptor in QEMU; the others follow. At least 3. Default 3. */
   firstFd?: number;
   /** Default `netdev`. */
   style?: QemuNetworkStyle;
 }
 
-/** One card as QEMU knows it. */
+/** One card, as it is known in QEMU. */
 export interface QemuNicFacts {
   /** For the monitor: `set_link`, `netdev_del`. */
   netdevId: string;
@@ -33,40 +33,40 @@ export interface QemuNicFacts {
   childFds: number[];
 }
 
-/** What {@link qemuNetworkArguments} makes. */
+/** What {@link qemuNetworkArguments} returns. */
 export interface QemuNetworkArguments {
-  /** For QEMU's command line, one string an argument. */
+  /** For QEMU's command line, one string for each argument. */
   args: string[];
   /**
-   * The descriptors in this process, in the order in which QEMU is to have them from `firstFd` on: each card's queues,
+   * The descriptors in this process, in the order in which QEMU must have them from `firstFd` on: each card's queues,
    * then its `vhostFds`. Borrowed.
    */
   fds: number[];
   /** For `child_process.spawn`: three pipes, nothing up to `firstFd`, then `fds`. */
   stdio: ('pipe' | 'ignore' | number)[];
-  /** What the cards are called and which MACs they have. */
+  /** The cards' ids and MACs. */
   nics: QemuNicFacts[];
 }
 
 /**
  * QEMU's arguments for network cards on open TAP and macvtap devices, and the list of descriptors to start it with:
- * both from one source, so that the number in `fd=` and the MAC in `mac=` cannot be those of another device.
+ * both from one source, so that the number in `fd=` and the MAC in `mac=` cannot be another device's.
  *
- * It only reads facts of the devices: they stay open, go on reading, and belong to the caller. `spawnQemu` does the
- * rest (it asks the kernel too, starts QEMU, and hands the devices over).
+ * This only reads facts of the devices: they stay open, are still read here, and belong to the caller. `spawnQemu` does
+ * the rest: it also asks the kernel, starts QEMU, and hands the devices over.
  *
- * Each value is written so that QEMU reads it back as it is: a comma in it cannot begin an option of its own
+ * Each value is written so that QEMU reads it back unchanged: a comma in it cannot start another option
  * (QEMU `docs/system/invocation.rst`).
  *
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, id, MAC (multicast, zero) or property; an id twice;
- *   something in classic style that it cannot say.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, id, MAC (multicast, zero) or property; an id used
+ *   twice; something that classic style cannot express.
  * @throws TapfdError `ERR_TAPFD_QEMU_TUN`: a TUN, which carries no Ethernet frames.
  * @throws TapfdError `ERR_TAPFD_QEMU_PACKET_INFO`: the device was opened with `packetInfo`.
- * @throws TapfdError `ERR_TAPFD_QEMU_DETACHED_QUEUE`: the queue was detached, which gets no frames.
+ * @throws TapfdError `ERR_TAPFD_QEMU_DETACHED_QUEUE`: the queue is detached and gets no frames.
  * @throws TapfdError `ERR_TAPFD_QEMU_DEAD_DEVICE`: the device was destroyed or handed off.
- * @throws TapfdError `ERR_TAPFD_QEMU_MIXED_QUEUES`: the queues of a card are of several interfaces.
+ * @throws TapfdError `ERR_TAPFD_QEMU_MIXED_QUEUES`: the queues of a card belong to different interfaces.
  * @throws TapfdError `ERR_TAPFD_QEMU_MIXED_VNET_HEADER`: the queues of a card differ in their virtio header.
- * @throws TapfdError `ERR_TAPFD_QEMU_MODEL`: vhost or several queues for a card that has no such thing.
+ * @throws TapfdError `ERR_TAPFD_QEMU_MODEL`: vhost or several queues for a card that does not support them.
  * @throws TapfdError `ERR_TAPFD_MAC_MISMATCH`: a guest's MAC that is not its macvtap's. The message names both.
  * @throws TapfdError `ERR_TAPFD_QEMU_HOST_MAC`: a guest's MAC that is its TAP's own.
  * @throws TapfdError `ERR_TAPFD_QEMU_DUPLICATE_MAC`, `ERR_TAPFD_QEMU_DUPLICATE_FD`,
@@ -81,14 +81,14 @@ export function qemuNetworkArguments(
   return formatNics(checkNics(nics), firstFd, options.style);
 }
 
-/** The second half of {@link qemuNetworkArguments}, for cards already found right. */
+/** The second half of {@link qemuNetworkArguments}, for checked cards. */
 export function formatNics(
   nics: readonly CheckedNic[],
   firstFd: number,
   style: QemuNetworkStyle = 'netdev',
 ): QemuNetworkArguments {
   const classic = checkOneOf('style', style, ['netdev', 'classic']) === 'classic';
-  if (classic) refuseWhatClassicCannotSay(nics);
+  if (classic) refuseWhatClassicCannotExpress(nics);
   const fds = nics.flatMap(descriptorsOf);
   const args: string[] = [];
   const facts: QemuNicFacts[] = [];
@@ -130,20 +130,24 @@ function netdevArguments(
   ];
 }
 
-/** The backend, as QEMU's command line and `netdev_add` name its options. `fds`: numbers or names, as QEMU is to look for them. */
+/**
+ * The backend's options, as named by QEMU's command line and `netdev_add`.
+ *
+ * @param fds Numbers, or names for QEMU to look up; likewise `vhostFds`.
+ */
 export function netdevOptions(
   nic: CheckedNic,
   fds: readonly string[],
   vhostFds: readonly string[],
 ): QemuOption[] {
-  // The id comes before anything of the user's: old QEMUs look for the first ",id=", even inside another value.
+  // The id comes before the caller's options: old QEMUs look for the first ",id=", even inside another value.
   const netdev: QemuOption[] = [['id', nic.netdevId], descriptorOption('fd', fds)];
   if (nic.vhost) netdev.push(['vhost', true]);
   if (vhostFds.length > 0) netdev.push(descriptorOption('vhostfd', vhostFds));
   return [...netdev, ...nic.netdevProperties];
 }
 
-/** The card, as QEMU's command line and `device_add` name its properties. */
+/** The card's properties, as named by QEMU's command line and `device_add`. */
 export function deviceOptions(nic: CheckedNic): QemuOption[] {
   const device: QemuOption[] = [
     ['id', nic.deviceId],
@@ -161,9 +165,9 @@ function descriptorOption(name: 'fd' | 'vhostfd', fds: readonly string[]): QemuO
   return fds.length === 1 ? [name, String(fds[0])] : [`${name}s`, fds.join(':')];
 }
 
-/** One interrupt vector for each direction of each queue, one for the configuration, one for the control queue. */
+/** One interrupt vector for each direction of each queue, one for configuration changes, one for the control queue. */
 function vectors({ model, properties }: CheckedNic, queues: number): QemuOption[] {
-  // Only PCI cards have them, and a number that the user gave stands.
+  // Only PCI cards have them, and a number that the caller gave takes precedence.
   const isPci = model === 'virtio-net' || model.startsWith('virtio-net-pci');
   const isGiven = properties.some(([key]) => key === 'vectors');
   return isPci && !isGiven ? [['vectors', 2 * queues + 2]] : [];
@@ -177,7 +181,7 @@ function classicArguments(nic: CheckedNic, childFds: readonly number[]): string[
   return ['-net', card, '-net', formatOptions('tap', [descriptorOption('fd', childFds.map(String))])];
 }
 
-function refuseWhatClassicCannotSay(nics: readonly CheckedNic[]): void {
+function refuseWhatClassicCannotExpress(nics: readonly CheckedNic[]): void {
   const fits =
     nics.length <= 1 &&
     nics.every(

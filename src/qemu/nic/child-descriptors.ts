@@ -1,17 +1,16 @@
-/** Which number a descriptor gets in a child process, and writing that number into the child's arguments. */
-
+/** The number that a descriptor gets in a child process, and writing it into the child's arguments. */
 import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { fstatSync } from 'node:fs';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { checkFdSource, type FdSource } from '../../base/fd-source.js';
 
-/** One place in the `stdio` list of `child_process.spawn`. */
+/** One entry of the `stdio` list of `child_process.spawn`. */
 export type StdioEntry = Exclude<StdioOptions, string>[number];
 
-/** 0, 1 and 2 are the child's standard streams. libuv also makes those three blocking, which a device must not be. */
+/** 0, 1 and 2 are the child's standard streams. libuv makes those three blocking, too, which a device must not be. */
 const STANDARD_STREAMS = 3;
 
-/** The caller's `stdio` written out, at least the three standard streams. What is added behind it starts at its length. */
+/** The caller's `stdio` as a list of at least the three standard streams. Whatever is appended starts at its length. */
 export function standardStreams(stdio: SpawnOptions['stdio']): StdioEntry[] {
   const entries: StdioEntry[] = Array.isArray(stdio)
     ? [...stdio]
@@ -20,7 +19,7 @@ export function standardStreams(stdio: SpawnOptions['stdio']): StdioEntry[] {
   return entries;
 }
 
-/** The numbers behind `sources`, each of them open now. */
+/** The numbers of `sources`, each checked to be open now. */
 export function openFds(argument: string, sources: readonly FdSource[]): number[] {
   if (!Array.isArray(sources)) throw invalidArgument(argument, 'an array of descriptors or devices', sources);
   return sources.map((source, position) => openFd(`${argument}[${position}]`, source));
@@ -42,8 +41,8 @@ function openFd(argument: string, source: unknown): number {
 }
 
 /**
- * `args` with each `{fd:N}` replaced by `firstFd + N`. Everything that starts with `{fd:` is meant for this function
- * and refused when it is not right; `{fd}`, which shells use, is left alone.
+ * `args` with each `{fd:N}` replaced by `firstFd + N`. Everything else that starts with `{fd:` is refused as a mistake;
+ * `{fd}`, which shells use, is left alone.
  */
 export function fillPlaceholders(args: readonly string[], count: number, firstFd: number): string[] {
   if (!Array.isArray(args)) throw invalidArgument('args', 'an array of strings', args);

@@ -57,8 +57,8 @@ export function deadDevice(label: string, name: string, why: string): TapfdError
 }
 
 /**
- * Equal for two descriptors of one interface. Interfaces in different namespaces are confused only if index, name and MAC
- * are all the same.
+ * Equal for two descriptors of one interface. Interfaces in different namespaces are confused only if index, name and
+ * MAC are all the same.
  */
 export function interfaceKey({ kind, index, name, mac }: QemuNetworkDevice): string {
   return `${kind} ${index} ${name} ${mac}`;

@@ -1,14 +1,14 @@
-/** The MAC that a guest's card gets. */
+/** The MAC of a guest's card. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { checkUnicastMac, formatMac } from '../../links/mac.js';
 import type { QemuNetworkDevice } from './device.js';
 
 /**
- * The MAC for a guest's card behind `device` when none is chosen: a macvtap's own, which the guest must have, and for
- * a TAP `52:54:00` with the last three bytes of the TAP's own MAC (`52:54:01` when that begins with `52:54:00`). It is
- * thus as unique as the TAP's, stays the same as long as that does, and never equals it.
+ * The MAC of a guest's card on `device` when the caller chooses none. On a macvtap it is the link's own, which the
+ * guest must use. On a TAP it is `52:54:00` and the last three bytes of the TAP's own MAC (`52:54:01` if that begins
+ * with `52:54:00`): as unique as the TAP's MAC, as constant, and never equal to it.
  *
- * (QEMU left alone gives the first card of every guest `52:54:00:12:34:56`, so that two guests on one bridge collide.)
+ * (QEMU's default for the first card of every guest is `52:54:00:12:34:56`, with which two guests on a bridge collide.)
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` when the device has no MAC (a TUN).
  */
@@ -21,7 +21,7 @@ export function guestMacFor(device: QemuNetworkDevice): string {
   return prefix + device.mac.slice(prefix.length);
 }
 
-/** The MAC that the caller chose for the card behind `device`. */
+/** The MAC that the caller chose for the card on `device`. */
 export function checkGuestMac(argument: string, value: unknown, device: QemuNetworkDevice): string {
   const mac = formatMac(checkUnicastMac(argument, value));
   const facts = { interface: device.name, argument };
@@ -29,15 +29,15 @@ export function checkGuestMac(argument: string, value: unknown, device: QemuNetw
     throw new TapfdError(
       'ERR_TAPFD_MAC_MISMATCH',
       `${argument}: the guest would have ${mac}, but ${device.name} has ${device.mac}, and the kernel delivers to a ` +
-        `macvtap by its own MAC only. Leave the option out, or give the link the guest's MAC: setMac('${mac}')`,
+        `macvtap only what is sent to its own MAC. Omit the option, or give the link the guest's MAC: setMac('${mac}')`,
       facts,
     );
   }
   if (device.kind === 'tap' && mac === device.mac) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_HOST_MAC',
-      `${argument}: ${mac} is the MAC of ${device.name} itself, the host's end; a bridge would keep the guest's frames ` +
-        'for the host. Give the guest another',
+      `${argument}: ${mac} is the MAC of ${device.name} itself, the host's end; a bridge would keep the guest's ` +
+        'frames for the host. Give the guest another MAC',
       facts,
     );
   }

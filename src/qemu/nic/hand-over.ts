@@ -1,4 +1,4 @@
-/** Handing devices over to a QEMU, in the order that keeps every descriptor whose it is. */
+/** Handing devices over to QEMU, in an order in which every descriptor has one owner at any time. */
 import { close } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TapfdError } from '../../base/errors.js';
@@ -6,11 +6,11 @@ import { HAND_OVER } from '../../base/hand-over.js';
 import { deadDevice, type QemuNetworkDevice } from './device.js';
 import type { CheckedNic } from './nic.js';
 
-/** Devices that are being handed over. They are still this process's until QEMU has them. */
+/** Devices that are being handed over. They belong to this process until QEMU has them. */
 const beingHandedOver = new WeakSet<QemuNetworkDevice>();
 
-/** Runs `work` while no other call can hand over the same devices. */
-export async function claimed<T>(
+/** Runs `work`; until it has finished, no other call can hand over the same devices. */
+export async function withClaim<T>(
   operation: string,
   devices: readonly QemuNetworkDevice[],
   work: () => Promise<T>,
@@ -19,7 +19,7 @@ export async function claimed<T>(
   if (taken !== undefined) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_DEVICE_BUSY',
-      `${operation}: another call is handing ${taken.name} to a QEMU of its own. A device serves one guest`,
+      `${operation}: another call is handing ${taken.name} over to a QEMU. A device serves one guest`,
       { interface: taken.name },
     );
   }
@@ -31,7 +31,7 @@ export async function claimed<T>(
   }
 }
 
-/** What the devices' own facts do not tell: whether each still exists, and whether vhost can be had. */
+/** Checks what the devices' facts do not show: that each interface still exists, and that vhost is available. */
 export async function askTheKernel(operation: string, nics: readonly CheckedNic[]): Promise<void> {
   if (nics.some((nic) => nic.vhost && nic.vhostFds.length === 0)) await requireVhostDevice(operation);
   await Promise.all(nics.flatMap((nic) => nic.queues.map((queue) => requireAlive(nic.label, queue))));
@@ -46,24 +46,21 @@ const VHOST_DEVICE = '/dev/vhost-net';
 
 async function requireVhostDevice(operation: string): Promise<void> {
   try {
-    // Opened and not only looked at: the node may stand there without its driver.
+    // Looking at the node is not enough: it may exist without its driver.
     const vhost = await open(VHOST_DEVICE, 'r+');
     await vhost.close();
   } catch (cause) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_VHOST',
       `${operation}: vhost needs ${VHOST_DEVICE}, which cannot be opened here, and QEMU would abort. ` +
-        'Load it (modprobe vhost_net) and allow this user to open it, or leave vhost out',
+        'Load its driver (modprobe vhost_net) and allow this user to open it, or do without vhost',
       { path: VHOST_DEVICE, cause },
     );
   }
 }
 
-/** Runs `take` while nothing here takes frames from `devices`; they are QEMU's afterwards, or as they were. */
-export async function handedOver<T>(
-  devices: readonly QemuNetworkDevice[],
-  take: () => Promise<T>,
-): Promise<T> {
+/** Runs `take` while nothing here reads `devices`. If it succeeds they are QEMU's, otherwise they are as before. */
+export async function handOver<T>(devices: readonly QemuNetworkDevice[], take: () => Promise<T>): Promise<T> {
   for (const device of devices) device[HAND_OVER].suspend();
   let taken: T;
   try {
@@ -72,16 +69,16 @@ export async function handedOver<T>(
     for (const device of devices) device[HAND_OVER].resume();
     throw error;
   }
-  for (const device of devices) giveUp(device);
+  for (const device of devices) closeHere(device);
   return taken;
 }
 
-function giveUp(device: QemuNetworkDevice): void {
+function closeHere(device: QemuNetworkDevice): void {
   device[HAND_OVER].handOffWhenIdle().then(
-    // In the pool, because closing takes the kernel's RTNL lock if QEMU is gone already. Nothing can be done about a
-    // failed close, and the descriptor is gone after it as well (close(2)).
+    // In the thread pool, because closing takes the kernel's RTNL lock if QEMU has already ended. Nothing can be done
+    // about a failed close, which frees the descriptor, too (close(2)).
     (fd) => close(fd, () => {}),
-    // Its owner has destroyed it in the meantime; QEMU has a copy of its own.
+    // Its owner has destroyed it in the meantime; QEMU has its own copy.
     () => {},
   );
 }

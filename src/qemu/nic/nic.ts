@@ -1,4 +1,9 @@
-/** A guest's network card as the caller describes it, and what of it QEMU would take and then do the wrong thing. */
+/**
+ * src/qemu/nic/: a guest's network card: arguments, checks, handing its device over. On top of links, and of devices by
+ * type.
+ *
+ * Here: a card as the caller describes it, and the refusal of what QEMU would accept although the card could not work.
+ */
 import { fstatSync } from 'node:fs';
 import { checkBoolean, checkObject } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
@@ -11,32 +16,32 @@ import { checkId, checkOptions, checkText, type QemuOption, type QemuOptionValue
 /** One network card of a guest, and the device behind it. */
 export interface QemuNic {
   /**
-   * The open TAP or macvtap, or its queues (each a descriptor of one and the same interface) for a card with several:
-   * QEMU then gets `fds=`, `mq=on` and `vectors=2N+2`. The guest wants as many processors to use them.
+   * The open TAP or macvtap; for a card with several queues, an array of them, all of one interface. QEMU then gets
+   * `fds=`, `mq=on` and `vectors=2N+2`. To use all queues the guest needs as many processors.
    */
   device: QemuNetworkDevice | readonly QemuNetworkDevice[];
   /**
-   * The MAC that the guest sees. On a macvtap it defaults to the link's and must equal it, or nothing would arrive.
-   * On a TAP any but the TAP's own will do; the default is {@link guestMacFor} of it.
+   * The MAC that the guest sees. On a macvtap it must be the link's, or nothing would arrive; that is also the default.
+   * On a TAP it can be any MAC but the TAP's own; the default is what {@link guestMacFor} returns.
    */
   mac?: string;
-  /** The `-netdev` id. Default `tapfd0`, `tapfd1`, … by position. The card has the same with `-nic` behind it. */
+  /** The `-netdev` id. Default `tapfd0`, `tapfd1`, … by position. The card's own id is this one followed by `-nic`. */
   id?: string;
   /** QEMU's name of the card. Default `virtio-net-pci`. */
   model?: string;
   /**
-   * Let the kernel's vhost move the frames (`vhost=on`); needs a virtio card, and `/dev/vhost-net`, which this process
+   * Lets the kernel's vhost move the frames (`vhost=on`). Needs a virtio card, and `/dev/vhost-net`, which this process
    * and QEMU must be able to open. Default false.
    */
   vhost?: boolean;
   /**
-   * Open descriptors of `/dev/vhost-net`, one for each queue, or what holds one, for a QEMU that may not open it itself
-   * (`vhostfd=`); brings `vhost` with it. They stay the caller's, who can close them when QEMU has them.
+   * Open descriptors of `/dev/vhost-net`, or objects that hold one, one for each queue, for a QEMU that may not open
+   * the device itself (`vhostfd=`). Implies `vhost`. They remain the caller's, who can close them once QEMU has them.
    */
   vhostFds?: readonly FdSource[];
   /** The bus that the card is plugged into (`-device …,bus=`). Default: QEMU's choice. */
   bus?: string;
-  /** The card's option ROM. `''` means none: a guest that does not boot from the network needs none. Default: QEMU's. */
+  /** The card's option ROM; `''` for none, as only a guest that boots from the network needs one. Default: QEMU's. */
   romfile?: string;
   /** More properties of the card, as `-device MODEL,help` lists them: `{ host_mtu: 1400, rss: true }`. */
   properties?: Readonly<Record<string, QemuOptionValue>>;
@@ -44,7 +49,7 @@ export interface QemuNic {
   netdevProperties?: Readonly<Record<string, QemuOptionValue>>;
 }
 
-/** A {@link QemuNic} found right, every default filled in. */
+/** A checked {@link QemuNic}, with every default filled in. */
 export interface CheckedNic {
   /** `nics[0]`, for messages. */
   readonly label: string;
@@ -54,7 +59,7 @@ export interface CheckedNic {
   readonly deviceId: string;
   readonly model: string;
   readonly vhost: boolean;
-  /** One for each queue, or none: QEMU opens the device itself. */
+  /** One for each queue, or none if QEMU is to open the device itself. */
   readonly vhostFds: readonly number[];
   readonly bus: string | undefined;
   readonly romfile: string | undefined;
@@ -65,7 +70,7 @@ export interface CheckedNic {
 const RESERVED_PROPERTIES = ['driver', 'id', 'netdev', 'mac', 'mq', 'bus', 'romfile'];
 const RESERVED_NETDEV_PROPERTIES = ['type', 'id', 'fd', 'fds', 'vhost', 'vhostfd', 'vhostfds'];
 
-/** One card; what it must not share with others is not looked at. */
+/** Checks one card by itself, and not what it shares with others. */
 export function checkNic(label: string, nic: QemuNic, defaultId: string): CheckedNic {
   checkObject(label, nic);
   const queues = checkQueues(`${label}.device`, nic.device);
@@ -94,7 +99,7 @@ export function checkNic(label: string, nic: QemuNic, defaultId: string): Checke
   return checked;
 }
 
-/** What the card on this backend is called in QEMU. */
+/** The id of the card on this backend. */
 export function deviceIdOf(netdevId: string): string {
   return `${netdevId}-nic`;
 }
@@ -115,7 +120,7 @@ function checkVhostFds(label: string, { vhost, vhostFds = [] }: QemuNic, queues:
     if (status.isCharacterDevice() && status.rdev === VHOST_NET_DEVICE_NUMBER) continue;
     throw new TapfdError(
       'ERR_TAPFD_QEMU_VHOST',
-      `${label}[${i}]: descriptor ${fd} is not one of /dev/vhost-net, and QEMU would give up on it`,
+      `${label}[${i}]: descriptor ${fd} is not one of /dev/vhost-net, and QEMU would abort`,
       { argument: `${label}[${i}]` },
     );
   }
@@ -137,8 +142,8 @@ function refuseDifferentQueues(label: string, first: QemuNetworkDevice, other: Q
   if (interfaceKey(first) !== interfaceKey(other)) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_MIXED_QUEUES',
-      `${label}: the queues of one card must belong to one interface; these are ${first.name} and ${other.name}. ` +
-        'Open them with openQueue of the first, or make a nic of each',
+      `${label}: the queues of one card must belong to one interface; these belong to ${first.name} and ` +
+        `${other.name}. Open them with openQueue() of the first, or give each device its own nic`,
       { interface: other.name },
     );
   }
@@ -158,7 +163,7 @@ function refuseWhatTheModelLacks({ label, model, vhost, queues }: CheckedNic): v
   if (model.startsWith('virtio-net') || (!vhost && queues.length === 1)) return;
   throw new TapfdError(
     'ERR_TAPFD_QEMU_MODEL',
-    `${label}: the card ${model} has neither vhost nor several queues, and QEMU would leave them out without a word. ` +
-      'Take a virtio-net model, or one queue without vhost',
+    `${label}: the card ${model} supports neither vhost nor several queues, and QEMU would silently ignore them. ` +
+      'Use a virtio-net model, or one queue without vhost',
   );
 }

@@ -1,9 +1,9 @@
-/** The cards of one guest: each found right, and none with what another has. */
+/** The cards of one guest: each checked, and none sharing what must be its own. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { interfaceKey } from './device.js';
 import { type CheckedNic, checkNic, type QemuNic } from './nic.js';
 
-/** All that can be known about `nics` without asking the kernel. The errors are listed at `qemuNetworkArguments`. */
+/** Checks `nics` as far as possible without asking the kernel. `qemuNetworkArguments` lists the errors. */
 export function checkNics(nics: readonly QemuNic[]): CheckedNic[] {
   if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
   const checked = nics.map((nic: QemuNic, position) =>
@@ -20,8 +20,8 @@ function refuseDuplicates(nics: readonly CheckedNic[]): void {
     (first, second, fd) =>
       new TapfdError(
         'ERR_TAPFD_QEMU_DUPLICATE_FD',
-        `${second.label}: descriptor ${fd} is that of ${first.label} too, and two queues would take each other's ` +
-          'frames. Open the device once for each card, or openQueue() for each queue',
+        `${second.label}: descriptor ${fd} is also used by ${first.label}, and two queues would take each other's ` +
+          'frames. Open a device for each card, or call openQueue() for each queue',
       ),
   );
   findShared(
@@ -30,8 +30,8 @@ function refuseDuplicates(nics: readonly CheckedNic[]): void {
     (first, second) =>
       new TapfdError(
         'ERR_TAPFD_QEMU_DUPLICATE_INTERFACE',
-        `${second.label}: ${second.queues[0].name} is the interface of ${first.label} too; the kernel would spread its ` +
-          'frames over both cards. Give both descriptors to one nic as its queues, or each card an interface of its own',
+        `${second.label}: ${second.queues[0].name} is also the interface of ${first.label}; the kernel would spread ` +
+          'its frames over both cards. Give both descriptors to one nic as its queues, or each card its own interface',
         { interface: second.queues[0].name },
       ),
   );
@@ -41,7 +41,7 @@ function refuseDuplicates(nics: readonly CheckedNic[]): void {
     (first, second, mac) =>
       new TapfdError(
         'ERR_TAPFD_QEMU_DUPLICATE_MAC',
-        `${second.label}: ${mac} is the MAC of ${first.label} too, and a bridge delivers to one of them only. ` +
+        `${second.label}: ${mac} is also the MAC of ${first.label}, and a bridge delivers to only one of them. ` +
           'Give each card its own',
       ),
   );
@@ -49,11 +49,11 @@ function refuseDuplicates(nics: readonly CheckedNic[]): void {
     nics,
     (nic) => [nic.netdevId],
     (first, second, id) =>
-      invalidArgument(`${second.label}.id`, `another id than that of ${first.label}`, id),
+      invalidArgument(`${second.label}.id`, `an id other than that of ${first.label}`, id),
   );
 }
 
-/** Throws what `refusal` makes of the first two that have a key in common. */
+/** Throws what `refusal` returns for the first two cards that have a key in common. */
 function findShared<Key>(
   nics: readonly CheckedNic[],
   keysOf: (nic: CheckedNic) => readonly Key[],

@@ -1,17 +1,17 @@
-/** Writing QEMU's `-netdev` and `-device` option strings, so that no value can end early and start an option of its own. */
+/** Writes QEMU's `-netdev` and `-device` option strings, so that no value can end early and start another option. */
 import { checkObject } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 
-/** What an option or property can be set to. `true` and `false` are written `on` and `off`. */
+/** The value of an option or property. `true` and `false` are written `on` and `off`. */
 export type QemuOptionValue = string | number | boolean;
 
 /** One `key=value`, in the order in which it is written. */
 export type QemuOption = readonly [key: string, value: QemuOptionValue];
 
-/** As QEMU's `util/id.c` id_wellformed(): letters, digits, `-`, `.`, `_`, a letter first. */
+/** As in QEMU's `util/id.c` id_wellformed(): letters, digits, `-`, `.`, `_`, a letter first. */
 const ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
 
-/** Property names as QOM devices have them (`x-…`, `disable-legacy`, `event_idx`); `util/keyval.c` cuts off at 127. */
+/** The names of QOM properties (`x-…`, `disable-legacy`, `event_idx`); `util/keyval.c` allows 127 characters. */
 const KEY = /^[A-Za-z_][A-Za-z0-9._-]{0,126}$/;
 
 export function checkId(argument: string, value: unknown): string {
@@ -21,7 +21,7 @@ export function checkId(argument: string, value: unknown): string {
   return value;
 }
 
-/** The user's own options as a list. Those in `reserved` belong to the library. */
+/** The caller's options as a list, without those in `reserved`, which the library writes itself. */
 export function checkOptions(argument: string, options: unknown, reserved: readonly string[]): QemuOption[] {
   return Object.entries(checkObject(argument, options)).map(([key, value]: [string, unknown]) => {
     if (!KEY.test(key)) throw invalidArgument(argument, 'an object whose keys are QEMU property names', key);
@@ -43,7 +43,7 @@ function checkOptionValue(argument: string, value: unknown): QemuOptionValue {
   throw invalidArgument(argument, 'a string without NUL, a finite number or a boolean', value);
 }
 
-/** Text for one option: anything that an argument of a program can hold. */
+/** Text for one option: anything that a program's argument can hold. */
 export function checkText(argument: string, value: unknown): string {
   if (!isArgumentText(value)) throw invalidArgument(argument, 'a string without NUL', value);
   return value;
@@ -53,7 +53,7 @@ function isArgumentText(value: unknown): value is string {
   return typeof value === 'string' && !value.includes('\0');
 }
 
-/** `tap,id=n0,fd=3`. QEMU ends a value at a comma and reads two as one. */
+/** `tap,id=n0,fd=3`. In QEMU's syntax a comma ends a value, and two commas stand for one. */
 export function formatOptions(first: string, options: readonly QemuOption[]): string {
   return [first, ...options.map(([key, value]) => `${key}=${formatValue(value)}`)].join(',');
 }
