@@ -1,5 +1,7 @@
+// src/qemu/: the entry tapfd/qemu: QmpClient, spawning, following a guest's MAC. On top of qmp, nic and hot-plug.
+
 /**
- * Guests: QEMU, or any program, with descriptors of this process. Begin at {@link spawnQemu}.
+ * Guests: QEMU, or any program, with descriptors of this process. Start with {@link spawnQemu}.
  *
  * @module tapfd/qemu
  */

@@ -1,14 +1,14 @@
-/** What a guest's card lets in, as QEMU's `query-rx-filter` tells. */
+/** What a guest's card accepts, according to QEMU's `query-rx-filter`. */
 import { notQmp } from './qmp/messages.js';
 
 export interface RxFilter {
-  /** The MAC that the guest has given its card. */
+  /** The MAC that the guest has set on its card. */
   readonly mac: string;
-  /** The guest has joined groups. One with IPv4 or IPv6 always has. */
+  /** The guest has joined groups, as it always has with IPv4 or IPv6. */
   readonly wantsMulticast: boolean;
 }
 
-/** @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` when the answer is none of QEMU's. */
+/** @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` if the answer is not what QEMU would send. */
 export function rxFilterFrom(answer: unknown): RxFilter {
   const [first]: unknown[] = Array.isArray(answer) ? answer : [];
   const {

@@ -14,7 +14,7 @@ import { askTheKernel, handOver, withClaim } from './nic/hand-over.js';
 import type { CheckedNic, QemuNic } from './nic/nic.js';
 import { checkNics } from './nic/nics.js';
 
-/** What {@link spawnQemu} needs beside the options of `child_process.spawn`. */
+/** What {@link spawnQemu} takes besides the options of `child_process.spawn`. */
 export interface QemuNetworkOptions {
   /** The guest's network cards. */
   nics: readonly QemuNic[];
@@ -25,33 +25,33 @@ export interface QemuNetworkOptions {
 /**
  * Starts QEMU with network cards on open TAP and macvtap devices, and hands the devices over to it.
  *
- * First it refuses what QEMU would accept and then do the wrong thing with, or abort on. Then it stops reading the
- * devices, starts QEMU with `args` and behind them the cards' arguments (see `qemuNetworkArguments`), and once QEMU
- * runs it gives up this process's descriptors for good: the devices are handed off and the copies closed. When QEMU
- * cannot be started, the devices go on as they were. Frames that the streams have read before the start stay with them.
+ * It first refuses what QEMU would accept although the card could not work, and what QEMU would abort on. It then stops
+ * reading the devices and starts QEMU with `args`, followed by the cards' arguments (see `qemuNetworkArguments`). Once
+ * QEMU runs, the devices are handed off and this process's copies of the descriptors closed. If QEMU cannot be started,
+ * the devices continue as before. Frames that the streams had read by then remain in them.
  *
- * When QEMU ends the devices are destroyed, which also removes a macvtap link that `openMacvtap` made without
- * `persist`. The link goes with this process too, so a QEMU that is to outlive it (`detached`) wants `persist: true`.
- * Destroying such a device earlier takes the link from the running guest.
+ * When QEMU ends, the devices are destroyed, which also removes a macvtap link that `openMacvtap` made without
+ * `persist`. The link is removed with this process, too, so a QEMU that must outlive it (`detached`) needs
+ * `persist: true`. Destroying such a device earlier takes the link from the running guest.
  *
- * That QEMU runs does not say that it likes its other arguments: watch `'exit'` and stderr.
+ * A running QEMU may still reject its other arguments: watch `'exit'` and stderr.
  *
- * QEMU itself needs no privilege for descriptors that it is given, except `/dev/vhost-net` for `vhost`. Whether that can
- * be opened is tried as this process: a QEMU that is another user (`uid`) wants `vhostFds`. A wrapper
- * (`ip netns exec …`, `systemd-run --scope`, `setpriv`) may stand in front of QEMU if it keeps descriptors; sudo does
- * not.
+ * QEMU itself needs no privilege for the descriptors that it is given, except `/dev/vhost-net` for `vhost`. This
+ * process tries whether that can be opened; for a QEMU that runs as another user (`uid`), pass `vhostFds`. QEMU can be
+ * started through a wrapper that keeps descriptors open (`ip netns exec …`, `systemd-run --scope`, `setpriv`); sudo
+ * does not.
  *
  * @param binary QEMU's name or path: `qemu-system-x86_64`.
  * @param args Its other arguments. A bus that a nic names must be among them.
- * @param options `nics`, `style`, and those of `child_process.spawn`. Entries of `stdio` beyond the third keep their
- *   numbers; the devices come after them.
- * @returns The child, once it runs: none of its events has been emitted yet but `'spawn'`.
- * @throws TapfdError Everything that `qemuNetworkArguments` throws; further:
+ * @param options `nics`, `style`, and the options of `child_process.spawn`. Entries of `stdio` beyond the third keep
+ *   their numbers; the devices follow them.
+ * @returns The running child, of whose events only `'spawn'` has been emitted.
+ * @throws TapfdError Everything that `qemuNetworkArguments` throws, and:
  * @throws TapfdError `ERR_TAPFD_QEMU_DEAD_DEVICE`: the interface behind a device was deleted.
  * @throws TapfdError `ERR_TAPFD_QEMU_VHOST`: `vhost` without a usable `/dev/vhost-net`, on which QEMU aborts.
  * @throws TapfdError `ERR_TAPFD_QEMU_DEVICE_BUSY`: another call is starting a QEMU with the same device.
  * @throws TapfdError `ENOENT`, `EACCES`, `E2BIG`, `EAGAIN`, …: the system could not start it (`syscall: 'spawn'`).
- * @throws The reason of `options.signal`, when it was aborted before QEMU ran. No process is left then.
+ * @throws The reason of `options.signal`, if it was aborted before QEMU ran. No process is left then.
  */
 export function spawnQemu(
   binary: string,
@@ -85,7 +85,8 @@ export async function spawnQemu(
   options.signal?.throwIfAborted();
   return withClaim('spawnQemu', devices, async () => {
     await askTheKernel('spawnQemu', nics);
-    // Anew, and with no wait until QEMU has them: a MAC can be another by now, and a number another file's.
+    // Once more, and without a pause until QEMU has them: a MAC may have changed, and a closed number be another
+    // file's.
     const { devices: current, network } = plan();
     const child = await handOver(current, () =>
       startProcess('spawnQemu', binary, [...args, ...network.args], {
@@ -93,8 +94,8 @@ export async function spawnQemu(
         stdio: [...stdio, ...network.fds],
       }),
     );
-    // What else there is of them, such as the link that the opening call made, is QEMU's as long as it runs. The
-    // listener also keeps them from the garbage collector, which would remove the link too.
+    // The rest of them, such as a link that the opening call made, must last as long as QEMU. The listener also keeps
+    // the devices from the garbage collector, which would remove that link, too.
     child.once('exit', () => {
       for (const device of current) device.destroy();
     });

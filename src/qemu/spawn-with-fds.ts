@@ -10,29 +10,29 @@ import { startProcess } from '../base/start-process.js';
 import { fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
 
 /**
- * Starts any program with descriptors of this process, and tells it their numbers.
+ * Starts any program with descriptors of this process, and passes it their numbers.
  *
- * In each of `args`, `{fd:0}` becomes the number that `fds[0]` has in the child, `{fd:1}` that of `fds[1]`, anywhere
- * in the string and as often as wanted. The numbers start behind the standard streams: `fds[i]` is `3 + i`, or
- * `options.stdio.length + i` when the caller's own `stdio` list is longer than 3.
+ * In each of `args`, `{fd:0}` becomes the number of `fds[0]` in the child, `{fd:1}` that of `fds[1]`, anywhere in the
+ * string and any number of times. The numbers follow the standard streams: `fds[i]` is `3 + i`, or
+ * `options.stdio.length + i` if the caller's own `stdio` list is longer than 3.
  *
- * The child gets duplicates; the parent's descriptors stay open, owned and close-on-exec as they are, so that no
- * other child inherits them. A device among `fds` keeps reading in this process too and takes frames from the child:
- * pass `device.handOff()` (and close that number afterwards) when the child is to have them all.
+ * The child gets duplicates. The parent's descriptors stay open, owned and close-on-exec, so that no other child
+ * inherits them. A device among `fds` is still read in this process, too, which takes frames from the child: if the
+ * child must get them all, pass `device.handOff()` and close that number afterwards.
  * O_NONBLOCK belongs to the open file description and is shared: both sides see it, and either can change it.
  *
- * Needs no privilege. Descriptors pass by fork and exec (execve(2), libuv `uv_spawn`).
+ * Needs no privilege. Descriptors are passed by fork and exec (execve(2), libuv `uv_spawn`).
  *
  * @param command The program, as in `child_process.spawn`.
- * @param args Its arguments. `{fd:` may not stand in them for anything else.
- * @param fds Descriptors, or objects that have one in `fd`. One may be given twice.
- * @param options Those of `child_process.spawn`; its defaults hold.
- * @returns The child, once it runs: none of its events has been emitted yet but `'spawn'`.
+ * @param args Its arguments. `{fd:` must not occur in them with another meaning.
+ * @param fds Descriptors, or objects that have one in `fd`. The same one may occur twice.
+ * @param options Those of `child_process.spawn`, with its defaults.
+ * @returns The running child, of whose events only `'spawn'` has been emitted.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, or `{fd:` without the index of one of `fds`.
  * @throws TapfdError `EBADF`: one of `fds` is not open.
  * @throws TapfdError `ENOENT`, `EACCES`, `E2BIG`, `EAGAIN`, `EMFILE`, …: the system could not start it
  *   (`syscall: 'spawn'`). Nothing has changed then.
- * @throws The reason of `options.signal`, when it was aborted before the child ran. No child is left.
+ * @throws The reason of `options.signal`, if it was aborted before the child ran. No child is left.
  */
 export function spawnWithFds(
   command: string,

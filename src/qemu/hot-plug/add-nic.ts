@@ -1,4 +1,8 @@
-/** A network card for a running guest: the steps at QEMU's monitor, and their undoing. */
+/**
+ * src/qemu/hot-plug/: cards that come and go while the guest runs. On top of qmp and nic.
+ *
+ * Here: adding a card, step by step, and undoing the steps.
+ */
 
 import { randomBytes } from 'node:crypto';
 import { signalOf } from '../../base/abort.js';
@@ -17,7 +21,7 @@ import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './op
 import { type Undo, UndoList } from './undo-list.js';
 
 const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
-const LONGEST_TIMEOUT_MS = 0x7fff_ffff;
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 export async function addNic(
   qmp: QmpCommands,
@@ -27,7 +31,7 @@ export async function addNic(
 ): Promise<QemuHotPluggedNic> {
   const signal = signalOf(options);
   const { undoTimeoutMs = DEFAULT_UNDO_TIMEOUT_MS } = options;
-  checkInteger('undoTimeoutMs', undoTimeoutMs, 1, LONGEST_TIMEOUT_MS);
+  checkInteger('undoTimeoutMs', undoTimeoutMs, 1, MAX_TIMEOUT_MS);
   checkObject('nic', wanted);
   const via = checkOneOf('nic.via', wanted.via ?? 'getfd', ['getfd', 'add-fd']);
   const defaultId = `tapfd-${randomBytes(4).toString('hex')}`;
@@ -36,7 +40,7 @@ export async function addNic(
   signal?.throwIfAborted();
   return withClaim('addNic', queues, async () => {
     await askTheKernel('addNic', [current()]);
-    // Anew: what was closed in the meantime must not be touched.
+    // Once more: a device that was closed in the meantime must not be touched.
     current();
     const steps = new Steps(qmp, current, signal, undoTimeoutMs);
     const { mac } = await handOver(queues, () => steps.run(via));
@@ -46,8 +50,8 @@ export async function addNic(
 }
 
 /**
- * The steps for one card. Each looks at the card anew and sends in the same turn: a MAC can be another by now, and a
- * descriptor's number another file's.
+ * The steps for one card. Each checks the card again and sends its command in the same turn of the event loop: by then
+ * a MAC may have changed, and the number of a closed descriptor may be another file's.
  */
 class Steps {
   readonly #qmp: QmpCommands;
@@ -56,11 +60,17 @@ class Steps {
   readonly #signal: AbortSignal;
   readonly #undoTimeoutMs: number;
   readonly #undoList = new UndoList();
-  /** Aborted some time after the caller's signal: what was sent takes effect, and its answer tells what to undo. */
+  /**
+   * Aborted some time after the caller's signal: a command that was sent takes effect, and its answer says what to
+   * undo.
+   */
   readonly #patience = new AbortController();
-  /** What QEMU's backend may have set up for itself: it sets offloads, header size and send buffer; its card, queues. */
+  /**
+   * Devices whose settings QEMU may have changed: its backend sets offloads, header size and send buffer; its card,
+   * queues.
+   */
   #touched: readonly QemuNetworkDevice[] = [];
-  /** Ends the waiting for what undoes. */
+  /** Limits the time for undoing. */
   readonly #undoLimit = new AbortController();
 
   constructor(
@@ -90,17 +100,17 @@ class Steps {
       this.#signal.removeEventListener('abort', onAbort);
       soon(this.#undoLimit, new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`));
       const failure = await this.#undoList.undo('addNic', error);
-      // The first comes last, for offloads are those of the whole device, and it is the one that is asked for them.
+      // The first queue comes last: offloads belong to the whole device, and `setOffload` is called on the first queue.
       for (const queue of this.#touched.toReversed()) await queue[HAND_OVER].restoreSettings();
       throw failure;
-      /* c8 ignore next -- V8 counts a way past try and catch that there is not */
+      /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
     } finally {
       this.#signal.removeEventListener('abort', onAbort);
       clearTimeout(timer);
     }
   }
 
-  /** @returns The names under which QEMU has the descriptors. */
+  /** @returns The names of the descriptors in QEMU. */
   async #passByName(): Promise<string[]> {
     const { netdevId } = this.#current();
     const names = descriptorsOf(this.#current()).map((_fd, i) => `${netdevId}-fd${i}`);
@@ -112,7 +122,7 @@ class Steps {
           fds: descriptorsOf(this.#current()).slice(i, i + 1),
           undo: {
             what: `descriptor "${fdname}"`,
-            // The backend takes it, and closes it if it cannot be made: it may be gone already.
+            // The backend takes the descriptor, and closes it if it cannot be created: the name may no longer exist.
             run: () => this.#undo('closefd', { fdname }).catch(unlessRefused),
           },
         },
@@ -121,14 +131,14 @@ class Steps {
     return names;
   }
 
-  /** @returns The numbers that the descriptors have in QEMU. */
+  /** @returns The numbers of the descriptors in QEMU. */
   async #passInSets(): Promise<string[]> {
     const { netdevId } = this.#current();
     const { running }: { running?: unknown } = Object(await this.#do('query-status', {}));
     if (running !== true) {
-      // It marks them as removed, and closes their numbers later, when they may be other files'.
+      // It only marks them as removed, and closes their numbers later, when these may be other files'.
       throw invalidState(
-        'addNic: a QEMU whose guest does not run cannot remove descriptor sets again: use getfd',
+        'addNic: while its guest is not running, QEMU cannot remove descriptor sets: use getfd',
       );
     }
     const count = descriptorsOf(this.#current()).length;
@@ -136,8 +146,8 @@ class Steps {
     this.#undoList.add({
       what: 'descriptor sets',
       run: async () => {
-        // A backend closes these numbers with itself, and while QEMU would be asked for them they could become other
-        // files'. Only where an answer was missed must it be asked, and then no backend was made yet.
+        // A backend that is deleted closes these numbers, and they could become other files' while QEMU is asked for
+        // them. Asking is necessary only if an answer was missed, and then there is no backend yet.
         const sets =
           entries.length === count ? entries : fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
         await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
@@ -159,16 +169,16 @@ class Steps {
     await this.#do('netdev_add', netdev, { undo: { what: `netdev "${netdevId}"`, run: undoNetdev } });
     const card = this.#current();
     const device = { driver: card.model, ...Object.fromEntries(deviceOptions(card)) };
-    // The last step: it is undone only where its answer was missed.
+    // The last step, which is undone only if its answer was missed.
     const undoCard = async (): Promise<void> => {
       await this.#undo('device_del', { id: card.deviceId });
-      throw new Error('the guest was asked to let go of it');
+      throw new Error('the guest was asked to release it');
     };
     await this.#do('device_add', device, { undo: { what: `card "${card.deviceId}"`, run: undoCard } });
     return card;
   }
 
-  /** Sends a command; `undo` takes back what it does. */
+  /** Sends a command, which `undo` undoes. */
   async #do(
     command: string,
     args: object,
@@ -181,7 +191,7 @@ class Steps {
       if (undo !== undefined) this.#undoList.add(undo);
       return answer;
     } catch (error) {
-      // Without an answer it may have been done, or yet be: QEMU executes in order, and undoes what it finds.
+      // Without an answer it may or may not have been executed; QEMU executes in order, so undoing comes after it.
       if (undo !== undefined && isSent && !(error instanceof QmpError)) {
         this.#undoList.add({ what: undo.what, run: () => undo.run().catch(unlessNotFound) });
       }

@@ -1,21 +1,21 @@
-/** The devices that a monitor's guest was given while it ran, by card. */
+/** The devices that a running guest was given, by card. */
 import type { QemuNetworkDevice } from '../nic/device.js';
 
 /**
- * Every device that a running guest has. A macvtap link that the opening call made goes with its device, and the
- * garbage collector would end that too; so a device stays here until somebody destroys it, even when its client is
+ * Every device that a running guest has. A macvtap link that the opening call made is removed with its device, even
+ * when the garbage collector frees that; so a device is kept here until it is destroyed, even if its client is
  * forgotten.
  */
 const heldForGuests = new Set<QemuNetworkDevice>();
 
-/** What is destroyed with the card, or with QEMU. */
+/** The devices to destroy when their card is removed, or when QEMU ends. */
 export class HotPluggedDevices {
-  /** Cards (`device_del` ids) that this client has asked the guest to let go of, and that it has not yet. */
+  /** Cards (`device_del` ids) that this client has asked the guest to release, and that it still has. */
   readonly unplugging = new Set<string>();
   readonly #byCard = new Map<string, readonly QemuNetworkDevice[]>();
   #isEnded = false;
 
-  /** Keeps `devices` for a card that QEMU has; where QEMU has ended since it said so, they are destroyed at once. */
+  /** Keeps `devices` for a card that QEMU has. If QEMU has ended in the meantime, they are destroyed at once. */
   add(netdevId: string, devices: readonly QemuNetworkDevice[]): void {
     for (const device of heldForGuests) {
       if (device.destroyed) heldForGuests.delete(device);

@@ -1,4 +1,4 @@
-/** QEMU's descriptor sets (`add-fd`), and which of them are those of a card. */
+/** QEMU's descriptor sets (`add-fd`), and which of them belong to a card. */
 
 /** One descriptor in a set, as `remove-fd` takes it. */
 export interface FdsetEntry {
@@ -7,12 +7,12 @@ export interface FdsetEntry {
   readonly fd: number;
 }
 
-/** What a set of a card's is labelled with, so that another connection finds it too. */
+/** The label of a card's sets, by which another connection finds them, too. */
 export function fdsetLabel(netdevId: string): string {
   return `tapfd ${netdevId}`;
 }
 
-/** What QEMU answers to `add-fd`. */
+/** Reads QEMU's answer to `add-fd`. */
 export function fdsetEntry(answer: unknown): FdsetEntry {
   const { 'fdset-id': set, fd } = Object(answer);
   return { 'fdset-id': Number(set), fd: Number(fd) };

@@ -19,8 +19,8 @@ export async function removeNic(
   const limit: AbortOptions = signal === undefined ? {} : { signal };
   await unplug(qmp, devices, deviceIdOf(netdevId), limit);
   const sets = fdsetsOf(netdevId, await qmp.execute('query-fdsets', {}, limit));
-  // In one go: QEMU closes these numbers with the backend already, and must not have used them for other files when the
-  // sets go.
+  // Sent together: deleting the backend already closes these numbers, and QEMU must not reuse them for other files
+  // before the sets are removed.
   await Promise.all([
     deleteBackend(qmp, devices, netdevId, limit),
     ...sets.map((entry) => qmp.execute('remove-fd', entry, limit)),
@@ -36,13 +36,13 @@ async function deleteBackend(
   try {
     await qmp.execute('netdev_del', { id: netdevId }, limit);
   } catch (error) {
-    // Of a card that was plugged in here, it is what an earlier call did before it was aborted.
+    // For a card that was added here: an earlier call deleted the backend before it was aborted.
     if (!(isNotFound(error) && devices.has(netdevId))) throw error;
   }
   devices.destroy(netdevId);
 }
 
-/** Has the guest let go of the card. One that is not there (any more) is no error. */
+/** Waits until the guest has released the card. It is no error if there is no such card (any more). */
 async function unplug(
   qmp: QmpCommands,
   devices: HotPluggedDevices,
@@ -54,16 +54,16 @@ async function unplug(
     where: ({ device }: Readonly<Record<string, unknown>>) => device === deviceId,
     signal: signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]),
   };
-  // Before the command: the guest may be quicker than QEMU's answer.
+  // Before the command is sent: the guest may be faster than QEMU's answer.
   const outcome = Promise.race([
     qmp.waitForEvent('DEVICE_DELETED', waiting),
     qmp.waitForEvent('DEVICE_UNPLUG_GUEST_ERROR', waiting).then(() => {
-      throw new TapfdError('ERR_TAPFD_QMP_UNPLUG', `removeNic: the guest does not let go of ${deviceId}`, {
+      throw new TapfdError('ERR_TAPFD_QMP_UNPLUG', `removeNic: the guest refuses to release ${deviceId}`, {
         recoverable: true,
       });
     }),
   ]);
-  outcome.catch(() => {}); // it is awaited below, or of no interest
+  outcome.catch(() => {}); // it is awaited below, or does not matter
   try {
     await requestUnplug(qmp, devices, deviceId, signal === undefined ? {} : { signal });
     await outcome;
@@ -84,8 +84,8 @@ async function requestUnplug(
   try {
     await qmp.execute('device_del', { id: deviceId }, limit);
   } catch (error) {
-    // While an earlier request waits for the guest, some QEMU refuse another. Of one that came from elsewhere only their
-    // words tell, for there is no class for it.
+    // While an earlier request waits for the guest, some versions of QEMU refuse another one. A request by another
+    // client shows only in the text, as the error has no class of its own.
     const isWaiting =
       error instanceof QmpError &&
       error.qmpClass === 'GenericError' &&

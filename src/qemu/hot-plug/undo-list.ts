@@ -1,10 +1,10 @@
-/** What has been done in QEMU so far, and how each of it is taken back. */
+/** What has been done in QEMU so far, and how to undo it. */
 import { TapfdError } from '../../base/errors.js';
 import { isFailureByEndOfQemu } from '../qmp/connection.js';
 
-/** How one step is taken back. */
+/** How to undo one step. */
 export interface Undo {
-  /** For the message, when it fails: `netdev "lan"`. */
+  /** What is left if undoing fails, for the message: `netdev "lan"`. */
   readonly what: string;
   readonly run: () => Promise<unknown>;
 }
@@ -12,23 +12,24 @@ export interface Undo {
 export class UndoList {
   readonly #undos: Undo[] = [];
 
-  /** What must be undone if anything fails from here on. */
+  /** Adds what must be undone if a later step fails. */
   add(undo: Undo): void {
     this.#undos.push(undo);
   }
 
   /**
-   * Takes all back, last first, because of `failure`.
+   * Undoes everything, the last step first, because of `failure`.
    *
-   * @returns What is to be thrown: `failure`, or an error that also tells what is left.
+   * @returns The error to throw: `failure`, or one that also names what is left.
    */
   async undo(operation: string, failure: unknown): Promise<unknown> {
-    // QEMU executes in order, so nothing is waited for in between: a QEMU that hangs costs one time limit.
+    // QEMU executes commands in order, so they are all sent at once: a QEMU that hangs costs one time limit, not
+    // several.
     const outcomes = await Promise.all(
       this.#undos.reverse().map(({ what, run }) =>
         run().then(
           () => undefined,
-          // With QEMU went all that was done in it.
+          // If QEMU has ended, nothing is left to undo.
           (error: unknown) => (isFailureByEndOfQemu(error) ? undefined : `${what} (${error})`),
         ),
       ),

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 
-/** Emits so that a listener's exception is uncaught, as it should be, but does not break into what the emitter is at. */
+/** Emits an event. An exception of a listener stays uncaught, as it should, but does not interrupt the caller. */
 export function emitApart(emitter: EventEmitter, name: string, ...args: unknown[]): void {
   try {
     EventEmitter.prototype.emit.call(emitter, name, ...args);

@@ -1,4 +1,6 @@
-/** The words of QMP (QEMU `docs/interop/qmp-spec`): one JSON object a line, out of bytes that come in any pieces. */
+/**
+ * QMP's messages (QEMU `docs/interop/qmp-spec`): one JSON object on each line, from bytes that arrive in any pieces.
+ */
 import { TapfdError } from '../../base/errors.js';
 
 /** QEMU's version. */
@@ -15,13 +17,13 @@ export interface QmpVersion {
 export interface QmpGreeting {
   /** Its version. */
   readonly version: QmpVersion;
-  /** Who has built it, in whose words: `Debian 1:7.2+dfsg-7`. */
+  /** The builder's own version string: `Debian 1:7.2+dfsg-7`. */
   readonly package: string;
   /** What the connection can do beyond the basics: `oob`. */
   readonly capabilities: readonly string[];
 }
 
-/** When something happened, by the host's clock; -1 where QEMU has none. */
+/** When something happened, by the host's clock; -1 if QEMU could not read it. */
 export interface QmpTimestamp {
   /** Since 1970. */
   readonly seconds: number;
@@ -33,21 +35,21 @@ export interface QmpTimestamp {
 export interface QmpEvent {
   /** `DEVICE_DELETED`, `SHUTDOWN`, … */
   readonly event: string;
-  /** What QEMU tells about it; empty where it tells nothing more. */
+  /** What QEMU says about it; empty if the event has no data. */
   readonly data: Readonly<Record<string, unknown>>;
   /** When. */
   readonly timestamp: QmpTimestamp;
 }
 
-/** One line of QEMU's. */
+/** One line from QEMU. */
 export type QmpMessage =
   | { readonly type: 'greeting'; readonly greeting: QmpGreeting }
   | { readonly type: 'event'; readonly event: QmpEvent }
   | { readonly type: 'return'; readonly id: unknown; readonly value: unknown }
   | { readonly type: 'error'; readonly id: unknown; readonly qmpClass: string; readonly text: string };
 
-/** More than any answer of QEMU has (the schema of all its commands is 0.3 MB): what is longer is no QMP. */
-const MOST_LINE_BYTES = 64 * 1024 * 1024;
+/** More than any answer of QEMU needs (the schema of all its commands has 0.3 MB): a longer line is not QMP. */
+const MAX_LINE_BYTES = 64 * 1024 * 1024;
 
 const LINE_FEED = 10;
 
@@ -59,7 +61,7 @@ export class LineSplitter {
   /**
    * The lines that end in `data`, in order.
    *
-   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` when a line grows beyond all measure.
+   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` when a line exceeds the limit.
    */
   *split(data: Uint8Array): Generator<string, void, undefined> {
     let start = 0;
@@ -76,7 +78,7 @@ export class LineSplitter {
 
   #keep(piece: Uint8Array): void {
     this.#bytes += piece.length;
-    if (this.#bytes > MOST_LINE_BYTES) throw notQmp(`a line of more than ${MOST_LINE_BYTES} bytes`);
+    if (this.#bytes > MAX_LINE_BYTES) throw notQmp(`a line of more than ${MAX_LINE_BYTES} bytes`);
     if (piece.length > 0) this.#pieces.push(piece);
   }
 }
@@ -84,7 +86,7 @@ export class LineSplitter {
 /**
  * Reads one line.
  *
- * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` for anything that QEMU would not say.
+ * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` for anything that QEMU would not send.
  */
 export function parseQmpMessage(line: string): QmpMessage {
   const message = parseObject(line);
@@ -136,12 +138,12 @@ function eventFrom(message: JsonObject, line: string): QmpEvent {
   return { event, data, timestamp: { seconds: Number(seconds), microseconds: Number(microseconds) } };
 }
 
-/** QEMU could not read a command, for the reason `text`. */
+/** The error when QEMU could not read a command, for the reason `text`. */
 export function unreadCommand(text: string): TapfdError {
   return new TapfdError('ERR_TAPFD_QMP_PROTOCOL', `QEMU could not read a command: ${text}`, { detail: text });
 }
 
-/** The other end says something that is no QMP. */
+/** The error when the other end sends something that is not QMP. */
 export function notQmp(said: string, cause?: unknown): TapfdError {
   const shown = JSON.stringify(said.length > 80 ? `${said.slice(0, 80)}…` : said);
   return new TapfdError(

@@ -1,6 +1,6 @@
 import { deferred } from './deferred.js';
 
-/** `result`, unless `signal` is aborted first: then its reason, and nobody looks at the result any more. */
+/** Settles as `result` does. If `signal` is aborted first, rejects with its reason, and `result` is ignored. */
 export async function untilAborted<T>(signal: AbortSignal | undefined, result: Promise<T>): Promise<T> {
   if (signal === undefined) return result;
   const { promise, resolve, reject } = deferred<T>();

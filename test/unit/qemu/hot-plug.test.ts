@@ -332,7 +332,7 @@ t.test('a step whose answer is missed is undone as well', async (t) => {
     const plugged = await late(t, 'device_add', true);
     await t.rejects(plugged.added(via), {
       code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-      message: /left with card "x-nic" \(Error: the guest was asked to let go of it\)$/,
+      message: /left with card "x-nic" \(Error: the guest was asked to release it\)$/,
     });
     t.strictSame(await plugged.client.execute('what-is-left'), []);
   }
