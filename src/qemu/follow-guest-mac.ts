@@ -15,52 +15,61 @@ import { rxFilterFrom } from './rx-filter.js';
 
 /** Options of {@link followGuestMac}. */
 export interface FollowGuestMacOptions extends AbortOptions {
-  /** Which card: its netdev's id, as in `QemuNic.id`. Default `tapfd0`, the first of `spawnQemu`. */
+  /** The card, by its netdev's id, as in `QemuNic.id`. Default `tapfd0`, the first card of `spawnQemu`. */
   id?: string;
-  /** The namespace of the link. Default: that of the calling thread. Another one needs CAP_SYS_ADMIN. */
+  /** The namespace of the link. Default: that of the calling thread. Any other needs CAP_SYS_ADMIN. */
   netns?: NetnsLike;
   /**
-   * Let multicast of all groups through while the guest has joined some (`allMulticast` of the link). Groups one by one
-   * cannot be had: macvtap takes those that the host joins. Needs CAP_NET_ADMIN. Default true.
+   * Lets the multicast of all groups through while the guest has joined any (`allMulticast` of the link). Single groups
+   * are not possible, as a macvtap accepts those that the host has joined. Needs CAP_NET_ADMIN. Default true.
    */
   multicast?: boolean;
-  /** Which MACs the guest may take. Default: any that the lower device lets have. */
+  /** Whether the guest may have this MAC. Default: any that the lower device permits. */
   accept?: (mac: string) => boolean;
-  /** Ends the following, and the waiting for QEMU at its beginning. */
+  /** Closes the follower; also ends the waiting for QEMU at the start. */
   signal?: AbortSignal;
 }
 
 /** What a {@link GuestMacFollower} emits. */
 export interface GuestMacFollowerEvents {
-  /** The link has the guest's MAC, which is another than before. */
+  /** The link now has the guest's new MAC. */
   followed: [mac: string];
-  /** Something could not be done; it is tried again when the guest changes its card the next time. */
+  /** A change could not be followed. It is tried again at the next change of the guest's card. */
   failed: [error: Error];
-  /** The following is over: stopped, the card was removed, or the monitor closed. */
-  end: [];
+  /** The follower was closed, the card removed, or the connection to the monitor closed. */
+  close: [];
 }
 
 const EVENTS = ['NIC_RX_FILTER_CHANGED', 'DEVICE_DELETED', 'RESET'] as const;
 
-/** Keeps a macvtap's MAC that of its guest. Made by {@link followGuestMac}. */
+/** Keeps the MAC of a macvtap equal to its guest's. Made by {@link followGuestMac}. */
 export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   readonly #qmp: QmpClient;
   readonly #link: GuestLink;
   readonly #deviceId: string;
   readonly #options: FollowGuestMacOptions;
   readonly #onEvent = (event: QmpEvent): void => this.#take(event);
-  readonly #stop = (): void => {
-    this.stop();
-  };
-  #stopped = false;
+  readonly #onEnd = (): void => this.#end();
+  #closed = false;
   #busy = false;
-  /** The guest's card has changed since the last look. */
+  /** The guest's card has changed since QEMU was asked last. */
   #changed = false;
-  #running: Promise<void> = Promise.resolve();
+  #looking: Promise<void> = Promise.resolve();
   #madeAllMulticast = false;
 
-  /** @internal */
-  constructor(qmp: QmpClient, link: GuestLink, deviceId: string, options: FollowGuestMacOptions) {
+  /** @internal Starts to follow. */
+  static async start(
+    qmp: QmpClient,
+    link: GuestLink,
+    deviceId: string,
+    options: FollowGuestMacOptions,
+  ): Promise<GuestMacFollower> {
+    const follower = new GuestMacFollower(qmp, link, deviceId, options);
+    await follower.#start();
+    return follower;
+  }
+
+  private constructor(qmp: QmpClient, link: GuestLink, deviceId: string, options: FollowGuestMacOptions) {
     super();
     this.#qmp = qmp;
     this.#link = link;
@@ -68,60 +77,68 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
     this.#options = options;
   }
 
-  /** @internal */
-  async start(): Promise<void> {
-    for (const name of EVENTS) this.#qmp.on(name, this.#onEvent);
-    this.#qmp.on('close', this.#stop);
-    this.#options.signal?.addEventListener('abort', this.#stop, { once: true });
-    this.#busy = true;
-    try {
-      // QEMU tells of the next change only after it was asked for the last one: this also sets it going.
-      await this.#look((error) => {
-        throw error;
-      });
-      this.#options.signal?.throwIfAborted();
-    } catch (error) {
-      this.stop();
-      throw error;
-    }
-    this.#running = this.#lookWhileChanged();
-  }
-
   /** The link's MAC, as last seen or set. */
   get mac(): string | undefined {
     return this.#link.mac;
   }
 
-  /** Stops following; the link stays as it is. */
-  stop(): void {
-    if (this.#stopped) return;
-    this.#stopped = true;
-    for (const name of EVENTS) this.#qmp.off(name, this.#onEvent);
-    this.#qmp.off('close', this.#stop);
-    this.#options.signal?.removeEventListener('abort', this.#stop);
-    emitApart(this, 'end');
+  /** True once the follower is closed, for whatever reason. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
-  /** As {@link stop}, and waits until a change that is under way is done. */
+  /** Stops following, and waits until a change that is under way is done. The link stays as it is. */
+  async close(): Promise<void> {
+    this.#end();
+    await this.#looking;
+  }
+
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.stop();
-    await this.#running;
+    await this.close();
+  }
+
+  async #start(): Promise<void> {
+    for (const name of EVENTS) this.#qmp.on(name, this.#onEvent);
+    this.#qmp.on('close', this.#onEnd);
+    this.#options.signal?.addEventListener('abort', this.#onEnd, { once: true });
+    this.#busy = true;
+    try {
+      // QEMU reports a change only if it was asked since the previous one, so this also starts its reporting.
+      await this.#look((error) => {
+        throw error;
+      });
+      this.#options.signal?.throwIfAborted();
+    } catch (error) {
+      this.#end();
+      throw error;
+    }
+    this.#looking = this.#lookWhileChanged();
+  }
+
+  #end(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const name of EVENTS) this.#qmp.off(name, this.#onEvent);
+    this.#qmp.off('close', this.#onEnd);
+    this.#options.signal?.removeEventListener('abort', this.#onEnd);
+    emitApart(this, 'close');
   }
 
   #take({ event, data }: QmpEvent): void {
     if (event === 'DEVICE_DELETED') {
-      if (data.device === this.#deviceId) this.stop();
+      if (data.device === this.#deviceId) this.#end();
       return;
     }
-    // A reset guest has its first MAC again, and no group.
+    // A guest that was reset has its first MAC again, and no groups.
     if (event !== 'RESET' && data.name !== this.#deviceId) return;
     this.#changed = true;
-    if (!this.#busy) this.#running = this.#lookWhileChanged();
+    if (!this.#busy) this.#looking = this.#lookWhileChanged();
   }
 
   async #lookWhileChanged(): Promise<void> {
     this.#busy = true;
-    while (this.#changed && !this.#stopped) {
+    while (this.#changed && !this.#closed) {
       this.#changed = false;
       await this.#look((error) => this.#report(error)).catch((error) => this.#report(error));
     }
@@ -138,13 +155,13 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   }
 
   async #followMac(mac: string): Promise<void> {
-    if (this.#stopped || mac === this.#link.mac) return;
+    if (this.#closed || mac === this.#link.mac) return;
     const { accept = () => true } = this.#options;
     if (!accept(mac)) {
       throw new TapfdError(
         'ERR_TAPFD_MAC_MISMATCH',
-        `followGuestMac: the guest has taken ${mac}, which is not accepted, and gets nothing that is sent to it: the ` +
-          `link has ${this.#link.mac}`,
+        `followGuestMac: the guest has taken ${mac}, which is not accepted, and receives nothing sent to that MAC: ` +
+          `the link has ${this.#link.mac}`,
         { recoverable: true },
       );
     }
@@ -153,38 +170,40 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   }
 
   async #followMulticast(wanted: boolean): Promise<void> {
-    if (this.#stopped || this.#options.multicast === false || wanted === this.#link.allMulticast) return;
-    // Only what was switched on here is switched off.
+    if (this.#closed || this.#options.multicast === false || wanted === this.#link.allMulticast) return;
+    // Only what was switched on here is switched off again.
     if (!wanted && !this.#madeAllMulticast) return;
     await this.#link.setAllMulticast(wanted);
     this.#madeAllMulticast = wanted;
   }
 
   #report(error: Error): void {
-    // With the monitor gone the end is near, and tells it.
-    if (!this.#stopped && !this.#qmp.destroyed) emitApart(this, 'failed', error);
+    // If the connection is closed, so is this follower in a moment, and 'close' reports it.
+    if (!this.#closed && !this.#qmp.closed) emitApart(this, 'failed', error);
   }
 }
 
 /**
- * Follows a guest that changes the MAC of its card: the macvtap behind it gets the same, and with it unicast to the
- * guest goes on. Without it such a guest hears broadcasts only.
+ * Follows a guest that changes the MAC of its card: the macvtap behind the card gets the same MAC, so that unicast
+ * still reaches the guest. Otherwise such a guest would hear only broadcasts.
  *
- * Nobody follows unasked: a guest that may choose its MAC can choose a neighbour's. `accept` says which it may have.
+ * The library never does this unasked: a guest that may choose its MAC can choose a neighbour's. Use `accept` to decide
+ * which it may have.
  *
- * A macvtap that this process still has is changed through its descriptor, which needs no privilege. One that was handed
- * over to QEMU is changed by rtnetlink, which needs CAP_NET_ADMIN over the namespace of the link: say it in `netns`.
- * So does `multicast`.
+ * A macvtap that this process still has is changed through its descriptor, which needs no privilege. One that was
+ * handed over to QEMU is changed by rtnetlink, which needs CAP_NET_ADMIN in the link's namespace (pass it as `netns`);
+ * so does `multicast`.
  *
- * Needs a card that tells of its filter: virtio-net does (QEMU `NIC_RX_FILTER_CHANGED`, `query-rx-filter`).
+ * Needs a card that reports its filter, as virtio-net does (QEMU `NIC_RX_FILTER_CHANGED`, `query-rx-filter`).
  *
- * @param qmp The guest's monitor. When it closes, the following ends.
- * @param macvtap The device behind the card, or its link's name or index where another process has it.
- * @returns The follower, once link and guest agree.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_NOT_A_MACVTAP`; `ERR_TAPFD_WRONG_DEVICE`: the link of that
- *   index in `netns` is not the device's; `ERR_TAPFD_MAC_MISMATCH`: `accept` refuses the MAC that the guest has now.
- * @throws TapfdError what setting the link meets: `EADDRINUSE`: the lower device or a sibling has the MAC; `EPERM`.
- * @throws QmpError `ERR_TAPFD_QMP`: there is no such card, or it does not tell of its filter.
+ * @param qmp The guest's monitor. When it closes, so does the follower.
+ * @param macvtap The device behind the card, or its link's name or index if another process has it.
+ * @returns The follower, once the link has the guest's MAC.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_NOT_A_MACVTAP`; `ERR_TAPFD_WRONG_DEVICE`: the link with
+ *   that index in `netns` is not the device's; `ERR_TAPFD_MAC_MISMATCH`: `accept` refuses the MAC that the guest has
+ *   now.
+ * @throws TapfdError What setting the link throws: `EADDRINUSE`: the lower device or a sibling has the MAC; `EPERM`.
+ * @throws QmpError `ERR_TAPFD_QMP`: there is no such card, or it does not report its filter.
  * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`; the reason of `options.signal`. Later failures are emitted as `'failed'`.
  */
 export async function followGuestMac(
@@ -200,8 +219,6 @@ export async function followGuestMac(
     throw invalidArgument('accept', 'a function', accept);
   }
   signal?.throwIfAborted();
-  const link = await GuestLink.find(macvtap, options.netns);
-  const follower = new GuestMacFollower(qmp, link, deviceId, options);
-  await follower.start();
-  return follower;
+  const link = await GuestLink.find(macvtap, options);
+  return GuestMacFollower.start(qmp, link, deviceId, options);
 }

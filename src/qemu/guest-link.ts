@@ -1,4 +1,7 @@
-/** The macvtap link behind a guest's card: through its descriptor while this process has it, by rtnetlink otherwise. */
+/**
+ * The macvtap link behind a guest's card: reached through its descriptor while this process has it, otherwise by
+ * rtnetlink.
+ */
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { Macvtap } from '../devices/macvtap.js';
 import type { Link } from '../links/link.js';
@@ -7,7 +10,7 @@ import type { NetnsLike } from '../links/namespace.js';
 import { checkLinkRef, type LinkRef } from '../links/options.js';
 import { isDevice } from './nic/device.js';
 
-/** The MACs that links of handed-over devices were given since: such a device does not learn them any more. */
+/** The MACs given to the links of devices since they were handed over: such a device no longer learns them itself. */
 const givenSince = new WeakMap<Macvtap, string>();
 
 export class GuestLink {
@@ -21,7 +24,7 @@ export class GuestLink {
     this.#known = link;
   }
 
-  static async find(macvtap: Macvtap | LinkRef, netns: NetnsLike | undefined): Promise<GuestLink> {
+  static async find(macvtap: Macvtap | LinkRef, { netns }: { netns?: NetnsLike }): Promise<GuestLink> {
     const where = netns === undefined ? {} : { netns };
     if (typeof macvtap !== 'object') {
       const link = await links.get(checkLinkRef('macvtap', macvtap), where);
@@ -29,7 +32,7 @@ export class GuestLink {
     }
     if (!isDevice(macvtap)) throw invalidArgument('macvtap', "a Macvtap, or a link's name or index", macvtap);
     const link = await links.get(macvtap.index, where);
-    // The same index may stand for something else in another namespace.
+    // The same index may be another link's in another namespace.
     const mac = (macvtap.handedOff ? givenSince.get(macvtap) : undefined) ?? macvtap.mac;
     if (link.name !== macvtap.name || link.mac !== mac) throw anotherLink(macvtap.name);
     return new GuestLink(macvtap, where, requireMacvtap(link));
@@ -40,7 +43,7 @@ export class GuestLink {
     return this.#known.mac;
   }
 
-  /** Reads the link anew. */
+  /** Reads the link again. */
   async refresh(): Promise<void> {
     const { index, name, mac } = this.#known;
     const link = await links.get(index, this.#netns);
@@ -69,7 +72,7 @@ function requireMacvtap(link: Link): Link {
   if (link.kind === 'macvtap') return link;
   throw new TapfdError(
     'ERR_TAPFD_NOT_A_MACVTAP',
-    `followGuestMac: ${link.name} is no macvtap; only a macvtap goes by the guest's MAC`,
+    `followGuestMac: ${link.name} is not a macvtap; only a macvtap delivers by the guest's MAC`,
     { interface: link.name },
   );
 }
@@ -77,8 +80,8 @@ function requireMacvtap(link: Link): Link {
 function anotherLink(name: string): TapfdError {
   return new TapfdError(
     'ERR_TAPFD_WRONG_DEVICE',
-    `followGuestMac: the link of that index is not ${name} as it was last known. Say its namespace in netns; if it was ` +
-      'renamed or given another MAC since QEMU has its descriptor, say the name in place of the device',
+    `followGuestMac: the link with that index is not ${name} as last known. Pass its namespace as netns; if it was ` +
+      'renamed or given another MAC after QEMU got its descriptor, pass its name instead of the device',
     { interface: name },
   );
 }

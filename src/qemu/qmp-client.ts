@@ -16,17 +16,17 @@ import type { QmpEvent, QmpGreeting } from './qmp/messages.js';
 import type { QmpSocket } from './qmp/socket.js';
 import { untilAborted } from './qmp/until-aborted.js';
 
-/** What a {@link QmpClient} emits, beside each event of QEMU's under its own name. */
+/** What a {@link QmpClient} emits. */
 export interface QmpClientEvents {
-  /** Anything that happened in QEMU. */
+  /** Any event of QEMU. */
   event: [event: QmpEvent];
-  /** The connection is over. The error says why, unless `destroy()` was called. */
+  /** The connection is over. The error says why, unless `close()` was called. */
   close: [error?: Error];
-  /** One kind of event: `'DEVICE_DELETED'`. */
+  /** An event of QEMU under its own name: `'DEVICE_DELETED'`. */
   [name: Uppercase<string>]: [event: QmpEvent];
 }
 
-/** QEMU's own events, and those that downstream vendors add (`__org.example_NAME`). Lower case is this class's. */
+/** QEMU's own events, and those that vendors add (`__org.example_NAME`). Names in lower case are this class's. */
 const QEMU_EVENT = /^[A-Z_]/;
 
 /**
@@ -34,17 +34,17 @@ const QEMU_EVENT = /^[A-Z_]/;
  *
  * ```ts
  * const qmp = await QmpClient.connect('/run/guest.qmp');
- * qmp.on('SHUTDOWN', ({ data }) => console.log('the guest turns itself off', data));
+ * qmp.on('SHUTDOWN', ({ data }) => console.log('the guest shuts down', data));
  * console.log(await qmp.execute('query-status'));
  * ```
  *
- * Answers are told apart by their ids, so any number of commands may be under way. Everything that waits takes an
- * AbortSignal. When the connection ends, all that waits rejects with `ERR_TAPFD_QMP_CLOSED`, and `'close'` is emitted.
+ * Answers are matched to commands by id, so any number of commands may be under way. Everything that waits takes an
+ * AbortSignal. When the connection ends, whatever waits rejects with `ERR_TAPFD_QMP_CLOSED`, and `'close'` is emitted.
  *
- * Events: `'event'` with each {@link QmpEvent}, the same under its own name (`'DEVICE_DELETED'`), and `'close'`.
+ * Events: `'event'` with each {@link QmpEvent}, the same event under its own name (`'DEVICE_DELETED'`), and `'close'`.
  */
 export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpCommands {
-  /** What QEMU said of itself at the beginning. */
+  /** How QEMU introduced itself. */
   readonly greeting: QmpGreeting;
   readonly #connection: QmpConnection;
   readonly #waiting = new Set<(event?: QmpEvent) => void>();
@@ -53,15 +53,16 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   /**
    * Connects and negotiates.
    *
-   * Needs the right to write to the socket's file, and no other privilege.
+   * Needs write permission on the socket's file, and no other privilege.
    *
-   * @param where The path of QEMU's socket (`-qmp unix:PATH,server=on,wait=off`), or a connection, which is the client's
-   *   from then on: it is closed when the negotiation fails or is aborted, also where `signal` was aborted before.
-   * @throws TapfdError what `FdSocket.connect` throws: `ENOENT`, `ECONNREFUSED`, `EACCES`, …
-   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: no monitor in mode `control` is there, such as one for people.
+   * @param where The path of QEMU's socket (`-qmp unix:PATH,server=on,wait=off`), or a connection, which the client
+   *   owns from then on: it is closed if the negotiation fails or is aborted, even if `signal` was aborted before the
+   *   call.
+   * @throws TapfdError What `FdSocket.connect` throws: `ENOENT`, `ECONNREFUSED`, `EACCES`, …
+   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: it is not a monitor in mode `control`, but perhaps one for people.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection ended first.
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`.
-   * @throws The reason of `options.signal`. QEMU serves one client at a time and lets others wait without a word.
+   * @throws The reason of `options.signal`. QEMU serves one client at a time and silently keeps others waiting.
    */
   static async connect(where: string | QmpSocket, options: AbortOptions = {}): Promise<QmpClient> {
     const signal = signalOf(options);
@@ -71,7 +72,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
       await untilAborted(signal, connection.execute('qmp_capabilities', {}, []));
       return new QmpClient(connection, greeting);
     } catch (error) {
-      connection.destroy();
+      await connection.close();
       throw error;
     }
   }
@@ -81,30 +82,31 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
     this.#connection = connection;
     this.greeting = greeting;
     connection.follow({
-      event: (event) => this.#tell(event),
+      event: (event) => this.#report(event),
       end: (error) => this.#end(error),
     });
   }
 
   /** True when the connection is over. */
-  get destroyed(): boolean {
+  get closed(): boolean {
     return this.#connection.ended;
   }
 
   /**
    * Sends a command and waits for its answer.
    *
-   * A command that was sent cannot be taken back: when `signal` is aborted, QEMU still executes it, and the answer is
-   * forgotten.
+   * A command that was sent cannot be withdrawn: if `signal` is aborted, QEMU still executes it, and the answer is
+   * ignored.
    *
-   * @param command As QEMU's QMP reference has it: `query-status`.
+   * @param command Its name in QEMU's QMP reference: `query-status`.
    * @param args Its arguments.
-   * @returns What QEMU returns; an empty object where there is nothing to tell.
-   * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses it. `qmpClass` and `detail` have its words.
+   * @returns What QEMU returns; an empty object if there is nothing to return.
+   * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses the command. `qmpClass` and `detail` have QEMU's reason.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection is over, or ended before the answer.
-   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: what came in its place is no QMP, or QEMU could not read a command, which
-   *   is in `detail`. The connection is over then.
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`, also for half a surrogate pair in `args`; `EBADF`: one of `fds` is not open.
+   * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL`: something came that is not QMP, or QEMU could not read a command, for
+   *   the reason in `detail`. The connection is over then.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`, also for half a surrogate pair in `args`.
+   * @throws TapfdError `EBADF`: one of `fds` is not open.
    * @throws The reason of `options.signal`.
    */
   async execute(command: string, args: object = {}, options: QmpExecuteOptions = {}): Promise<unknown> {
@@ -117,8 +119,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   }
 
   /**
-   * The next event of this name. What came before the call is not seen: call it before the command that brings the
-   * event about.
+   * The next event with this name. Earlier events are not seen, so call this before the command that causes the event.
    *
    * ```ts
    * const deleted = qmp.waitForEvent('DEVICE_DELETED', { where: (data) => data.device === 'disk7' });
@@ -135,7 +136,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
     const { where = () => true } = options;
     if (typeof where !== 'function') throw invalidArgument('where', 'a function', where);
     signal?.throwIfAborted();
-    if (this.destroyed) throw this.#connection.endedError(`waiting for ${name}`);
+    if (this.closed) throw this.#connection.endedError(`waiting for ${name}`);
     const { promise, resolve, reject } = deferred<QmpEvent>();
     const listener = (event?: QmpEvent): void => {
       if (event === undefined) {
@@ -158,27 +159,27 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
 
   /**
    * Plugs a network card on an open TAP or macvtap into the running guest: gives QEMU the descriptors (`getfd` or
-   * `add-fd`), makes the backend (`netdev_add`) and the card (`device_add`), and hands the devices over as `spawnQemu`
-   * does, with the same checks. When any step fails, or `signal` is aborted before the card is there, all that was
-   * done is undone in reverse, and the devices go on here as they were; frames that came while QEMU had them are lost.
-   * Of an adopted descriptor, offloads are off then unless `setOffload` asked for them.
+   * `add-fd`), creates the backend (`netdev_add`) and the card (`device_add`), and hands the devices over as
+   * `spawnQemu` does, with the same checks. If a step fails, or `signal` is aborted before the last one, the steps are
+   * undone in reverse order, and the devices continue here as before; frames that came while QEMU had them are lost.
+   * The offloads of an adopted descriptor are then off, unless `setOffload` asked for them.
    *
-   * The devices are destroyed when the card is removed by {@link removeNic} of this client, and when QEMU ends the
-   * connection, as it does when it ends itself; until then do not destroy them yourself, as that would take a macvtap
-   * link that `openMacvtap` made from the guest. After this client's own `destroy()` they are left alone.
+   * The devices are destroyed when {@link removeNic} of this client removes the card, and when QEMU ends the
+   * connection, as it does when it ends itself. Until then do not destroy them yourself: that would take from the guest
+   * a macvtap link that `openMacvtap` made. After {@link close} of this client they are left alone.
    *
    * QEMU answers when the card is plugged in; the guest's system finds it a little later.
    *
-   * @param nic As for `spawnQemu`. Machine type q35 wants `bus`: a `pcie-root-port` that is free. On `pc` the guest must
-   *   know ACPI hot-plug, as all common systems do.
-   * @returns What the card is called.
-   * @throws TapfdError Everything that `spawnQemu` throws of its devices.
+   * @param nic As for `spawnQemu`. Machine type q35 needs `bus`, a free `pcie-root-port`. On `pc` the guest must
+   *   support ACPI hot-plug, as all common systems do.
+   * @returns The card's ids and MAC.
+   * @throws TapfdError Everything that `spawnQemu` throws about its devices.
    * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses a step: the id is taken, the bus is unknown or full, …
-   * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection was over before, or QEMU has ended in between.
-   * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: `add-fd` while the guest does not run.
-   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and so did the undoing: QEMU refuses or does
-   *   not answer, or the connection is over though QEMU is not (`destroy()`, `ERR_TAPFD_QMP_PROTOCOL`). The message says
-   *   what may be left. A backend that is left takes frames from the devices, which are read here again as well: have
+   * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection was over before, or QEMU ended during the call.
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: `add-fd` while the guest is not running.
+   * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and so did undoing: QEMU refuses or does
+   *   not answer, or the connection is over but QEMU still runs (`close()`, `ERR_TAPFD_QMP_PROTOCOL`). The message says
+   *   what may be left. A backend that is left takes frames from the devices, which are read here again, too: have
    *   another client remove it, or destroy the devices.
    * @throws The reason of `options.signal`.
    */
@@ -187,47 +188,45 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   }
 
   /**
-   * Takes a network card out of the running guest: `device_del`, wait until the guest has let go of it, `netdev_del`, and
-   * what is left of the descriptors. Also for cards that `spawnQemu` gave the guest, and for those of an earlier client.
+   * Removes a network card from the running guest: `device_del`, waiting until the guest has released it, `netdev_del`,
+   * and what is left of the descriptors. Works for cards of `spawnQemu` and of an earlier client, too.
    *
-   * A guest that does not know hot-plug, or has not booted yet, never lets go: give a `signal`, and call it again later.
-   * A call goes on with what an earlier one has begun, that of another client too.
+   * A guest that does not support hot-plug, or has not booted yet, never releases the card: pass a `signal`, and call
+   * this again later. A call continues what an earlier one began, even one of another client.
    *
    * @param id The card's {@link QemuHotPluggedNic.netdevId}: `tapfd0`.
    * @throws QmpError `ERR_TAPFD_QMP`: there is no such card (`qmpClass` `DeviceNotFound`), or QEMU refuses.
-   * @throws TapfdError `ERR_TAPFD_QMP_UNPLUG`: the guest refuses to let go of it.
+   * @throws TapfdError `ERR_TAPFD_QMP_UNPLUG`: the guest refuses to release it.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`, `ERR_TAPFD_INVALID_ARGUMENT`.
-   * @throws The reason of `options.signal`; the guest may still let go of the card.
+   * @throws The reason of `options.signal`; the guest may still release the card.
    */
   removeNic(id: string, options: AbortOptions = {}): Promise<void> {
     return removeNic(this, this.#devices, id, options);
   }
 
-  /** Closes the connection. QEMU and its guest go on. */
-  destroy(): this {
-    this.#connection.destroy();
-    return this;
+  /** Closes the connection, and waits until it is closed. QEMU and its guest keep running. */
+  async close(): Promise<void> {
+    await this.#connection.close();
   }
 
-  /** As {@link destroy}, and waits until it is closed. */
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.destroy();
-    await this.#connection.over;
+    await this.close();
   }
 
-  /** Lets the event loop wait for QEMU. This is the default. */
+  /** Keeps the process alive while the connection is open. This is the default. */
   ref(): this {
     this.#connection.ref();
     return this;
   }
 
-  /** Lets the process end although the connection is open. */
+  /** Lets the process end while the connection is open. */
   unref(): this {
     this.#connection.unref();
     return this;
   }
 
-  #tell(event: QmpEvent): void {
+  #report(event: QmpEvent): void {
     for (const listener of this.#waiting) listener(event);
     emitApart(this, 'event', event);
     if (QEMU_EVENT.test(event.event)) emitApart(this, event.event, event);
@@ -237,7 +236,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
     for (const listener of this.#waiting) listener();
     if (isEndOfQemu(error)) this.#devices.destroyAll();
     const close = (): boolean => this.emit('close', ...(error === undefined ? [] : [error]));
-    // Not before who has just been given this client could listen.
+    // On the next tick, so that a caller that has only just received this client can listen first.
     this.#connection.over.then(() => process.nextTick(close));
   }
 }

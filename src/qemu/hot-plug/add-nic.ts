@@ -185,7 +185,7 @@ class Steps {
     { fds = [], undo }: { fds?: readonly number[]; undo?: Undo } = {},
   ): Promise<unknown> {
     this.#signal.throwIfAborted();
-    const isSent = !this.#qmp.destroyed;
+    const isSent = !this.#qmp.closed;
     try {
       const answer = await this.#qmp.execute(command, args, { fds, signal: this.#patience.signal });
       if (undo !== undefined) this.#undoList.add(undo);

@@ -1,4 +1,8 @@
-/** One connection to a monitor: commands and answers by id, events as they come, and one end that all waiters learn. */
+/**
+ * src/qemu/qmp/: the protocol of QEMU's monitor. On top of fd-socket.
+ *
+ * Here: one connection. It matches answers to commands by id, passes events on, and when it ends fails all that waits.
+ */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { deferred } from './deferred.js';
 import { QmpError } from './error.js';
@@ -12,14 +16,14 @@ import {
 } from './messages.js';
 import type { QmpSocket } from './socket.js';
 
-/** Who follows a connection. */
+/** What a connection calls. */
 export interface QmpFollower {
   event(event: QmpEvent): void;
-  /** The connection is over; `error` is undefined when this side wanted it. */
+  /** The connection is over; `error` is undefined if this side closed it. */
   end(error: Error | undefined): void;
 }
 
-/** A command that was not answered yet. */
+/** A command that has not been answered yet. */
 interface Pending {
   readonly command: string;
   readonly resolve: (value: unknown) => void;
@@ -27,7 +31,7 @@ interface Pending {
 }
 
 export class QmpConnection {
-  /** Resolves when the socket is closed. */
+  /** Resolves once nothing more comes from the socket; never rejects. */
   readonly over: Promise<void>;
   readonly #socket: QmpSocket;
   readonly #greeting = deferred<QmpGreeting>();
@@ -56,7 +60,7 @@ export class QmpConnection {
     if (this.#end !== undefined) follower.end(this.#end.error);
   }
 
-  /** The answer to a command, however long it takes. */
+  /** Sends a command and waits for its answer, without a time limit. */
   async execute(command: string, args: object, fds: readonly number[]): Promise<unknown> {
     if (this.#end !== undefined) throw this.endedError(command);
     this.#lastId += 1;
@@ -65,20 +69,21 @@ export class QmpConnection {
     const { promise, resolve, reject } = deferred<unknown>();
     this.#pending.set(id, { command, resolve, reject });
     this.#socket.send(line, fds).catch((error: Error) => {
-      // Nothing of it was sent, but the connection may live on. If QEMU is gone, reading finds out.
+      // None of it was sent, but the connection may still work. If QEMU is gone, the reading side notices.
       this.#pending.get(id)?.reject(isEndOfQemu(error) ? endOf(command, error) : error);
       this.#pending.delete(id);
     });
     return promise;
   }
 
-  /** The failure of `what` because the connection is over. */
+  /** The error of `what`, which failed because the connection is over. */
   endedError(what: string): TapfdError {
     return endOf(what, this.#end?.error);
   }
 
-  destroy(): void {
+  close(): Promise<void> {
     this.#finish(undefined);
+    return this.over;
   }
 
   ref(): void {
@@ -89,7 +94,6 @@ export class QmpConnection {
     this.#socket.unref();
   }
 
-  /** Reads to the end; never rejects. */
   async #read(): Promise<void> {
     const lines = new LineSplitter();
     try {
@@ -107,7 +111,6 @@ export class QmpConnection {
   #take(line: string): void {
     const message = parseQmpMessage(line);
     if (message.type === 'greeting') {
-      // Once.
       if (this.#isGreeted) throw notQmp(line);
       this.#isGreeted = true;
       this.#greeting.resolve(message.greeting);
@@ -119,7 +122,7 @@ export class QmpConnection {
     }
     const pending = this.#pending.get(Number(message.id));
     if (pending === undefined) {
-      // QEMU leaves the id out when it could not read the command; which one it was, nobody can tell.
+      // QEMU omits the id when it could not read the command, so there is no telling which command it was.
       const isUnread = message.type === 'error' && message.id === undefined;
       throw isUnread ? unreadCommand(message.text) : notQmp(line);
     }
@@ -143,14 +146,14 @@ function commandLine(command: string, args: object, id: number): string {
   try {
     return `${JSON.stringify({ execute: command, arguments: args, id }, wellFormed)}\n`;
   } catch (cause) {
-    throw invalidArgument('args', `what JSON can say (${cause})`, args);
+    throw invalidArgument('args', `something that JSON can express (${cause})`, args);
   }
 }
 
-/** Half a surrogate pair; with `u`, a whole one is a character of another kind. */
+/** Half a surrogate pair. (With `u`, a whole pair is one character, which is no surrogate.) */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
-/** Refuses what JavaScript can write as JSON, and QEMU cannot read. */
+/** Refuses what JavaScript writes as JSON but QEMU cannot read. */
 function wellFormed(key: string, value: unknown): unknown {
   for (const text of [key, value]) {
     if (typeof text === 'string' && LONE_SURROGATE.test(text)) throw new Error('half a surrogate pair');
@@ -158,15 +161,15 @@ function wellFormed(key: string, value: unknown): unknown {
   return value;
 }
 
-/** Why the connection ended, of what reading it threw. */
+/** Why the connection ended, judging by what reading it threw. */
 function reasonOf(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  // A QEMU that ends while it is being told something.
+  // QEMU has ended before it had read everything.
   const isReset = 'code' in error && error.code === 'ECONNRESET';
   return isReset ? new TapfdError('ERR_TAPFD_QMP_CLOSED', error.message, { cause: error }) : error;
 }
 
-/** QEMU's side of the connection is gone; after other ends its guest may run on. */
+/** QEMU itself has ended the connection. After any other end its guest may still be running. */
 export function isEndOfQemu(error: unknown): boolean {
   return (
     error instanceof Error &&
@@ -180,10 +183,10 @@ export function isFailureByEndOfQemu(error: unknown): boolean {
   return error instanceof TapfdError && error.code === 'ERR_TAPFD_QMP_CLOSED' && isEndOfQemu(error.cause);
 }
 
-/** `error`: why the connection ended; undefined when this side wanted it. */
+/** `error`: why the connection ended; undefined if this side closed it. */
 function endOf(what: string, error: Error | undefined): TapfdError {
   if (error === undefined) {
-    return new TapfdError('ERR_TAPFD_QMP_CLOSED', `${what}: the client was destroyed`);
+    return new TapfdError('ERR_TAPFD_QMP_CLOSED', `${what}: the client was closed`);
   }
   if (error instanceof TapfdError && error.code === 'ERR_TAPFD_QMP_PROTOCOL') {
     return new TapfdError(error.code, `${what}: ${error.message}`, { cause: error });

@@ -1,19 +1,19 @@
-/** What arrives at once. */
+/** What arrives together. */
 export interface QmpBytes {
   /** Some bytes, cut anywhere. */
   readonly data: Uint8Array;
 }
 
 /**
- * What a `QmpClient` needs of its connection. `FdSocket` of `tapfd` is such a connection; its documentation says more.
+ * What a `QmpClient` needs of its connection. `FdSocket` of `tapfd` is such a connection, and documents the members.
  */
 export interface QmpSocket extends AsyncIterable<QmpBytes> {
-  /** Sends `data`, and copies of `fds` with its first byte. The numbers are the caller's again once it has returned. */
+  /** Sends `data`, and copies of `fds` with its first byte. The caller may close `fds` once this has returned. */
   send(data: string, fds?: readonly number[]): Promise<void>;
-  /** Closes the connection; the iteration ends. */
+  /** Closes the connection, which ends the iteration. */
   destroy(): unknown;
   /** Keeps the process alive. */
   ref(): unknown;
-  /** Does not. */
+  /** Undoes `ref()`. */
   unref(): unknown;
 }

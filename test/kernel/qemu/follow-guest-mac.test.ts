@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type Macvtap, openMacvtap, openTap } from 'tapfd';
-import { type FollowGuestMacOptions, followGuestMac, QmpClient } from 'tapfd/qemu';
+import { type FollowGuestMacOptions, followGuestMac, type GuestMacFollower, QmpClient } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { FakeMonitor, refusal } from '../../kit/fake-monitor.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
@@ -82,11 +82,11 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     guest.change({ mac: SECOND });
     await followed;
     t.equal(await macOf(net), SECOND);
-    follower.stop();
+    await follower.close();
     guest.mac = THIRD;
     t.equal((await follow()).mac, THIRD);
     await net.ip('link', 'set', 'guest', 'address', FIRST);
-    await t.rejects(follow(), { code: 'ERR_TAPFD_WRONG_DEVICE', message: /the name in place of the device/ });
+    await t.rejects(follow(), { code: 'ERR_TAPFD_WRONG_DEVICE', message: /its name instead of the device/ });
     t.equal((await follow({}, 'guest')).mac, THIRD, 'the name alone will do');
   });
 
@@ -99,7 +99,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       guest.mac = mac;
       const follower = await follow({}, what);
       t.equal(await macOf(net), mac);
-      follower.stop();
+      await follower.close();
     }
   });
 
@@ -192,35 +192,36 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
   t.test('the end', async (t) => {
     const { net, guest, qmp, follow } = await ground(t);
     const aborter = new AbortController();
-    const ends: [string, () => void][] = [
-      ['stop', () => undefined],
+    const ends: [string, (follower: GuestMacFollower) => unknown][] = [
+      ['close', (follower) => follower.close()],
       ['the signal', () => aborter.abort()],
       ['the card is removed', () => guest.monitor.happen('DEVICE_DELETED', { device: NIC })],
-      ['the monitor closes', () => qmp.destroy()],
+      ['the monitor closes', () => qmp.close()],
     ];
     for (const [name, end] of ends) {
       const follower = await follow(name === 'the signal' ? { signal: aborter.signal } : {});
       guest.monitor.happen('DEVICE_DELETED', { device: 'another' });
       guest.monitor.happen('NIC_RX_FILTER_CHANGED', { name: 'another' });
       await nextTurn();
-      const ended = once(follower, 'end');
-      end();
-      if (name === 'stop') follower.stop();
-      await ended;
-      follower.stop();
+      const closed = once(follower, 'close');
+      t.equal(follower.closed, false);
+      end(follower);
+      await closed;
+      t.equal(follower.closed, true);
+      await follower.close();
       t.equal(qmp.listenerCount('NIC_RX_FILTER_CHANGED'), 0, name);
     }
     t.equal(await macOf(net), FIRST);
   });
 
-  t.test('stopped in the middle of a look: nothing is changed any more', async (t) => {
+  t.test('closed in the middle of a look: nothing is changed any more', async (t) => {
     const { net, guest, follow } = await ground(t);
     const follower = await follow();
     follower.on('failed', (error) => t.fail(String(error)));
-    guest.onQuestion = () => follower.stop();
+    guest.onQuestion = () => follower.close();
     guest.change({ mac: SECOND, groups: ['01:00:5e:00:00:01'] });
-    await once(follower, 'end');
-    await follower[Symbol.asyncDispose]();
+    await once(follower, 'close');
+    await follower.close();
     t.equal(await macOf(net), FIRST);
     t.equal(await takesAllGroups(net), false);
   });
@@ -231,7 +232,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     follower.on('failed', (error) => t.fail(String(error)));
     guest.onQuestion = () => guest.monitor.close();
     guest.change({ mac: SECOND });
-    await once(follower, 'end');
+    await once(follower, 'close');
     t.pass('only the end');
   });
 

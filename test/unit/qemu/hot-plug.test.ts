@@ -155,7 +155,7 @@ t.test('add-fd: numbers out of labelled sets, which are removed by any client', 
   t.strictSame(other.names, ['device_del', 'query-fdsets', 'netdev_del', 'remove-fd', 'remove-fd']);
   t.strictSame(await client.execute('what-is-left'), []);
   t.notOk(devices[0].destroyed, 'the devices are those of the client that plugged them in');
-  await client[Symbol.asyncDispose]();
+  await client.close();
   t.notOk(devices[0].destroyed, 'and stay when it is closed here');
 });
 
@@ -194,7 +194,7 @@ t.test('QEMU ends right after its last answer: the device goes all the same', as
   };
   const device = deviceOn(t, 'a');
   await client.addNic({ device });
-  t.equal(client.destroyed, true);
+  t.equal(client.closed, true);
   t.equal(device.destroyed, true);
 });
 
@@ -396,7 +396,7 @@ t.test('a connection that ends in between', async (t) => {
 
   t.test('while QEMU lives: what is left is told', async (t) => {
     const ends: [(monitor: FakeMonitor, client: QmpClient) => unknown, string][] = [
-      [(_monitor, client) => client.destroy(), 'ERR_TAPFD_QMP_CLOSED'],
+      [(_monitor, client) => client.close(), 'ERR_TAPFD_QMP_CLOSED'],
       [(monitor) => monitor.close(new Error('the proxy is gone')), 'ERR_TAPFD_QMP_CLOSED'],
       [(monitor) => monitor.say('no QMP\n'), 'ERR_TAPFD_QMP_PROTOCOL'],
     ];
@@ -416,7 +416,7 @@ t.test('a connection that ends in between', async (t) => {
 
   t.test('before: nothing was sent', async (t) => {
     const { client } = await started(t);
-    client.destroy();
+    await client.close();
     await t.rejects(client.addNic({ device: deviceOn(t, 'a') }), { code: 'ERR_TAPFD_QMP_CLOSED' });
   });
 });

@@ -25,7 +25,7 @@ t.test('negotiates, and knows who is there', async (t) => {
     package: 'Debian',
     capabilities: ['oob'],
   });
-  t.equal(qmp.destroyed, false);
+  t.equal(qmp.closed, false);
 });
 
 t.test('an answer is that of its command, in whatever order and pieces they come', async (t) => {
@@ -160,7 +160,7 @@ t.test('the end of the connection', async (t) => {
     monitor.close();
     for (const call of waiting) await t.rejects(call, { code: 'ERR_TAPFD_QMP_CLOSED' });
     t.match(await closed, [{ code: 'ERR_TAPFD_QMP_CLOSED' }]);
-    t.equal(qmp.destroyed, true);
+    t.equal(qmp.closed, true);
     await t.rejects(qmp.execute('query-status'), {
       code: 'ERR_TAPFD_QMP_CLOSED',
       message: /^query-status: the connection to QEMU is over/,
@@ -178,16 +178,19 @@ t.test('the end of the connection', async (t) => {
     }
   });
 
-  t.test('by destroy: close comes without an error', async (t) => {
+  t.test('by close(): the event comes without an error', async (t) => {
     const { monitor, qmp } = await connected(t, silent);
     const closed = once(qmp, 'close');
     const call = qmp.execute('query-status');
-    t.equal(qmp.destroy(), qmp);
+    const closing = qmp.close();
+    t.equal(qmp.closed, true);
     await t.rejects(call, {
       code: 'ERR_TAPFD_QMP_CLOSED',
-      message: 'query-status: the client was destroyed',
+      message: 'query-status: the client was closed',
     });
+    await closing;
     t.strictSame(await closed, []);
+    await qmp.close();
     await qmp[Symbol.asyncDispose]();
     t.strictSame(monitor.calls, ['destroy'], 'once');
   });
