@@ -3,15 +3,15 @@
  * and that nothing is left when a guest reboots, is killed, crashes or is turned off, or QEMU crashes.
  */
 import { once } from 'node:events';
-import { fstatSync, readdirSync, statSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
 import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
 import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
-import { fileKinds, settledFileKinds } from '../kit/open-files.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/namespace.ts';
+import { descriptorTargets, fileKinds, settledFileKinds } from '../kit/open-files.ts';
 
 const BRIDGE = 'br0';
 const LOWER = 'wire';
@@ -228,8 +228,8 @@ t.test('hot-plug', { skip }, async (t) => {
   await t.test(`${CYCLES} times a card in and out of one guest: no descriptor too many`, async (t) => {
     const { guest, qmp } = q35;
     const standing = async () => ({
-      here: descriptors('self'),
-      inQemu: descriptors(guest.pid),
+      here: descriptorTargets().length,
+      inQemu: descriptorTargets(guest.pid).length,
       sets: await qmp.execute('query-fdsets'),
       cards: await qmp.execute('human-monitor-command', { 'command-line': 'info network' }),
       links: (await host.linkNames()).sort(),
@@ -277,7 +277,7 @@ t.test('hot-plug', { skip }, async (t) => {
     await followed;
     t.equal((await host.link('inherited'))?.address, '52:54:00:80:00:ac');
     await qmp.execute('set-action', { reboot: 'reset' });
-    const open = (): [number, number] => [descriptors('self'), descriptors(guest.pid)];
+    const open = (): [number, number] => [descriptorTargets().length, descriptorTargets(guest.pid).length];
     const before = open();
     const back = once(follower, 'followed', { signal: AbortSignal.timeout(REBOOT_MS) });
     // Before anything is done to the card again, which would be told of too.
@@ -410,8 +410,4 @@ interface Node {
 
 function nodeOf({ fd, index }: Macvtap): Node {
   return { path: `/dev/tap${index}`, number: fstatSync(fd).rdev };
-}
-
-function descriptors(pid: number | 'self' | undefined): number {
-  return readdirSync(`/proc/${pid}/fd`).length;
 }

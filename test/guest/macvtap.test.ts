@@ -7,7 +7,7 @@ import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, Guest, guestArguments } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { ownNamespace, vethPair } from '../kit/network.ts';
+import { ownNamespace, vethPair } from '../kit/namespace.ts';
 
 const LOWER = 'wire';
 const MAC_A = '52:54:00:78:00:0a';

@@ -17,7 +17,7 @@ import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, Guest, guestArguments } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/network.ts';
+import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/namespace.ts';
 
 const QEMU = 'qemu-system-x86_64';
 /** Not in the paper: a processor that every machine has, and no window. */

@@ -7,8 +7,8 @@ import { openTap } from 'tapfd';
 import { spawnWithFds } from 'tapfd/qemu';
 import { FrameCutter } from '../../examples/passt.ts';
 import { needs } from '../kit/capabilities.ts';
-import { ownNamespace } from '../kit/network.ts';
-import { runExample } from '../kit/run-example.ts';
+import { runExample } from '../kit/examples.ts';
+import { ownNamespace } from '../kit/namespace.ts';
 
 t.test(
   'a namespace with nothing but a TAP fetches a page through passt',

@@ -5,7 +5,7 @@ import { EthernetHost } from '../../examples/ethernet-host.ts';
 import { bootGuest, type Guest } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.ts';
+import { ownNamespace, type TestNamespace, vethPair } from '../kit/namespace.ts';
 
 const BRIDGE = 'br0';
 const MAC_A = '52:54:00:77:00:0a';

@@ -1,14 +1,13 @@
 /** examples/two-hosts.ts, with guests and without: what it says, what tcpdump saw, the picture, and an end by Ctrl-C. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { links } from 'tapfd';
 import { needs } from '../kit/capabilities.ts';
-import { compiledExample } from '../kit/compiled-example.ts';
+import { startExample } from '../kit/examples.ts';
 import { guestImage } from '../kit/guest-image.ts';
 import { inRepo } from '../kit/paths.js';
+import type { StartedProgram } from '../kit/started-program.js';
 
 const PICTURE = inRepo('docs/pictures/two-hosts.svg');
 const NETWORK = ['root', 'tun-device', 'bridge', 'veth', 'vxlan', 'macvtap', 'ip', 'tcpdump'] as const;
@@ -20,45 +19,8 @@ const MACVTAP_B = '52:54:00:43:00:0b';
 
 t.setTimeout(240_000);
 
-const EXAMPLE = compiledExample(t, 'two-hosts');
-
-interface Running {
-  child: ChildProcess;
-  /** Resolves when the output matches; fails when the program ends first. */
-  printed(pattern: RegExp): Promise<string>;
-  ended: Promise<{ status: number; output: string }>;
-}
-
-/** It is no part of the test run: neither coverage nor the runner's settings concern it. */
-function start(args: string[]): Running {
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(TAP|_TAPJS|NODE_OPTIONS|NODE_V8|TAPFD_)/.test(name)),
-  );
-  const child = spawn(process.execPath, [EXAMPLE, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let output = '';
-  let over = false;
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      child.emit('output');
-    });
-  }
-  const ended = once(child, 'close').then(([code]) => {
-    over = true;
-    child.emit('output');
-    return { status: Number(code), output };
-  });
-  return {
-    child,
-    ended,
-    async printed(pattern) {
-      while (!pattern.test(output)) {
-        if (over) throw new Error(`ended without ${pattern}: ${output}`);
-        await once(child, 'output');
-      }
-      return output;
-    },
-  };
+function start(t: Test, args: string[]): StartedProgram {
+  return startExample(t, 'two-hosts', args);
 }
 
 /** The two namespaces that the output names. */
@@ -116,7 +78,7 @@ function showsBothWays(t: Test, output: string): void {
 }
 
 t.test('without QEMU', { skip: needs(...NETWORK) }, async (t) => {
-  const { status, output } = await start(['--without-qemu']).ended;
+  const { code: status, printed: output } = await start(t, ['--without-qemu']).ended;
   t.equal(status, 0);
   if (status !== 0) t.comment(output);
   showsBothWays(t, output);
@@ -129,7 +91,7 @@ t.test('without QEMU', { skip: needs(...NETWORK) }, async (t) => {
 t.test('with guests', { skip: needs(...NETWORK, 'guest') }, async (t) => {
   const { kernel, initramfs } = guestImage();
   const before = (await links.list()).map(({ name }) => name);
-  const { status, output } = await start([kernel, initramfs]).ended;
+  const { code: status, printed: output } = await start(t, [kernel, initramfs]).ended;
   t.equal(status, 0);
   if (status !== 0) t.comment(output);
   showsBothWays(t, output);
@@ -157,14 +119,14 @@ t.test(
   { skip: needs(...NETWORK, 'guest') },
   async (t) => {
     const { kernel, initramfs } = guestImage();
-    const { child, printed, ended } = start([kernel, initramfs]);
+    const { child, printed, ended } = start(t, [kernel, initramfs]);
     t.teardown(() => child.kill('SIGKILL'));
     const output = await printed(/A guest on each host boots/);
     const inodes = namespacesOf(t, output).map(networkOf);
     let processes = childrenOf(child.pid ?? 0);
     for (; processes.length < 2; processes = childrenOf(child.pid ?? 0)) await delay(20);
     child.kill('SIGINT');
-    t.equal((await ended).status, 130);
+    t.equal((await ended).code, 130);
     for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
     // They are killed with it; the kernel may still be at it.
     while (processes.some(isAlive)) await delay(20);
@@ -179,7 +141,7 @@ t.test(
 );
 
 t.test('it says how it is called', async (t) => {
-  const { status, output } = await start([]).ended;
+  const { code: status, printed: output } = await start(t, []).ended;
   t.match({ status, output }, { status: 2, output: /^usage: .*--without-qemu/ });
 });
 

@@ -1,8 +1,8 @@
 /** User-mode Linux with a card on a TAP that it gets as a descriptor. */
 import t from 'tap';
 import { needs } from '../kit/capabilities.ts';
+import { runExample } from '../kit/examples.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { runExample } from '../kit/run-example.ts';
 
 t.setTimeout(180_000);
 

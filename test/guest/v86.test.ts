@@ -2,7 +2,7 @@
 import t from 'tap';
 import { findV86Image } from '#scripts/guest/v86-image.mjs';
 import { needs } from '../kit/capabilities.ts';
-import { runExample } from '../kit/run-example.ts';
+import { runExample } from '../kit/examples.ts';
 
 // The first run of all boots the machine and keeps it; that is work for one processor.
 t.setTimeout(280_000);

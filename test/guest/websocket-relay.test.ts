@@ -6,8 +6,8 @@ import t from 'tap';
 import { findV86Image } from '#scripts/guest/v86-image.mjs';
 import { findCommand } from '#scripts/run-command.mjs';
 import { needs } from '../kit/capabilities.ts';
-import { ownNamespace } from '../kit/network.ts';
-import { startExample } from '../kit/run-example.ts';
+import { startExample } from '../kit/examples.ts';
+import { ownNamespace } from '../kit/namespace.ts';
 
 /** No sandbox: Chromium has none as root. The rest keeps it from talking to anybody but the page. */
 const CHROMIUM_ARGUMENTS = [
@@ -81,9 +81,10 @@ t.test(
     });
 
     await t.test('the bridge goes with the server', async (t) => {
-      server.child.kill('SIGTERM');
-      t.equal(await server.ended, 0, server.output());
-      t.same(await ns.linkNames(), ['lo']);
+      server.kill('SIGTERM');
+      const { code, printed } = await server.ended;
+      t.equal(code, 0, printed);
+      t.same(await ns.linkNames(), []);
     });
   },
 );

@@ -15,6 +15,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import { inRepo } from './paths.js';
 
 const SOURCE = inRepo('test/kit/failing_syscalls.c');
@@ -39,6 +40,12 @@ export function failingSyscallsEnvironment(directory: string): Record<string, st
   const control = join(directory, 'failing-syscalls');
   writeFileSync(control, Buffer.alloc(CONTROL_BYTES));
   return { LD_PRELOAD: buildLibrary(), [CONTROL_VARIABLE]: control };
+}
+
+/** Runs a test file again, in a process in which {@link FailingSyscalls} works. */
+export function rerunWithFailingSyscalls(t: Test, file: string): PromiseLike<unknown> {
+  const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
+  return t.spawn(process.execPath, [...process.execArgv, file], { env });
 }
 
 /** Builds the library once for each version of its source. */

@@ -1,4 +1,4 @@
-/** The descriptors of this process, to see that none is left or lost. */
+/** The descriptors of processes, to see that none is left or lost. */
 import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,41 @@ export function socketDirectory(t: Test): string {
 /** What is closed on another thread is closed by then; what is still open then is a leak. */
 const SETTLE_MS = 10_000;
 
+export interface Descriptor {
+  fd: string;
+  /** What it is of: a path, `socket:[12]`, `net:[34]`. */
+  target: string;
+}
+
+/** The descriptors of a process, this one by default. */
+export function descriptorsOf(pid: number | 'self' | undefined = 'self'): Descriptor[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [{ fd, target: readlinkSync(`/proc/${pid}/fd/${fd}`) }];
+    } catch {
+      return []; // the one that lists the directory
+    }
+  });
+}
+
+/** What the descriptors of a process are of, in the order of their numbers as text. */
+export function descriptorTargets(pid: number | 'self' | undefined = 'self'): string[] {
+  return descriptorsOf(pid).map(({ target }) => target);
+}
+
+/** The descriptors of this process that are not among `before`, once what other threads close is closed. */
+export async function leftDescriptors(before: readonly Descriptor[]): Promise<Descriptor[]> {
+  const giveUp = Date.now() + SETTLE_MS;
+  for (;;) {
+    const left = descriptorsOf().filter(
+      ({ fd, target }) => !before.some((one) => one.fd === fd && one.target === target),
+    );
+    if (left.length === 0 || Date.now() >= giveUp) return left;
+    await wait(2);
+  }
+}
+
+/** How many descriptors this process has; the one that lists them included. */
 export function openFiles(): number {
   return readdirSync('/proc/self/fd').length;
 }
@@ -29,14 +64,9 @@ export async function settledFiles(wanted: number): Promise<number> {
 
 /** What the descriptors of this process are, to see which one is left: `socket`, `/dev/net/tun`, a file's path. */
 export function fileKinds(): string[] {
-  const kinds = readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/self/fd/${fd}`).replace(/:\[\d+\]$/, '')];
-    } catch {
-      return []; // the one that lists the directory
-    }
-  });
-  return kinds.sort();
+  return descriptorTargets()
+    .map((target) => target.replace(/:\[\d+\]$/, ''))
+    .sort();
 }
 
 /** Waits until there are as many as `wanted`; returns what there is in the end. */

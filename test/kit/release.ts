@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writ
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Test } from 'tap';
-import { run } from './network.js';
+import { run } from './namespace.js';
 import { ROOT } from './paths.js';
 
 interface Manifest {

@@ -2,7 +2,8 @@
 import { once } from 'node:events';
 import type { Test } from 'tap';
 import { openMacvtap, openTap, type Tap, type TapOptions } from 'tapfd';
-import { ownNamespace, type TestNamespace } from './network.js';
+import { closedWith } from './closed-with.js';
+import { quietNamespace, type TestNamespace } from './namespace.js';
 
 export interface TapPair {
   ns: TestNamespace;
@@ -13,20 +14,25 @@ export interface TapPair {
 /** An experimental EtherType (IEEE 802), so that the kernel's own chatter is told apart. */
 export const TEST_ETHERTYPE = 0x88b5;
 
-/** Opens both; they and their namespace go when the test ends. IPv6 is off: nobody else talks on this bridge. */
-export async function tapPair(t: Test, options: TapOptions = {}): Promise<TapPair> {
-  const ns = await ownNamespace(t);
-  await ns.exec('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1', 'net.ipv6.conf.all.disable_ipv6=1');
-  await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
-  await ns.ip('link', 'set', 'br0', 'up');
-  const open = () => openTap({ netns: ns.name, bridge: 'br0', ...options });
-  const a = await open();
-  const b = await open();
-  t.teardown(async () => {
-    await a[Symbol.asyncDispose]();
-    await b[Symbol.asyncDispose]();
-  });
-  return { ns, a, b };
+/**
+ * Opens both, `b` with other options if there are any; they and their namespace go when the test ends. IPv6 is off:
+ * nothing but the test talks on this bridge.
+ */
+export async function tapPair(
+  t: Test,
+  options: TapOptions = {},
+  optionsOfB: TapOptions = options,
+): Promise<TapPair> {
+  const ns = await quietNamespace(t);
+  await ns.bridge('br0');
+  const open = async (options: TapOptions) =>
+    closedWith(t, await openTap({ netns: ns.name, bridge: 'br0', ...options }));
+  return { ns, a: await open(options), b: await open(optionsOfB) };
+}
+
+/** The numbers from 0 to `count` - 1. */
+export function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
 }
 
 /** A broadcast frame that carries a number. */

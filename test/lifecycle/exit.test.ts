@@ -1,10 +1,11 @@
 /** How a process ends that has devices: by itself, at once, and with nothing left. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, FdSocket, links, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../kit/capabilities.js';
 import { runChild, startChild } from '../kit/child.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
+import { ownNamespace, type TestNamespace } from '../kit/namespace.js';
+import { descriptorTargets } from '../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -19,11 +20,11 @@ const OPEN_ALL = `
 
 async function namespaceWithLower(t: Parameters<typeof ownNamespace>[0]): Promise<TestNamespace> {
   const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
+  await ns.wire('lower', 'other');
   return ns;
 }
 
-const BEFORE = ['lo', 'lower', 'other'];
+const BEFORE = ['lower', 'other'];
 
 t.test('a process whose devices are destroyed ends by itself', async (t) => {
   const ns = await namespaceWithLower(t);
@@ -113,21 +114,14 @@ t.test('idle devices leave the thread pool alone', async (t) => {
 });
 
 /** What the descriptors of a process are. Those of no file or socket all look alike, and are left out. */
-function descriptors(pid: number | 'self'): string[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
-      return target.startsWith('anon_inode:') ? [] : [target];
-    } catch {
-      return []; // the one that lists the directory
-    }
-  });
+function namedDescriptors(pid?: number): string[] {
+  return descriptorTargets(pid).filter((target) => !target.startsWith('anon_inode:'));
 }
 
 t.test('no descriptor reaches an unrelated child process', async (t) => {
   const ns = await namespaceWithLower(t);
   const netns = ns.name;
-  const before = descriptors('self');
+  const before = namedDescriptors();
   const watching = links.watch({ netns });
   t.teardown(() => watching.return?.());
   const event = watching.next();
@@ -143,7 +137,7 @@ t.test('no descriptor reaches an unrelated child process', async (t) => {
   const sockets = FdSocket.pair();
   t.teardown(() => sockets.map((socket) => socket.destroy()));
   await event;
-  const ours = descriptors('self').filter((target) => !before.includes(target));
+  const ours = namedDescriptors().filter((target) => !before.includes(target));
   for (const kind of [/net\/tun$/, /\/tap\d+$|tapfd/, /^socket:/, /netns\/|^net:/]) {
     t.ok(
       ours.some((target) => kind.test(target)),
@@ -153,7 +147,7 @@ t.test('no descriptor reaches an unrelated child process', async (t) => {
 
   const child = startChild(`console.log('up'); setInterval(() => {}, 1000);`);
   await child.printed('up');
-  const theirs = descriptors(child.pid);
+  const theirs = namedDescriptors(child.pid);
   child.kill('SIGTERM');
   await child.ended;
   t.same(

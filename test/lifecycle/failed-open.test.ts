@@ -3,10 +3,9 @@
  *
  * The file runs itself again under the library that lets calls fail.
  */
-import { closeSync, existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import {
@@ -21,9 +20,9 @@ import {
   TapfdError,
 } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../kit/network.js';
-import { socketDirectory } from '../kit/open-files.js';
+import { FailingSyscalls, rerunWithFailingSyscalls } from '../kit/failing-syscalls.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../kit/namespace.js';
+import { descriptorsOf, socketDirectory } from '../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -74,13 +73,7 @@ async function inventory(nets: readonly TestNamespace[]): Promise<Inventory> {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8')
       .split('\n')
       .filter((mount) => mount.includes(ours)),
-    fds: readdirSync('/proc/self/fd').flatMap((fd) => {
-      try {
-        return [`${fd} ${readlinkSync(`/proc/self/fd/${fd}`)}`];
-      } catch {
-        return []; // the one that lists the directory
-      }
-    }),
+    fds: descriptorsOf().map(({ fd, target }) => `${fd} ${target}`),
   };
 }
 
@@ -140,10 +133,9 @@ function checkError(t: Test, error: unknown, call: string): void {
 const failing = FailingSyscalls.attach();
 if (failing === undefined) {
   const skip = needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'vxlan', 'macvlan', 'macvtap');
-  t.test('each opening, in a process whose system calls can fail', { skip }, (t) => {
-    const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
-    return t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env });
-  });
+  t.test('each opening, in a process whose system calls can fail', { skip }, (t) =>
+    rerunWithFailingSyscalls(t, import.meta.filename),
+  );
 } else {
   failOpenings(failing);
 }
@@ -208,8 +200,21 @@ function failOpenings(failing: FailingSyscalls): void {
     return () => macvtap[Symbol.asyncDispose]();
   });
 
-  test('openMacvtap that finds its link', [TUNSETIFF], async ({ name: netns, ip }) => {
-    await ip('link', 'add', 'link', 'lower0', 'name', 'found', 'up', 'type', 'macvtap', 'mode', 'bridge');
+  test('openMacvtap that finds its link', [TUNSETIFF], async (near) => {
+    const netns = near.name;
+    await near.ip(
+      'link',
+      'add',
+      'link',
+      'lower0',
+      'name',
+      'found',
+      'up',
+      'type',
+      'macvtap',
+      'mode',
+      'bridge',
+    );
     return () => ({
       async open() {
         const macvtap = await openMacvtap({ netns, name: 'found' });
@@ -223,8 +228,8 @@ function failOpenings(failing: FailingSyscalls): void {
     [TUNSETIFF, 'mknodat'],
     async (near, far) => {
       const index = String(100_000 + process.pid);
-      for (const { ip } of [far, near]) {
-        await ip('link', 'add', 'link', 'lower0', 'name', 'twin', 'index', index, 'up', 'type', 'macvtap');
+      for (const ns of [far, near]) {
+        await ns.ip('link', 'add', 'link', 'lower0', 'name', 'twin', 'index', index, 'up', 'type', 'macvtap');
       }
       return () => ({
         async open() {

@@ -4,22 +4,20 @@
  */
 import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { FrameBatch } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
-import { untilCarrier } from '../kit/device-network.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
+import { FailingSyscalls, rerunWithFailingSyscalls } from '../kit/failing-syscalls.js';
+import { untilCarrier } from '../kit/link-changes.js';
 import { numberedFrame, numberOf, tapPair } from '../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 
 const failing = FailingSyscalls.attach();
 if (failing === undefined) {
-  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) => {
-    const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
-    return t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env });
-  });
+  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) =>
+    rerunWithFailingSyscalls(t, import.meta.filename),
+  );
 } else {
   t.test('a read that finds the link down (EIO) holds batches up no longer than that lasts', async (t) => {
     const { ns, a, b } = await tapPair(t);

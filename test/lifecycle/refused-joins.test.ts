@@ -3,13 +3,12 @@
  * under the library that lets system calls fail.
  */
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import t from 'tap';
-import { type FrameBatch, openTap, type Tap } from 'tapfd';
+import type { FrameBatch, Tap, TapOptions } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
-import { FailingSyscalls, failingSyscallsEnvironment } from '../kit/failing-syscalls.js';
+import { FailingSyscalls, rerunWithFailingSyscalls } from '../kit/failing-syscalls.js';
 import { tcpFrame } from '../kit/frames.js';
-import { quietNamespace } from '../kit/network.js';
+import { tapPair } from '../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge');
 
@@ -51,18 +50,13 @@ async function pieces(joiner: Tap, seer: Tap): Promise<FrameBatch> {
 
 const failing = FailingSyscalls.attach();
 if (failing === undefined) {
-  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) => {
-    const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
-    return t.spawn(process.execPath, [...process.execArgv, fileURLToPath(import.meta.url)], { env });
-  });
+  t.test('in a process whose system calls can fail', { skip: needs('root', 'tun-device', 'bridge') }, (t) =>
+    rerunWithFailingSyscalls(t, import.meta.filename),
+  );
 } else {
   t.test('pieces in place of what was refused, and from then on', async (t) => {
-    const ns = await quietNamespace(t);
-    await ns.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
-    const common = { netns: ns.name, bridge: 'br0' };
-    const joiner = await openTap({ ...common, segment: true });
-    const seer = await openTap({ ...common, vnetHeader: true, offload: ['csum', 'tso4'] });
-    t.teardown(() => Promise.all([joiner[Symbol.asyncDispose](), seer[Symbol.asyncDispose]()]));
+    const takesSuperFrames = { vnetHeader: true, offload: ['csum', 'tso4'] } satisfies TapOptions;
+    const { a: joiner, b: seer } = await tapPair(t, { segment: true }, takesSuperFrames);
     t.equal(seer.features.joins, false, 'without `segment` nothing is joined');
     const batch = await pieces(joiner, seer);
     t.equal(batch.length, PIECES);

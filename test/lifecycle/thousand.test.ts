@@ -1,10 +1,11 @@
 /** A thousand opens and closes of each kind leave no descriptor, link, node or namespace. */
-import { readdirSync, readlinkSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { adoptFd, createNetns, type FrameStream, openMacvtap, openTap, openTun, TapfdError } from 'tapfd';
 import { fileNeeds } from '../kit/capabilities.js';
-import { ownNamespace, vethPair } from '../kit/network.js';
+import { ownNamespace } from '../kit/namespace.js';
+import { descriptorTargets } from '../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -14,14 +15,7 @@ const WIDTH = 20;
 
 /** What the process has open that this library opens. */
 function descriptors(): string[] {
-  return readdirSync('/proc/self/fd')
-    .map((fd) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${fd}`);
-      } catch {
-        return ''; // the directory's own
-      }
-    })
+  return descriptorTargets()
     .filter((target) => /tun$|\/tap|net:|socket|mnt/.test(target))
     .sort();
 }
@@ -37,7 +31,7 @@ async function repeat(round: () => Promise<unknown>): Promise<void> {
 
 t.test('opens and closes', { timeout: 300_000 }, async (t) => {
   const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
+  await ns.wire('lower', 'other');
   const netns = ns.name;
   const madeNodes = new Set<string>();
   await ns.ip('link', 'add', 'found0', 'link', 'lower', 'type', 'macvtap', 'mode', 'bridge');

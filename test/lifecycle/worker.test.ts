@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';
 import { runChild } from '../kit/child.js';
-import { ownNamespace, vethPair } from '../kit/network.js';
+import { ownNamespace } from '../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -73,9 +73,8 @@ const MAIN = `
 t.test('workers flood, and are terminated in the middle', { timeout: 120_000 }, async (t) => {
   const ns = await ownNamespace(t);
   for (const n of ['0', '1']) {
-    await ns.ip('link', 'add', `br${n}`, 'type', 'bridge', 'mcast_snooping', '0');
-    await ns.ip('link', 'set', `br${n}`, 'up');
-    await vethPair(ns, `lower${n}`, ns, `other${n}`);
+    await ns.bridge(`br${n}`);
+    await ns.wire(`lower${n}`, `other${n}`);
   }
   const before = (await ns.linkNames()).sort();
   const ended = await runChild(MAIN, [ns.name, '5']);

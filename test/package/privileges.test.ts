@@ -4,8 +4,7 @@ import { rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
-import { ownIndex } from '../kit/device-network.js';
-import { ownNamespace, type TestNamespace } from '../kit/network.js';
+import { ownIndex, ownNamespace, type TestNamespace } from '../kit/namespace.js';
 import { ROOT } from '../kit/paths.js';
 
 type Capability = 'net_admin' | 'sys_admin' | 'mknod';

@@ -7,7 +7,7 @@ import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
 import { startChild } from '../kit/child.js';
 import { codeBlocks, readDocument } from '../kit/markdown.js';
-import { ownNamespace, run, type TestNamespace } from '../kit/network.js';
+import { ownNamespace, run, type TestNamespace } from '../kit/namespace.js';
 
 const [firstFrame, guestNetwork] = codeBlocks(readDocument('README.md')).filter(
   ({ language }) => language === 'js',
@@ -65,7 +65,7 @@ t.test('the first frame', { skip: needs('root', 'tun-device', 'ip', 'ping') }, a
   t.equal(await ns.ping('10.77.0.99', 1), 1, 'for every address');
   program.child.kill('SIGINT');
   t.match(await program.ended, 'ping from 10.77.0.1');
-  t.same(await ns.linkNames(), ['lo'], 'Ctrl-C takes the interface along');
+  t.same(await ns.linkNames(), [], 'Ctrl-C takes the interface along');
 });
 
 /**

@@ -8,7 +8,7 @@ import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
 import { runChild } from '../kit/child.js';
 import { documents, linkTargets } from '../kit/markdown.js';
-import { ownNamespace } from '../kit/network.js';
+import { ownNamespace } from '../kit/namespace.js';
 import { inRepo } from '../kit/paths.js';
 import { installedProject, pack, prebuild, publishable, readManifest, workingTree } from '../kit/release.js';
 

@@ -1,11 +1,12 @@
 /** The calls on an open device, each with its effect as the kernel shows it, on a closed device, and with bad input. */
 import { closeSync } from 'node:fs';
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { type FrameStream, type Macvtap, openMacvtap, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
+import { closedWith } from '../../kit/closed-with.js';
 import { send, takenAtOnce, testFrame, textsUntil } from '../../kit/frames.js';
-import { linkEvent } from '../../kit/link-event.js';
+import { linkEvent } from '../../kit/link-changes.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -25,16 +26,9 @@ t.test(
   'calls on a device',
   { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') },
   async (t) => {
-    const network = await DeviceNetwork.create(t);
+    const network = await bridgeAndWire(t);
     const netns = network.name;
-    await network.bridge('br0');
-    await network.wire('wire', 'far');
     const FIXED_LINKS = await network.linkNames();
-
-    function own<T extends FrameStream>(t: Test, device: T): T {
-      t.teardown(() => device[Symbol.asyncDispose]());
-      return device;
-    }
 
     for (const open of [openTap, openTun]) {
       const kind = open === openTap ? 'tap' : 'tun';
@@ -55,7 +49,7 @@ t.test(
       });
 
       t.test(`${kind}: setOwner() and setGroup()`, async (t) => {
-        const device: Tap | Tun = own(t, await open({ netns, name: 'owned' }));
+        const device: Tap | Tun = closedWith(t, await open({ netns, name: 'owned' }));
         t.equal(await network.sysfs('owned', 'owner'), '-1');
         await device.setOwner(1234);
         await device.setGroup(0xffff_fffe);
@@ -66,7 +60,7 @@ t.test(
       });
 
       t.test(`${kind}: setCarrier() plugs the cable out and in`, async (t) => {
-        const device: Tap | Tun = own(t, await open({ netns, name: 'cable' }));
+        const device: Tap | Tun = closedWith(t, await open({ netns, name: 'cable' }));
         for (const carrier of [false, true]) {
           const told = linkEvent(device, 'carrier');
           await device.setCarrier(carrier);
@@ -76,14 +70,14 @@ t.test(
       });
 
       t.test(`${kind}: setSendBuffer()`, async (t) => {
-        const device: Tap | Tun = own(t, await open({ netns }));
+        const device: Tap | Tun = closedWith(t, await open({ netns }));
         await device.setSendBuffer(1);
         await device.setSendBuffer(0x7fff_ffff);
       });
     }
 
     t.test('tap: setMac()', async (t) => {
-      const device = own(t, await openTap({ netns, name: 'lan' }));
+      const device = closedWith(t, await openTap({ netns, name: 'lan' }));
       const told = linkEvent(device, 'mac');
       await device.setMac('02-00-00-00-00-0A');
       t.equal(device.mac, MAC_A);
@@ -92,8 +86,8 @@ t.test(
     });
 
     t.test('macvtap: setMac(), and a MAC that another has', async (t) => {
-      const device = own(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_A }));
-      const sibling = own(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
+      const device = closedWith(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_A }));
+      const sibling = closedWith(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
       const { address } = await network.existingLink('wire');
       for (const taken of [MAC_B, address]) {
         await t.rejects(device.setMac(taken), {
@@ -112,8 +106,8 @@ t.test(
     });
 
     t.test('macvtap: setSendBuffer()', async (t) => {
-      const sender = own(t, await openMacvtap({ netns, lower: 'wire', guestMac: MAC_A }));
-      const reader = own(t, await openMacvtap({ netns, lower: 'wire', guestMac: MAC_B }));
+      const sender = closedWith(t, await openMacvtap({ netns, lower: 'wire', guestMac: MAC_A }));
+      const reader = closedWith(t, await openMacvtap({ netns, lower: 'wire', guestMac: MAC_B }));
       const frame = testFrame({ to: MAC_B, from: MAC_A, text: 'one of many', length: 1400 });
       await sender.setSendBuffer(20_000);
       t.ok((await takenAtOnce(sender, frame, 100)) < 20);
@@ -125,8 +119,8 @@ t.test(
     });
 
     t.test('setTxFilter(): which destinations reach the reader', async (t) => {
-      const sender = own(t, await openTap({ netns, bridge: 'br0' }));
-      const reader: Tap = own(t, await openTap({ netns, bridge: 'br0', multiQueue: true }));
+      const sender = closedWith(t, await openTap({ netns, bridge: 'br0' }));
+      const reader: Tap = closedWith(t, await openTap({ netns, bridge: 'br0', multiQueue: true }));
       /** Sends one frame to each, without the filter a last one, and returns what came through. */
       const passing = async () => {
         for (const to of [MAC_A, MAC_B, BROADCAST, GROUP_1, GROUP_2]) {
@@ -271,7 +265,7 @@ t.test(
       t.test(`${kind}: after destroy() and handOff() each call says so`, async (t) => {
         const closed = await open();
         closed.destroy();
-        const given = own(t, await open());
+        const given = closedWith(t, await open());
         const fd = given.handOff();
         for (const [method, { good = [] }] of methods) {
           await t.rejects(
@@ -289,7 +283,7 @@ t.test(
     }
 
     t.test('handOff() is refused while a call is under way', async (t) => {
-      const device = own(t, await openTap({ netns }));
+      const device = closedWith(t, await openTap({ netns }));
       const running = device.setPersist(false);
       t.throws(() => device.handOff(), { code: 'ERR_TAPFD_INVALID_STATE', message: /under way/ });
       await running;

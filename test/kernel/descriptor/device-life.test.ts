@@ -6,7 +6,8 @@ import t from 'tap';
 import { adoptFd, type FrameStream, type LinkChange, openMacvtap, openTap, openTun, Tap } from 'tapfd';
 import { HAND_OVER } from '#lib/base/hand-over.js';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { linkEvent } from '../../kit/link-changes.js';
+import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 import { collect, numberedFrame, numberOf, tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -16,16 +17,8 @@ const alive = setInterval(() => undefined, 60_000);
 t.teardown(() => clearInterval(alive));
 
 async function openOnVeth(ns: TestNamespace) {
-  await vethPair(ns, 'lower', ns, 'other');
+  await ns.wire('lower', 'other');
   return openMacvtap({ netns: ns.name, lower: 'lower', guestMac: '02:00:00:00:00:01' });
-}
-
-/** Waits until the named fact has changed. */
-async function changeOf(device: FrameStream, fact: string): Promise<LinkChange> {
-  for (;;) {
-    const [change]: LinkChange[] = await once(device, 'link');
-    if (change.changed.some((name) => name === fact)) return change;
-  }
 }
 
 /** The error the device is destroyed with. */
@@ -37,8 +30,8 @@ async function endOf(device: FrameStream): Promise<Error> {
 
 t.test('TAP: each change of the link is reported and believed', async (t) => {
   const { ns, a } = await tapPair(t);
-  const after = async (fact: string, ...args: string[]) => {
-    const change = changeOf(a, fact);
+  const after = async (fact: LinkChange['changed'][number], ...args: string[]) => {
+    const change = linkEvent(a, fact);
     await ns.ip('link', 'set', 'dev', a.name, ...args);
     return change;
   };
@@ -53,7 +46,7 @@ t.test('TAP: each change of the link is reported and believed', async (t) => {
   t.equal((await after('name', 'name', 'renamed')).name, 'renamed');
   t.equal(a.name, 'renamed');
   t.equal((await after('up', 'up')).up, true);
-  const unplugged = changeOf(a, 'carrier');
+  const unplugged = linkEvent(a, 'carrier');
   await a.setCarrier(false);
   t.equal((await unplugged).carrier, false);
 });
@@ -69,7 +62,7 @@ t.test('macvtap: the MAC rule follows the link', async (t) => {
   };
   t.equal(await from('02:00:00:00:00:01'), null);
   t.ok(macvtap.guestMacMatches);
-  const changed = changeOf(macvtap, 'mac');
+  const changed = linkEvent(macvtap, 'mac');
   await ns.ip('link', 'set', 'dev', macvtap.name, 'address', '02:00:00:00:00:02');
   t.equal((await changed).mac, '02:00:00:00:00:02');
   t.notOk(macvtap.guestMacMatches);
@@ -78,7 +71,7 @@ t.test('macvtap: the MAC rule follows the link', async (t) => {
     message: /02:00:00:00:00:02/,
   });
   t.equal(await from('02:00:00:00:00:02'), null);
-  const mended = changeOf(macvtap, 'mac');
+  const mended = linkEvent(macvtap, 'mac');
   await macvtap.setMac('02:00:00:00:00:01');
   await mended;
   t.ok(macvtap.guestMacMatches);
@@ -127,10 +120,10 @@ t.test('TAP and TUN are followed into another namespace', async (t) => {
     const to = await ownNamespace(t);
     const device = await open({ netns: from.name });
     t.teardown(() => device[Symbol.asyncDispose]());
-    const moved = changeOf(device, 'namespace');
+    const moved = linkEvent(device, 'namespace');
     await from.ip('link', 'set', device.name, 'netns', to.name, 'name', 'moved0');
     t.match(await moved, { name: 'moved0' });
-    const renamed = changeOf(device, 'name');
+    const renamed = linkEvent(device, 'name');
     await to.ip('link', 'set', 'moved0', 'name', 'moved1');
     t.equal((await renamed).name, 'moved1', 'and watched there');
     const end = endOf(device);
@@ -143,13 +136,13 @@ t.test('a macvtap that moved is followed by its descriptor', async (t) => {
   const from = await ownNamespace(t);
   const to = await ownNamespace(t);
   const macvtap = await openOnVeth(from);
-  const moved = changeOf(macvtap, 'namespace');
+  const moved = linkEvent(macvtap, 'namespace');
   await from.ip('link', 'set', macvtap.name, 'netns', to.name);
   await moved;
   t.equal(await macvtap.isAlive(), true);
   await t.rejects(macvtap.refreshStats(), { code: 'ERR_TAPFD_INVALID_STATE' });
   await t.rejects(macvtap.openQueue(), { code: 'ERR_TAPFD_INVALID_STATE' });
-  const changed = changeOf(macvtap, 'mac');
+  const changed = linkEvent(macvtap, 'mac');
   await to.ip('link', 'set', macvtap.name, 'address', '02:00:00:00:00:05');
   t.equal((await changed).mac, '02:00:00:00:00:05');
   const end = endOf(macvtap);

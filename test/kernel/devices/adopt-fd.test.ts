@@ -6,8 +6,9 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, FdSocket, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
+import { closedWith } from '../../kit/closed-with.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { bridgeAndWire, ownNamespace } from '../../kit/namespace.js';
 import { ROOT } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -28,19 +29,12 @@ function flagsOf(fd: number): { nonBlocking: boolean; closeOnExec: boolean } {
 }
 
 t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await bridgeAndWire(t);
   const netns = network.name;
-  await network.bridge('br0');
-  await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
 
-  function own<T extends FrameStream>(t: Test, device: T): T {
-    t.teardown(() => device[Symbol.asyncDispose]());
-    return device;
-  }
-
   /** A device's descriptor without its stream. */
-  const handedOff = (t: Test, device: FrameStream) => own(t, device).handOff();
+  const handedOff = (t: Test, device: FrameStream) => closedWith(t, device).handOff();
 
   t.test('finds out what it is: the facts are those of the opening call', async (t) => {
     const openings: (() => Promise<FrameStream>)[] = [
@@ -74,18 +68,18 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
 
   t.test('frames go both ways', async (t) => {
     const tap = await adoptFd(handedOff(t, await openTap({ netns, bridge: 'br0' })), { netns });
-    own(t, tap);
-    const other = own(t, await openTap({ netns, bridge: 'br0' }));
+    closedWith(t, tap);
+    const other = closedWith(t, await openTap({ netns, bridge: 'br0' }));
     await send(other, testFrame({ to: BROADCAST, from: MAC_A, text: 'there' }));
     await textsUntil(tap, 'there');
     await send(tap, testFrame({ to: BROADCAST, from: MAC_B, text: 'back' }));
     await textsUntil(other, 'back');
 
-    const macvtap = own(
+    const macvtap = closedWith(
       t,
       await adoptFd(handedOff(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_A })), { netns }),
     );
-    const sibling = own(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
+    const sibling = closedWith(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
     await send(sibling, testFrame({ to: MAC_A, from: MAC_B, text: 'there' }));
     await textsUntil(macvtap, 'there');
     await send(macvtap, testFrame({ to: MAC_B, from: MAC_A, text: 'back' }));
@@ -163,16 +157,16 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
 
   t.test('opened descriptors are so from the beginning', async (t) => {
     for (const device of [
-      own(t, await openTap({ netns })),
-      own(t, await openTun({ netns })),
-      own(t, await openMacvtap({ netns, lower: 'wire' })),
+      closedWith(t, await openTap({ netns })),
+      closedWith(t, await openTun({ netns })),
+      closedWith(t, await openMacvtap({ netns, lower: 'wire' })),
     ]) {
       t.strictSame(flagsOf(device.fd), { nonBlocking: true, closeOnExec: true }, device.kind);
     }
   });
 
   t.test('vnetHeader: switched on macvtap, both ways', async (t) => {
-    const sibling = own(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
+    const sibling = closedWith(t, await openMacvtap({ netns, lower: 'wire', mac: MAC_B }));
     for (const [had, wanted, bytes] of [
       [false, true, 10],
       [true, false, 0],
@@ -216,8 +210,8 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       () => openTun({ netns, multiQueue: true, packetInfo: true }),
       () => openMacvtap({ netns, lower: 'wire', vnetHeader: true }),
     ] as (() => Promise<FrameStream>)[]) {
-      const adopted = own(t, await adoptFd(handedOff(t, await open()), { netns }));
-      const queue = own(t, await adopted.openQueue());
+      const adopted = closedWith(t, await adoptFd(handedOff(t, await open()), { netns }));
+      const queue = closedWith(t, await adopted.openQueue());
       t.strictSame(
         [queue.kind, queue.name, queue.index, queue.vnetHeaderBytes, queue.flags],
         [adopted.kind, adopted.name, adopted.index, adopted.vnetHeaderBytes, adopted.flags],
@@ -226,17 +220,17 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
   });
 
   t.test('a detached queue is known as such', async (t) => {
-    const device = own(t, await openTap({ netns, multiQueue: true }));
-    const queue = own(t, await device.openQueue());
+    const device = closedWith(t, await openTap({ netns, multiQueue: true }));
+    const queue = closedWith(t, await device.openQueue());
     await queue.detachQueue();
-    const adopted = own(t, await adoptFd(queue.handOff(), { netns }));
+    const adopted = closedWith(t, await adoptFd(queue.handOff(), { netns }));
     t.equal(adopted.flags.detached, true);
     await adopted.attachQueue();
     t.equal(adopted.flags.detached, false);
   });
 
   t.test('stream options apply', async (t) => {
-    const adopted = own(
+    const adopted = closedWith(
       t,
       await adoptFd(handedOff(t, await openTap({ netns })), {
         netns,
@@ -249,7 +243,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
   });
 
   t.test('a device of another namespace, with and without one of the same name here', async (t) => {
-    const elsewhere = await DeviceNetwork.create(t);
+    const elsewhere = await ownNamespace(t);
     await elsewhere.wire('wire', 'far');
     for (const open of [
       (netns: string) => openTap({ netns, name: 'same' }),
@@ -269,7 +263,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
   });
 
   t.test('without privilege: its own namespace, by name and MAC', async (t) => {
-    const elsewhere = await DeviceNetwork.create(t);
+    const elsewhere = await ownNamespace(t);
     const module = `
       import { adoptFd, openTap, openTun } from 'tapfd';
       const outcome = (opening) => opening.then(({ name }) => name, ({ code }) => code);
@@ -351,7 +345,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
   });
 
   t.test('a descriptor that this thread works with already stays with its stream', async (t) => {
-    const device = own(t, await openTap({ netns, name: 'mine', bridge: 'br0' }));
+    const device = closedWith(t, await openTap({ netns, name: 'mine', bridge: 'br0' }));
     await t.rejects(adoptFd(device.fd, { netns }), {
       code: 'ERR_TAPFD_INVALID_STATE',
       message: /already belongs to a device of this thread/,
@@ -359,7 +353,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     device.resume();
     await t.rejects(adoptFd(device.fd, { netns }), { code: 'ERR_TAPFD_INVALID_STATE' }, 'nor while it reads');
     device.pause();
-    const other = own(t, await openTap({ netns, bridge: 'br0' }));
+    const other = closedWith(t, await openTap({ netns, bridge: 'br0' }));
     await send(other, testFrame({ to: BROADCAST, from: MAC_A, text: 'still mine' }));
     await textsUntil(device, 'still mine');
   });

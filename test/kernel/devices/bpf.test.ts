@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { type FrameStream, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ownNamespace } from '../../kit/namespace.js';
 import { ROOT } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -58,7 +58,7 @@ const byFirstLetter = (letter: string, yes: number, no: number) =>
   );
 
 t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   // A filter counts every frame: the kernel's own neighbour discovery must not be among them.
   const quiet = ['net.ipv6.conf.default.disable_ipv6=1', 'net.ipv6.conf.all.disable_ipv6=1'];

@@ -6,32 +6,21 @@
  * `/dev/net/tun` are what the test puts there.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process';
-import {
-  chmodSync,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { links, openTapFromBridgeHelper } from 'tapfd';
-import ts from 'typescript';
 import { findBridgeHelper, helperFailure } from '#lib/devices/bridge-helper.js';
 import { EthernetHost } from '../../../examples/ethernet-host.ts';
 import { needs } from '../../kit/capabilities.js';
+import { compiledExamples } from '../../kit/examples.js';
 import { openFiles, settledFiles, socketDirectory } from '../../kit/open-files.js';
-import { inRepo } from '../../kit/paths.js';
 import { readableCopy } from '../../kit/readable-copy.js';
 
 const INSIDE = 'TAPFD_TEST_BRIDGE_HELPER';
 const HELPER = '/usr/lib/qemu/qemu-bridge-helper';
-const ETHERNET_HOST = inRepo('examples/ethernet-host.ts');
 /** Debian's nobody and nogroup. */
 const NOBODY = 65_534;
 
@@ -81,12 +70,7 @@ async function inside(directory: string): Promise<void> {
   const before = await linkNames();
 
   /** The example's little host, where an ordinary user can read it. */
-  writeFileSync(
-    `${copy}/ethernet-host.js`,
-    ts.transpileModule(readFileSync(ETHERNET_HOST, 'utf8'), {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022 },
-    }).outputText,
-  );
+  copyFileSync(`${compiledExamples()}/ethernet-host.js`, `${copy}/ethernet-host.js`);
   chmodSync(`${copy}/ethernet-host.js`, 0o644);
 
   /** Runs a call as an ordinary user, and `use` with the `tap` that comes of it, which is closed then. */

@@ -34,7 +34,7 @@ import { native } from '#lib/base/native.js';
 import { tapSettings } from '#lib/devices/check-open-options.js';
 import { tunSetIffRemedy } from '#lib/devices/tunsetiff-remedy.js';
 import { needs } from '../../kit/capabilities.js';
-import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
+import { ownIndex, ownNamespace } from '../../kit/namespace.js';
 import { callsInChild } from '../../kit/open-in-child.js';
 
 const run = promisify(execFile);
@@ -43,7 +43,7 @@ const TUNSETIFF = 'ioctl TUNSETIFF';
 const OPENINGS: ((options: TunOptions) => Promise<Tap | Tun>)[] = [openTap, openTun];
 
 t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
@@ -256,7 +256,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     // In /dev, since devices may not be opened on other file systems (nodev), nor the repository be searched.
     const everyones = `/dev/tapfd-${process.pid}-everyones`;
     const roots = `/dev/tapfd-${process.pid}-roots`;
-    const elsewhere = await DeviceNetwork.create(t);
+    const elsewhere = await ownNamespace(t);
     for (const [path, mode] of [
       [everyones, '666'],
       [roots, '600'],

@@ -9,8 +9,8 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, type Macvtap, openMacvtap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
 import { flowFrame, send, textsUntil } from '../../kit/frames.js';
+import { ownIndex, ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 import { openInChild, without } from '../../kit/open-in-child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -24,7 +24,7 @@ const GUEST = 'guest';
 let indices = 0;
 
 interface Tenant {
-  network: DeviceNetwork;
+  network: TestNamespace;
   netns: string;
   /** Sends from a sibling of the guest's link, each frame as a flow of its own. */
   send(...texts: string[]): Promise<void>;
@@ -32,7 +32,7 @@ interface Tenant {
 }
 
 async function tenant(t: Test): Promise<Tenant> {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.wire('wire', 'far');
   return {
@@ -185,7 +185,7 @@ t.test('the identity rule', { skip: needs('root', 'macvtap', 'veth', 'ip') }, as
   t.test('moved to another namespace while open: traffic goes on, and it is found there', async (t) => {
     const { first, second, index } = await neighbours(t);
     const device = await openMacvtap({ netns: first.netns, name: GUEST });
-    const third = await DeviceNetwork.create(t);
+    const third = await ownNamespace(t);
     const moved = new Promise<void>((resolve) => {
       device.on('link', ({ changed }) => {
         if (changed.includes('namespace')) resolve();

@@ -2,9 +2,10 @@
 import t, { type Test } from 'tap';
 import { adoptFd, type FrameDrop, type Macvtap, type MacvtapOptions, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork, openDescriptors } from '../../kit/device-network.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
-import { linkEvent } from '../../kit/link-event.js';
+import { linkEvent } from '../../kit/link-changes.js';
+import { ownNamespace } from '../../kit/namespace.js';
+import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -13,7 +14,7 @@ const GUEST_MAC = '02:00:00:00:00:0b';
 const PEER_MAC = '02:00:00:00:00:0f';
 
 t.test('the MAC rule', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
@@ -70,7 +71,7 @@ t.test('the MAC rule', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'i
       );
       t.teardown(() => network.ip('link', 'delete', 'there'));
       const before = await network.existingLink('there');
-      const descriptors = await openDescriptors();
+      const descriptors = descriptorsOf();
       const settings = { mtu: 1400, up: true, allMulticast: true, addresses: ['10.0.0.1/24'] };
       await t.rejects(openMacvtap({ netns, name: 'there', guestMac: GUEST_MAC, ...settings }), {
         code: 'ERR_TAPFD_MAC_MISMATCH',
@@ -79,7 +80,7 @@ t.test('the MAC rule', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'i
       });
       t.strictSame(await network.existingLink('there'), before);
       t.strictSame(await network.addresses('there'), []);
-      t.equal(await openDescriptors(), descriptors);
+      t.strictSame(await leftDescriptors(descriptors), []);
 
       const right = await openMacvtap({ netns, name: 'there', guestMac: LINK_MAC });
       t.equal(right.guestMacMatches, true);

@@ -7,7 +7,7 @@ import { chown, stat } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import { openMacvtap } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
-import { DeviceNetwork, ownIndex } from '../../kit/device-network.js';
+import { ownIndex, ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 import { callsInChild, type Outcome } from '../../kit/open-in-child.js';
 import { inRepo } from '../../kit/paths.js';
 
@@ -33,21 +33,21 @@ function nextIndex(): number {
 }
 
 /** The host's namespace, with a wire to put links on. */
-async function hostNetwork(t: Test): Promise<DeviceNetwork> {
-  const host = await DeviceNetwork.create(t);
+async function hostNetwork(t: Test): Promise<TestNamespace> {
+  const host = await ownNamespace(t);
   await host.wire('wire', 'far');
   return host;
 }
 
 /** What the device plugin does when a pod is admitted. */
-async function allocate(host: DeviceNetwork, name: string, index = nextIndex()): Promise<number> {
+async function allocate(host: TestNamespace, name: string, index = nextIndex()): Promise<number> {
   const link = `link add link wire name ${name} index ${index} up type macvtap mode bridge`;
   await host.ip(...link.split(' '));
   return index;
 }
 
 /** What the CNI plugin does when the pod's network is set up. Returns the link's index in the pod. */
-async function attach(host: DeviceNetwork, pod: DeviceNetwork, name: string, mac = MAC): Promise<number> {
+async function attach(host: TestNamespace, pod: TestNamespace, name: string, mac = MAC): Promise<number> {
   await host.ip('link', 'set', name, 'netns', pod.name);
   await pod.ip('link', 'set', name, 'name', NAME, 'address', mac);
   await pod.ip('link', 'set', NAME, 'up');
@@ -55,9 +55,9 @@ async function attach(host: DeviceNetwork, pod: DeviceNetwork, name: string, mac
 }
 
 /** A pod with its link, and the index of that. */
-async function podWithLink(t: Test): Promise<{ host: DeviceNetwork; pod: DeviceNetwork; index: number }> {
+async function podWithLink(t: Test): Promise<{ host: TestNamespace; pod: TestNamespace; index: number }> {
   const host = await hostNetwork(t);
-  const pod = await DeviceNetwork.create(t);
+  const pod = await ownNamespace(t);
   const index = await allocate(host, 'mvp0');
   t.equal(await attach(host, pod, 'mvp0'), index, 'the index was free in the pod: it stays');
   return { host, pod, index };
@@ -72,17 +72,17 @@ interface PodNode {
 }
 
 /** `MAJOR MINOR` of the link's node, as the namespace's own sysfs says. */
-async function numberOf(network: DeviceNetwork, name: string, index: number): Promise<string> {
+async function numberOf(network: TestNamespace, name: string, index: number): Promise<string> {
   return (await network.sysfs(name, `macvtap/tap${index}/dev`)).replace(':', ' ');
 }
 
 /** A link whose move has given it another number: the lowest that is free, which this test and others go on changing. */
 async function movedToAnotherNumber(
   t: Test,
-): Promise<{ pod: DeviceNetwork; index: number; before: string; after: string }> {
+): Promise<{ pod: TestNamespace; index: number; before: string; after: string }> {
   const host = await hostNetwork(t);
   for (let tries = 0; tries < 50; tries += 1) {
-    const pod = await DeviceNetwork.create(t);
+    const pod = await ownNamespace(t);
     await allocate(host, 'lowest');
     const index = await allocate(host, 'mvp0');
     const before = await numberOf(host, 'mvp0', index);
@@ -112,7 +112,7 @@ interface PodSettings {
 
 /** Runs calls in the pod: its namespace, its /sys (`ip netns exec` sees to both), its /dev, its capabilities. */
 function inPod<Name extends string>(
-  pod: DeviceNetwork,
+  pod: TestNamespace,
   { nodes = [], capabilities = NONE, as, cgroup = [] }: PodSettings,
   calls: Record<Name, string>,
 ): Promise<Record<Name, Outcome>> {
@@ -185,7 +185,7 @@ t.test('a macvtap in a pod', { skip: needs(...NEEDS) }, async (t) => {
     'the move gives the hosts node back to root: it is given to the user afterwards',
     async (t) => {
       const host = await hostNetwork(t);
-      const pod = await DeviceNetwork.create(t);
+      const pod = await ownNamespace(t);
       const index = await allocate(host, 'mvp0');
       const path = `/dev/tap${index}`;
       await chown(path, USER, USER);
@@ -210,7 +210,7 @@ t.test('a macvtap in a pod', { skip: needs(...NEEDS) }, async (t) => {
     'the node of that name is another tenants: refused, and not opened for a moment',
     async (t) => {
       const host = await hostNetwork(t);
-      const [theirs, ours] = [await DeviceNetwork.create(t), await DeviceNetwork.create(t)];
+      const [theirs, ours] = [await ownNamespace(t), await ownNamespace(t)];
       const index = await allocate(host, 'mvp0');
       await attach(host, theirs, 'mvp0', OTHER_MAC);
       await allocate(host, 'mvp1', index);
@@ -242,7 +242,7 @@ t.test('a macvtap in a pod', { skip: needs(...NEEDS) }, async (t) => {
 
   await t.test('the pod had that index: the node has the old name, and only adoptFd takes it', async (t) => {
     const host = await hostNetwork(t);
-    const pod = await DeviceNetwork.create(t);
+    const pod = await ownNamespace(t);
     const before = await allocate(host, 'mvp0');
     await pod.ip('link', 'add', 'taken', 'index', String(before), 'type', 'bridge');
     const index = await attach(host, pod, 'mvp0');

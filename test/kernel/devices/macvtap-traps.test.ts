@@ -5,8 +5,8 @@ import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { links, openMacvtap, openTap } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ownNamespace } from '../../kit/namespace.js';
 
 const GUEST_MAC = '02:00:00:00:00:0a';
 const OUTSIDE_MAC = '02:00:00:00:00:0b';
@@ -42,7 +42,7 @@ function whoHas(address: number[]): Buffer {
 }
 
 t.test('traps of macvtap', { skip: needs('root', 'macvtap', 'veth', 'bridge', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.wire('wire', 'far');
 

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import t from 'tap';
 import { type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
-import { DeviceNetwork, openDescriptors } from '../../kit/device-network.js';
+import { ownNamespace } from '../../kit/namespace.js';
+import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 
 interface Expected {
   code: string | RegExp;
@@ -20,7 +21,7 @@ interface Expected {
 const NO_ADDRESS = { code: /^E(INVAL|ADDRNOTAVAIL)$/, syscall: 'rtnetlink RTM_NEWADDR' };
 
 t.test('bad input', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
 
@@ -36,9 +37,9 @@ t.test('bad input', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip')
       // The first call of a process opens what stays: libuv's threads, the watch of a namespace.
       const device = await opening({});
       await device[Symbol.asyncDispose]();
-      const descriptors = await openDescriptors();
+      const descriptors = descriptorsOf();
       await t.rejects(opening(options), expected, `${call}: ${what}`);
-      t.equal(await openDescriptors(), descriptors, 'no descriptor is left');
+      t.strictSame(await leftDescriptors(descriptors), [], 'no descriptor is left');
       t.strictSame(await network.linkNames(), FIXED_LINKS, 'no link is left');
     };
 

@@ -2,7 +2,8 @@
 import t from 'tap';
 import { openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
+import { monitorLinks } from '../../kit/link-changes.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -10,10 +11,8 @@ t.test(
   'what is set on the link',
   { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') },
   async (t) => {
-    const network = await DeviceNetwork.create(t);
+    const network = await bridgeAndWire(t);
     const netns = network.name;
-    await network.bridge('br0');
-    await network.wire('wire', 'far');
     const FIXED_LINKS = await network.linkNames();
 
     const MAC = '02:00:00:00:12:34';
@@ -175,7 +174,7 @@ t.test(
         'bridge',
       );
       await network.ip('link', 'set', 'guest', 'up');
-      const monitor = await network.linkEvents(t);
+      const monitor = await monitorLinks(t, network);
       const settings = { mac: MAC, mtu: 1500, allMulticast: false, up: true };
       const device = await openMacvtap({ netns, name: 'guest', ...settings });
       await device[Symbol.asyncDispose]();

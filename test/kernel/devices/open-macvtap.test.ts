@@ -3,13 +3,13 @@ import { open, stat } from 'node:fs/promises';
 import t from 'tap';
 import { type FrameStream, type Macvtap, type MacvtapMode, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ownNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 t.test('openMacvtap', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   // What goes out on the wire comes out of the bridge, where a TAP sees it.
   await network.wire('wire', 'far');

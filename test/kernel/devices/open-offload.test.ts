@@ -3,7 +3,6 @@ import { release } from 'node:os';
 import t from 'tap';
 import { type FrameStream, type Offload, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import {
   framesUntil,
   hasTcpChecksum,
@@ -12,14 +11,13 @@ import {
   TCP_FRAME_HEADER_BYTES,
   tcpFrame,
 } from '../../kit/frames.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 t.test('offload', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await bridgeAndWire(t);
   const netns = network.name;
-  await network.bridge('br0');
-  await network.wire('wire', 'far');
 
   const FROM = '02:00:00:00:00:01';
   const TO = '02:00:00:00:00:02';

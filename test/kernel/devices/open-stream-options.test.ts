@@ -2,8 +2,8 @@
 import t from 'tap';
 import { type FrameStream, openMacvtap, openTap, openTun, type Tap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, takenAtOnce, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -11,10 +11,8 @@ t.test(
   'stream options',
   { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') },
   async (t) => {
-    const network = await DeviceNetwork.create(t);
+    const network = await bridgeAndWire(t);
     const netns = network.name;
-    await network.bridge('br0');
-    await network.wire('wire', 'far');
 
     const FROM = '02:00:00:00:00:01';
     const TO = '02:00:00:00:00:02';

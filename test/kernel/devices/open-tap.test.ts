@@ -7,8 +7,8 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { adoptFd, openTap, openTun, type Tap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { ownNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -18,7 +18,7 @@ const MAC_A = '02:00:00:00:00:0a';
 const MAC_B = '02:00:00:00:00:0b';
 
 t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
 
   /** Two taps in one bridge: what one is written, the host sends out of the other. */

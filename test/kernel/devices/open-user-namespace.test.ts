@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { needs } from '../../kit/capabilities.js';
-import { ownIndex } from '../../kit/device-network.js';
+import { ownIndex } from '../../kit/namespace.js';
 import { callsInChild, type Outcome } from '../../kit/open-in-child.js';
 import { readableCopy } from '../../kit/readable-copy.js';
 

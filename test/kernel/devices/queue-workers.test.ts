@@ -1,15 +1,9 @@
-/** The queues of one device in worker threads: one of them terminated, detached, attached; and the example that does it. */
-import { spawn } from 'node:child_process';
+/** The queues of one device in worker threads: one of them terminated, detached, attached. */
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { type FrameStream, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
 import {
   flowFrame,
   framesUntil,
@@ -19,7 +13,7 @@ import {
   tcpFrame,
   textOf,
 } from '../../kit/frames.js';
-import { inRepo } from '../../kit/paths.js';
+import { bridgeAndWire, ownNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip');
 
@@ -111,10 +105,8 @@ async function spread(sender: FrameStream, workers: readonly QueueWorker[]): Pro
 }
 
 t.test('queues in workers', async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await bridgeAndWire(t);
   const netns = network.name;
-  await network.bridge('br0');
-  await network.wire('wire', 'far');
 
   const pairs: Record<string, () => Promise<[FrameStream, Queue]>> = {
     tap: async () => [
@@ -180,7 +172,7 @@ const SEGMENTING_WORKER = `
 `;
 
 t.test('a worker splits and joins in its own queue', async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.bridge('br0');
   const outside = await openTap({ netns, bridge: 'br0', vnetHeader: true, offload: ['csum', 'tso4'] });
@@ -201,41 +193,4 @@ t.test('a worker splits and joins in its own queue', async (t) => {
   t.strictSame(told, [{ frames: 20, longest: TCP_FRAME_HEADER_BYTES + 1000, joins: true }]);
   const joined = (await back).at(-1);
   t.equal(joined?.length, 10 + TCP_FRAME_HEADER_BYTES + 20_000, 'and it leaves as it came');
-});
-
-const EXAMPLE = inRepo('.cache/examples/worker-queues.js');
-
-/** Runs the example; with `interrupt` a Ctrl-C once it has begun. */
-async function runExample(t: Test, args: string[], interrupt = false) {
-  const child = spawn(process.execPath, [EXAMPLE, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-  const output = text(child.stdout);
-  if (interrupt) child.stdout.once('data', () => child.kill('SIGINT'));
-  const [code] = await once(child, 'close');
-  const left = readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${child.pid}-`));
-  t.strictSame(left, [], 'its namespace is gone');
-  return { code, output: await output };
-}
-
-t.test('the example', async (t) => {
-  const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript')), 'tsc.js');
-  const compiling = spawn(process.execPath, [compiler, '-p', inRepo('examples/tsconfig.json')], {
-    stdio: 'inherit',
-  });
-  t.strictSame(await once(compiling, 'close'), [0, null], 'compiled');
-
-  const { code, output } = await runExample(t, ['3', '20']);
-  t.equal(code, 0);
-  const workers = [...output.matchAll(/worker \d: (\d+) datagrams from (\d+) flows/g)];
-  t.equal(workers.length, 3);
-  t.ok(
-    workers.every(([, datagrams]) => Number(datagrams) > 0),
-    output,
-  );
-  const sum = (column: number) => workers.reduce((all, found) => all + Number(found[column]), 0);
-  t.strictSame([sum(1), sum(2)], [64 * 20, 64], 'each flow in one worker, each datagram once');
-  t.match(output, /total: 1280 datagrams, \d+ per second\n$/);
-
-  const interrupted = await runExample(t, ['2', '100000000'], true);
-  t.equal(interrupted.code, 0);
-  t.match(interrupted.output, /total: \d+ datagrams, \d+ per second\n$/);
 });

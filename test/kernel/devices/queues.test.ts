@@ -3,8 +3,10 @@ import { execFileSync } from 'node:child_process';
 import t, { type Test } from 'tap';
 import { type FrameDrop, type FrameStream, openMacvtap, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { DeviceNetwork } from '../../kit/device-network.js';
+import { closedWith } from '../../kit/closed-with.js';
 import { flowFrame, framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
+import { monitorLinks } from '../../kit/link-changes.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -39,26 +41,19 @@ async function spread(sender: FrameStream, queues: FrameStream[]): Promise<strin
 }
 
 t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await bridgeAndWire(t);
   const netns = network.name;
-  await network.bridge('br0');
-  await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
-
-  function own<T extends FrameStream>(t: Test, device: T): T {
-    t.teardown(() => device[Symbol.asyncDispose]());
-    return device;
-  }
 
   /** What sends frames out of the device, and its first queue. */
   const pairs: Record<string, (t: Test) => Promise<[FrameStream, Queue]>> = {
     tap: async (t) => [
-      own(t, await openTap({ netns, bridge: 'br0' })),
-      own(t, await openTap({ netns, bridge: 'br0', multiQueue: true })),
+      closedWith(t, await openTap({ netns, bridge: 'br0' })),
+      closedWith(t, await openTap({ netns, bridge: 'br0', multiQueue: true })),
     ],
     macvtap: async (t) => [
-      own(t, await openMacvtap({ netns, lower: 'wire', guestMac: FROM })),
-      own(t, await openMacvtap({ netns, lower: 'wire', guestMac: TO, multiQueue: true })),
+      closedWith(t, await openMacvtap({ netns, lower: 'wire', guestMac: FROM })),
+      closedWith(t, await openMacvtap({ netns, lower: 'wire', guestMac: TO, multiQueue: true })),
     ],
   };
 
@@ -66,7 +61,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
     t.test(`${kind}: each flow comes out of one queue, and all queues have some`, async (t) => {
       const [sender, first] = await open(t);
       const queues: FrameStream[] = [first];
-      for (let i = 1; i < 4; i += 1) queues.push(own(t, await first.openQueue()));
+      for (let i = 1; i < 4; i += 1) queues.push(closedWith(t, await first.openQueue()));
       for (const queue of queues) {
         t.strictSame([queue.name, queue.index, queue.kind], [first.name, first.index, kind]);
       }
@@ -82,7 +77,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
 
     t.test(`${kind}: a detached queue gets nothing until it is attached`, async (t) => {
       const [sender, first] = await open(t);
-      const second = own(t, await first.openQueue());
+      const second = closedWith(t, await first.openQueue());
       t.notOk(second.flags.detached);
       await second.detachQueue();
       t.ok(second.flags.detached);
@@ -104,7 +99,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
 
     t.test(`${kind}: detaching and attaching twice`, async (t) => {
       const [, first] = await open(t);
-      const second = own(t, await first.openQueue());
+      const second = closedWith(t, await first.openQueue());
       const refused = { code: 'EINVAL', syscall: 'ioctl TUNSETQUEUE', interface: first.name };
       await t.rejects(second.attachQueue(), { ...refused, message: /attached already/ });
       await second.detachQueue();
@@ -114,7 +109,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
 
     t.test(`${kind}: a detached queue still sends`, async (t) => {
       const [hearer, first] = await open(t);
-      const second = own(t, await first.openQueue());
+      const second = closedWith(t, await first.openQueue());
       await second.detachQueue();
       await send(second, testFrame({ to: BROADCAST, from: TO, text: 'from a detached queue' }));
       await textsUntil(hearer, 'from a detached queue');
@@ -123,7 +118,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
 
     t.test(`${kind}: closing one queue leaves the others`, async (t) => {
       const [sender, first] = await open(t);
-      const second = own(t, await first.openQueue());
+      const second = closedWith(t, await first.openQueue());
       if (kind === 'tap') {
         await first[Symbol.asyncDispose]();
         t.strictSame(await spread(sender, [second]), [Array.from({ length: FLOWS }, (_, i) => `flow ${i}`)]);
@@ -148,8 +143,11 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
   }
 
   t.test('TUN: packets of the kernels own flows are spread', async (t) => {
-    const first = own(t, await openTun({ netns, name: 'vpn', multiQueue: true, addresses: ['10.8.0.1/24'] }));
-    const second = own(t, await first.openQueue());
+    const first = closedWith(
+      t,
+      await openTun({ netns, name: 'vpn', multiQueue: true, addresses: ['10.8.0.1/24'] }),
+    );
+    const second = closedWith(t, await first.openQueue());
     t.equal((await network.info('vpn')).numqueues, 2);
     const ports = new Set<number>();
     const counts = [0, 0];
@@ -186,8 +184,8 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
   t.test(
     'a queue that is detached works with NAPI, but what it is written is lost and counted',
     async (t) => {
-      const device = own(t, await openTap({ netns, multiQueue: true, napi: true }));
-      const queue = own(t, await device.openQueue());
+      const device = closedWith(t, await openTap({ netns, multiQueue: true, napi: true }));
+      const queue = closedWith(t, await device.openQueue());
       const drops: FrameDrop[] = [];
       queue.on('drop', (drop) => drops.push(drop));
       await queue.detachQueue();
@@ -202,7 +200,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
 
   t.test('a device with one queue has neither further queues nor detached ones', async (t) => {
     for (const open of [openTap, openTun]) {
-      const device: Queue = own(t, await open({ netns }));
+      const device: Queue = closedWith(t, await open({ netns }));
       await t.rejects(device.openQueue(), {
         code: 'ERR_TAPFD_INVALID_STATE',
         recoverable: true,
@@ -262,7 +260,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
       const device: Queue = await open({ netns, name: 'doomed', multiQueue: true });
       deafTo(device);
       ipNow('link', 'delete', 'doomed');
-      const events = await network.linkEvents(t);
+      const events = await monitorLinks(t, network);
       await t.rejects(device.openQueue(), { code: /ERR_TAPFD_(DEVICE_GONE|CLOSED)/ });
       await network.ip('link', 'add', 'the-end', 'type', 'bridge');
       t.notMatch(await events.until('the-end'), /doomed/);
@@ -339,7 +337,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
   });
 
   t.test('further queues are set up as the first', async (t) => {
-    const first = own(
+    const first = closedWith(
       t,
       await openTap({
         netns,
@@ -350,10 +348,10 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
         napi: true,
       }),
     );
-    const second = own(t, await first.openQueue());
+    const second = closedWith(t, await first.openQueue());
     t.strictSame(second.flags, first.flags);
     t.equal(second.vnetHeaderBytes, 10);
-    const sender = own(t, await openTap({ netns, bridge: 'br0' }));
+    const sender = closedWith(t, await openTap({ netns, bridge: 'br0' }));
     await first.detachQueue();
     await send(sender, testFrame({ to: BROADCAST, from: FROM, text: 'with both headers' }));
     const frame = (await framesUntil(second, (frame) => textOf(frame, 14) === 'with both headers')).at(-1);

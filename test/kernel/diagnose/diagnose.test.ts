@@ -15,18 +15,14 @@ import {
 } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
 import { startChild } from '../../kit/child.js';
-import { DeviceNetwork, ownIndex, untilCarrier } from '../../kit/device-network.js';
+import { closedWith } from '../../kit/closed-with.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
-import { run } from '../../kit/network.js';
+import { untilCarrier } from '../../kit/link-changes.js';
+import { ownIndex, ownNamespace, run, type TestNamespace } from '../../kit/namespace.js';
 
 const MAC_A = '02:00:00:00:00:0a';
 const MAC_B = '02:00:00:00:00:0b';
 const MAC_C = '02:00:00:00:00:0c';
-
-function own<T extends FrameStream>(t: Test, device: T): T {
-  t.teardown(() => device[Symbol.asyncDispose]());
-  return device;
-}
 
 async function allCodes(device: FrameStream): Promise<string[]> {
   return (await device.diagnose()).map(({ code }) => code);
@@ -65,24 +61,27 @@ async function holder(t: Test, program: string): Promise<number> {
 }
 
 /** Puts the macvtap `guest` on `wire`, with an index that tells its device node. */
-async function addGuestLink(network: DeviceNetwork, index: number): Promise<void> {
+async function addGuestLink(network: TestNamespace, index: number): Promise<void> {
   const link = `link add link wire name guest index ${index} type macvtap mode bridge`;
   await network.ip(...link.split(' '));
 }
 
 t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
 
   for (const open of [openTap, openTun]) {
     const kind = open === openTap ? 'tap' : 'tun';
 
     t.test(`${kind}: nothing is wrong`, async (t) => {
-      t.same(await own<Tap | Tun>(t, await open({ netns })).diagnose(), []);
+      t.same(await closedWith<Tap | Tun>(t, await open({ netns })).diagnose(), []);
     });
 
     t.test(`${kind}: down, without carrier, detached`, async (t) => {
-      const device: Tap | Tun = own(t, await open({ netns, up: false, carrier: false, multiQueue: true }));
+      const device: Tap | Tun = closedWith(
+        t,
+        await open({ netns, up: false, carrier: false, multiQueue: true }),
+      );
       await device.detachQueue();
       t.same(await codes(device), ['queue-detached', 'link-down', 'no-carrier']);
       for (const code of ['queue-detached', 'link-down', 'no-carrier'] as const) {
@@ -98,8 +97,8 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
 
   t.test('a bridge that is down', async (t) => {
     await network.ip('link', 'add', 'down0', 'type', 'bridge');
-    const one = own(t, await openTap({ netns, bridge: 'down0' }));
-    const other = own(t, await openTap({ netns, bridge: 'down0' }));
+    const one = closedWith(t, await openTap({ netns, bridge: 'down0' }));
+    const other = closedWith(t, await openTap({ netns, bridge: 'down0' }));
     await finding(t, one, { code: 'bridge-down', severity: 'error', interface: 'down0' });
     await send(one, testFrame({ to: MAC_B, from: MAC_A, text: 'while it is down' }));
     await links.set('down0', { up: true }, { netns });
@@ -110,8 +109,8 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
 
   t.test('ports of one bridge with different MTUs', async (t) => {
     await network.bridge('br0');
-    const large = own(t, await openTap({ netns, bridge: 'br0' }));
-    const small = own(t, await openTap({ netns, bridge: 'br0', mtu: 1400 }));
+    const large = closedWith(t, await openTap({ netns, bridge: 'br0' }));
+    const small = closedWith(t, await openTap({ netns, bridge: 'br0', mtu: 1400 }));
     for (const device of [large, small]) {
       const { message } = await finding(t, device, {
         code: 'mtu',
@@ -129,8 +128,8 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
   });
 
   t.test('a queue in another process takes its share', async (t) => {
-    const device = own(t, await openTap({ netns, name: 'shared', multiQueue: true }));
-    const further = own(t, await device.openQueue());
+    const device = closedWith(t, await openTap({ netns, name: 'shared', multiQueue: true }));
+    const further = closedWith(t, await device.openQueue());
     t.same(await codes(device), [], 'those of this thread are known');
     const program = `await openTap({ netns: '${netns}', name: 'shared', multiQueue: true })`;
     const pid = await holder(t, `globalThis.tap = ${program}`);
@@ -153,8 +152,8 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
   });
 
   t.test('a device of the same name in another namespace is another', async (t) => {
-    const device = own(t, await openTap({ netns, name: 'common', multiQueue: true }));
-    const elsewhere = await DeviceNetwork.create(t);
+    const device = closedWith(t, await openTap({ netns, name: 'common', multiQueue: true }));
+    const elsewhere = await ownNamespace(t);
     await holder(
       t,
       `globalThis.tap = await openTap({ netns: '${elsewhere.name}', name: 'common', multiQueue: true })`,
@@ -197,14 +196,14 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     await t.rejects(device.diagnose(), { code: 'ERR_TAPFD_DEVICE_GONE', interface: 'gone' });
     await ended;
     await t.rejects(device.diagnose(), { code: 'ERR_TAPFD_CLOSED' });
-    const given = own(t, await openTap({ netns }));
+    const given = closedWith(t, await openTap({ netns }));
     closeSync(given.handOff());
     await t.rejects(given.diagnose(), { code: 'ERR_TAPFD_HANDED_OFF' });
   });
 });
 
 t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
-  const network = await DeviceNetwork.create(t);
+  const network = await ownNamespace(t);
   const netns = network.name;
   await network.wire('wire', 'far');
   const common = { netns, lower: 'wire', allMulticast: true } as const;
@@ -219,7 +218,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('multicast', async (t) => {
-    const device = own(t, await openMacvtap({ netns, lower: 'wire' }));
+    const device = closedWith(t, await openMacvtap({ netns, lower: 'wire' }));
     await finding(t, device, { code: 'multicast', severity: 'warning', interface: device.name });
     await links.set(device.name, { allMulticast: true }, { netns });
     t.same(await codes(device), []);
@@ -228,8 +227,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('the lower device is down, or has no carrier: siblings hear nothing either', async (t) => {
-    const device = own(t, await openMacvtap({ ...common, mac: MAC_A }));
-    const sibling = own(t, await openMacvtap({ ...common, mac: MAC_B }));
+    const device = closedWith(t, await openMacvtap({ ...common, mac: MAC_A }));
+    const sibling = closedWith(t, await openMacvtap({ ...common, mac: MAC_B }));
     const sendNow = (text: string) => send(device, testFrame({ to: MAC_B, from: MAC_A, text }));
     await links.set('wire', { up: false }, { netns });
     await finding(t, device, { code: 'lower-down', severity: 'error', interface: 'wire' });
@@ -250,7 +249,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('a lower device in another namespace, without carrier', async (t) => {
-    const inner = await DeviceNetwork.create(t);
+    const inner = await ownNamespace(t);
     await links.create({
       kind: 'macvtap',
       name: 'inner',
@@ -259,7 +258,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
       moveTo: inner.name,
       up: true,
     });
-    const device = own(t, await openMacvtap({ netns: inner.name, name: 'inner', allMulticast: true }));
+    const device = closedWith(t, await openMacvtap({ netns: inner.name, name: 'inner', allMulticast: true }));
     t.same(await codes(device), []);
     await links.set('far', { up: false }, { netns });
     await untilCarrier(inner.name, 'inner', false);
@@ -271,7 +270,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('an MTU that was lowered with the lower device and not raised again', async (t) => {
-    const device = own(t, await openMacvtap(common));
+    const device = closedWith(t, await openMacvtap(common));
     for (const mtu of [1400, 1500]) await links.set('wire', { mtu }, { netns });
     const { message } = await finding(t, device, {
       code: 'mtu',
@@ -284,7 +283,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test("a MAC that is not the guest's any more", async (t) => {
-    const device = own(t, await openMacvtap({ ...common, guestMac: MAC_A }));
+    const device = closedWith(t, await openMacvtap({ ...common, guestMac: MAC_A }));
     await network.ip('link', 'set', device.name, 'address', MAC_C);
     const { message } = await finding(t, device, { code: 'mac-mismatch', severity: 'error' });
     t.match(message, new RegExp(`${MAC_A}.*${MAC_C}`));
@@ -294,7 +293,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
 
   t.test('in passthru mode frames to every MAC arrive', async (t) => {
     await network.wire('wire2', 'far2');
-    const device = own(
+    const device = closedWith(
       t,
       await openMacvtap({ ...common, lower: 'wire2', mode: 'passthru', guestMac: MAC_A }),
     );
@@ -304,8 +303,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
 
   for (const mode of ['vepa', 'private'] as const) {
     t.test(`mode ${mode}: siblings hear nothing`, async (t) => {
-      const device = own(t, await openMacvtap({ ...common, mac: MAC_A, mode }));
-      const sibling = own(t, await openMacvtap({ ...common, mac: MAC_B }));
+      const device = closedWith(t, await openMacvtap({ ...common, mac: MAC_A, mode }));
+      const sibling = closedWith(t, await openMacvtap({ ...common, mac: MAC_B }));
       await finding(t, device, { code: `mode-${mode}`, severity: 'warning', interface: device.name });
       await send(device, testFrame({ to: MAC_B, from: MAC_A, text: mode }));
       await links.set(device.name, { mode: 'bridge' }, { netns });
@@ -325,8 +324,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
       mode: 'source',
       sourceMacs: [MAC_C],
     });
-    const device = own(t, await openMacvtap({ netns, name: 'picky' }));
-    const sibling = own(t, await openMacvtap({ ...common, mac: MAC_B }));
+    const device = closedWith(t, await openMacvtap({ netns, name: 'picky' }));
+    const sibling = closedWith(t, await openMacvtap({ ...common, mac: MAC_B }));
     t.same(await codes(device), ['mode-source']);
     await finding(t, device, { code: 'mode-source', severity: 'warning', interface: 'picky' });
     await send(sibling, testFrame({ to: MAC_A, from: MAC_B, text: 'unlisted' }));
@@ -341,8 +340,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     const index = ownIndex(1);
     const node = `/dev/tap${index}`;
     await addGuestLink(network, index);
-    const device = own(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
-    const further = own(t, await device.openQueue());
+    const device = closedWith(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
+    const further = closedWith(t, await device.openQueue());
     const heir = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', device.fd] });
     t.teardown(() => heir.kill());
     await once(heir, 'spawn');
@@ -377,12 +376,15 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
 
   t.test("/dev/tapN is another namespace's", async (t) => {
     const index = ownIndex(2);
-    const neighbour = await DeviceNetwork.create(t);
+    const neighbour = await ownNamespace(t);
     await neighbour.wire('wire', 'far');
     await addGuestLink(neighbour, index);
     await addGuestLink(network, index);
-    const theirs = own(t, await openMacvtap({ netns: neighbour.name, name: 'guest', allMulticast: true }));
-    const ours = own(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
+    const theirs = closedWith(
+      t,
+      await openMacvtap({ netns: neighbour.name, name: 'guest', allMulticast: true }),
+    );
+    const ours = closedWith(t, await openMacvtap({ netns, name: 'guest', allMulticast: true }));
     t.same(await allCodes(theirs), []);
     await theirs[Symbol.asyncDispose]();
     const { message } = await finding(t, ours, {
@@ -398,7 +400,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('a descriptor of a deleted macvtap that had the same number is no queue of this one', async (t) => {
-    const dead = own(t, await openMacvtap({ ...common, name: 'dead' }));
+    const dead = closedWith(t, await openMacvtap({ ...common, name: 'dead' }));
     const number = fstatSync(dead.fd).rdev;
     const heir = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', dead.fd] });
     t.teardown(() => heir.kill());
@@ -407,7 +409,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     await once(dead, 'close');
     // The lowest free number is given out, and other tests want numbers, too.
     for (let i = 0; ; i += 1) {
-      const device = own(t, await openMacvtap({ ...common, name: `later${i}` }));
+      const device = closedWith(t, await openMacvtap({ ...common, name: `later${i}` }));
       if (fstatSync(device.fd).rdev !== number) continue;
       t.same(await codes(device), []);
       break;
@@ -415,8 +417,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   });
 
   t.test('a link that has moved to another namespace', async (t) => {
-    const elsewhere = await DeviceNetwork.create(t);
-    const device = own(t, await openMacvtap({ ...common, name: 'moving', guestMac: MAC_A }));
+    const elsewhere = await ownNamespace(t);
+    const device = closedWith(t, await openMacvtap({ ...common, name: 'moving', guestMac: MAC_A }));
     const moved = new Promise<void>((resolve) =>
       // The kernel takes it down first, which may be news of its own.
       device.on('link', ({ changed }) => changed.includes('namespace') && resolve()),
@@ -425,7 +427,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     await moved;
     t.same(await codes(device), ['moved-away']);
     await finding(t, device, { code: 'moved-away', severity: 'warning', interface: 'moving' });
-    const there = own(t, await openMacvtap({ netns: elsewhere.name, name: 'moving', up: false }));
+    const there = closedWith(t, await openMacvtap({ netns: elsewhere.name, name: 'moving', up: false }));
     t.ok((await codes(there)).includes('link-down'), 'as its remedy says, it can be asked there');
   });
 });

@@ -3,10 +3,11 @@ import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t, { type Test } from 'tap';
-import { type FrameBatch, type FrameStream, forward, openMacvtap, openTun } from 'tapfd';
+import t from 'tap';
+import { type FrameBatch, type FrameStream, forward, openTun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { ownNamespace, vethPair } from '../../kit/network.js';
+import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
+import { ownNamespace } from '../../kit/namespace.js';
 import {
   collect,
   frameToUpper,
@@ -15,13 +16,10 @@ import {
   numberedFrame,
   numberOf,
   tapPair,
+  upTo,
 } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
-
-function upTo(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
-}
 
 /** Numbers of the test frames that batches bring, until there are `count`. */
 async function batchedNumbers(device: FrameStream, count: number): Promise<number[]> {
@@ -143,30 +141,13 @@ t.test('the same of a FrameBatch, whose spans may lie', async (t) => {
   await t.rejects(b.writeBatch(batch), { code: 'ERR_TAPFD_FRAME_TOO_LONG', framesTaken: 2 });
 });
 
-/** Two macvtaps of which the second takes no more than `sendBufferBytes` from the first until it is read. */
-async function siblings(t: Test) {
-  const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
-  const open = (guestMac: string) =>
-    openMacvtap({ netns: ns.name, lower: 'lower', guestMac, sendBufferBytes: 64 * 1024 });
-  const a = await open('02:00:00:00:00:0a');
-  const b = await open('02:00:00:00:00:0b');
-  t.teardown(() => Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()]));
-  const frameTo = (number: number) => {
-    const frame = numberedFrame(number, 1400);
-    frame.write('02000000000b02000000000a', 0, 'hex');
-    return frame;
-  };
-  return { a, b, frameTo };
-}
-
 t.test('a batch waits for the kernel, and single frames wait behind it', async (t) => {
-  const { a, b, frameTo } = await siblings(t);
+  const { a, b } = await macvtapPair(t);
   const order: string[] = [];
   const noted = (name: string) => () => order.push(name);
-  const batch = a.writeBatch(upTo(300).map(frameTo)).then(noted('batch'));
-  a.write(frameTo(300), noted('frame'));
-  const second = a.writeBatch([frameTo(301), frameTo(302)]).then(noted('second batch'));
+  const batch = a.writeBatch(upTo(300).map(frameToB)).then(noted('batch'));
+  a.write(frameToB(300), noted('frame'));
+  const second = a.writeBatch([frameToB(301), frameToB(302)]).then(noted('second batch'));
   a.end();
   const finished = once(a, 'finish').then(noted('finish'));
   await nextTurn();
@@ -206,8 +187,8 @@ for (const options of [{}, { segment: true }]) {
 }
 
 t.test('what waits fails when the device is destroyed', async (t) => {
-  const { a, frameTo } = await siblings(t);
-  const waiting = a.writeBatch(upTo(300).map(frameTo));
+  const { a } = await macvtapPair(t);
+  const waiting = a.writeBatch(upTo(300).map(frameToB));
   const rejected = t.rejects(waiting, { code: 'ERR_TAPFD_CLOSED' });
   await a[Symbol.asyncDispose]();
   await rejected;

@@ -5,13 +5,9 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import type { Tap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { numberedFrame, numberOf, tapPair } from '../../kit/tap-pair.js';
+import { numberedFrame, numberOf, tapPair, upTo } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device');
-
-function upTo(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
-}
 
 /** Sends frames 0 to `count` - 1, and gives the iterator of the other end. */
 function sendAndIterate(a: Tap, b: Tap, count: number): NodeJS.AsyncIterator<Buffer> {

@@ -5,8 +5,9 @@ import { buffer } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { type Offload, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 import { buildDriver } from '../../kit/native-program.js';
-import { ownNamespace, quietNamespace, type TestNamespace } from '../../kit/network.js';
+import { tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device');
 
@@ -74,12 +75,7 @@ interface Reference {
 
 /** Two TAPs in a bridge, which changes nothing in a frame; one takes super-frames, the other does not. */
 async function kernelReference(t: Test): Promise<Reference> {
-  const ns = await quietNamespace(t);
-  await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
-  await ns.ip('link', 'set', 'br0', 'up');
-  const offloading = await openTap({ netns: ns.name, bridge: 'br0', vnetHeader: true, offload: OFFLOAD });
-  const plain = await openTap({ netns: ns.name, bridge: 'br0' });
-  t.teardown(() => Promise.all([offloading[Symbol.asyncDispose](), plain[Symbol.asyncDispose]()]));
+  const { a: offloading, b: plain } = await tapPair(t, { vnetHeader: true, offload: OFFLOAD }, {});
   t.equal(plain.features.offload.length, 0);
   let arrived: Buffer[] = [];
   plain.on('data', (frame: Buffer) => {

@@ -4,7 +4,7 @@ import t from 'tap';
 import { openMacvtap, openTap, openTun } from 'tapfd';
 import { answerFrame, answerPacket, type Host } from '../../kit/answers.js';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { ownNamespace, vethPair } from '../../kit/network.js';
+import { ownNamespace, vethPair } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

@@ -17,8 +17,8 @@ import {
   openTun,
 } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
 import { buildDriver } from '../../kit/native-program.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'veth', 'ip', 'curl', 'iperf3');
 

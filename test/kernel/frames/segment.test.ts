@@ -15,10 +15,13 @@ import {
   openTap,
   openTun,
   type Tap,
+  type TapOptions,
 } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { tcpFrame } from '../../kit/frames.js';
-import { ownNamespace, quietNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
+import { tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -54,14 +57,9 @@ function superFrame(payload: Buffer, segmentBytes: number, totalLength = 40 + pa
 
 /** A TAP that splits, and another on the same bridge that takes super-frames from us. */
 async function bridged(t: Test): Promise<{ ns: TestNamespace; writer: Tap; reader: Tap }> {
-  const ns = await quietNamespace(t);
-  await ns.ip('link', 'add', 'br0', 'type', 'bridge', 'mcast_snooping', '0');
-  await ns.ip('link', 'set', 'br0', 'up');
-  const netns = ns.name;
-  const writer = await openTap({ netns, bridge: 'br0', vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] });
-  const reader = await openTap({ netns, bridge: 'br0', segment: true });
-  t.teardown(() => Promise.all([writer[Symbol.asyncDispose](), reader[Symbol.asyncDispose]()]));
-  return { ns, writer, reader };
+  const takesSuperFrames = { vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] } satisfies TapOptions;
+  const { ns, a, b } = await tapPair(t, takesSuperFrames, { segment: true });
+  return { ns, writer: a, reader: b };
 }
 
 /** The TCP payloads that come, by both ways of reading. */
@@ -123,7 +121,7 @@ t.test('the rest of a super-frame comes although the device goes down in the mid
 
 t.test('the rest of a super-frame comes although the writing is held up', async (t) => {
   const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
+  await ns.wire('lower', 'other');
   const common = { netns: ns.name, lower: 'lower' };
   const [sibling, reader, writer] = [
     await openMacvtap({ ...common, guestMac: '02:00:00:00:00:0b' }),
@@ -137,7 +135,7 @@ t.test('the rest of a super-frame comes although the writing is held up', async 
   ];
   t.teardown(() => Promise.all([sibling, reader, writer].map((device) => device[Symbol.asyncDispose]())));
   // Nobody reads the sibling.
-  while (reader.writableLength === 0) reader.write(numbered(0));
+  while (reader.writableLength === 0) reader.write(frameToB(0));
   const sent = superFrame(randomBytes(50_000), 100);
   sent.write('02000000000a020000000001', 10, 'hex');
   writer.write(sent);
@@ -284,7 +282,7 @@ t.test('options that do not go together, and adoption', async (t) => {
   t.same(await adopted.setOffload(['csum', 'tso4']), ['csum', 'tso4']);
   await adopted[Symbol.asyncDispose]();
 
-  await vethPair(ns, 'lower', ns, 'other');
+  await ns.wire('lower', 'other');
   const bare = await openMacvtap({ netns: ns.name, lower: 'lower' });
   t.equal(bare.flags.vnetHeader, false);
   const dressed = await adoptFd(bare.handOff(), { netns: ns.name, segment: true });
@@ -302,12 +300,11 @@ function setVnetHeaderBytes(fd: number, bytes: number): void {
 }
 
 t.test('a driver that takes few parts in a frame (IFF_NAPI_FRAGS) gets the pieces', async (t) => {
-  const ns = await quietNamespace(t);
-  await ns.ip('link', 'add', 'br0', 'up', 'type', 'bridge', 'mcast_snooping', '0');
-  const common = { netns: ns.name, bridge: 'br0' };
-  const seer = await openTap({ ...common, vnetHeader: true, offload: ['csum', 'tso4'] });
-  const joiner = await openTap({ ...common, segment: true, napi: 'frags' });
-  t.teardown(() => Promise.all([joiner[Symbol.asyncDispose](), seer[Symbol.asyncDispose]()]));
+  const { a: seer, b: joiner } = await tapPair(
+    t,
+    { vnetHeader: true, offload: ['csum', 'tso4'] },
+    { segment: true, napi: 'frags' },
+  );
   const batches = joiner.batches({ maxFrames: 30 });
   const [to, from] = ['02:00:00:00:00:02', '02:00:00:00:00:01'];
   seer.write(tcpFrame({ to, from, payloadBytes: 3000, segmentBytes: 100 }));
@@ -358,28 +355,14 @@ t.test('what was read as long frames comes out after the MTU has shrunk', async 
   t.equal(long, 5);
 });
 
-/** An Ethernet frame that is of no flow, with a number in it. */
-function numbered(number: number): Buffer {
-  const frame = Buffer.alloc(1400);
-  frame.write('02000000000b02000000000a88b5', 0, 'hex');
-  frame.writeUInt32BE(number, 14);
-  return frame;
-}
-
 t.test('frames taken out of a batch that waits are not written in place of later ones', async (t) => {
-  const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
-  const open = (guestMac: string) =>
-    openMacvtap({ netns: ns.name, lower: 'lower', guestMac, segment: true, sendBufferBytes: 64 * 1024 });
-  const a = await open('02:00:00:00:00:0a');
-  const b = await open('02:00:00:00:00:0b');
-  t.teardown(() => Promise.all([a[Symbol.asyncDispose](), b[Symbol.asyncDispose]()]));
-  const other = await openTap({ netns: ns.name });
+  const { a, b, netns } = await macvtapPair(t, { segment: true });
+  const other = await openTap({ netns });
   t.teardown(() => other[Symbol.asyncDispose]());
   const batchOf = async (first: number, count: number) => {
     const batch = await someBatch(other);
     batch.filter(() => false);
-    for (let i = 0; i < count; i++) batch.append(numbered(first + i));
+    for (let i = 0; i < count; i++) batch.append(frameToB(first + i));
     return batch.copy();
   };
   const waits = await batchOf(0, 200);

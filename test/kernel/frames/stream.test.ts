@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import t from 'tap';
-import { type FrameDrop, forward, openMacvtap, openTap, openTun, type Tap, TapfdError } from 'tapfd';
+import { type FrameDrop, forward, openTap, openTun, type Tap, TapfdError } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { ownNamespace, vethPair } from '../../kit/network.js';
+import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
+import { ownNamespace } from '../../kit/namespace.js';
 import {
   collect,
   frameToUpper,
@@ -15,6 +16,7 @@ import {
   numberedFrame,
   numberOf,
   tapPair,
+  upTo,
 } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -22,10 +24,6 @@ fileNeeds(t, 'root', 'tun-device', 'macvtap');
 /** Resolves with the error that the write's callback got, or null. */
 function written(device: Tap, frame: Uint8Array): Promise<Error | null> {
   return new Promise((resolve) => device.write(frame, (error) => resolve(error ?? null)));
-}
-
-function upTo(count: number): number[] {
-  return Array.from({ length: count }, (_, i) => i);
 }
 
 t.test('20 frames written at once arrive as 20, whole and in order', async (t) => {
@@ -169,27 +167,17 @@ t.test('readers that rest cost bounded memory, and what the kernel drops is coun
 });
 
 t.test('EAGAIN is awaited: a full sibling holds the writer up and loses nothing', async (t) => {
-  const ns = await ownNamespace(t);
-  await vethPair(ns, 'lower', ns, 'other');
-  const open = (guestMac: string) =>
-    openMacvtap({ netns: ns.name, lower: 'lower', guestMac, sendBufferBytes: 64 * 1024 });
-  const a = await open('02:00:00:00:00:0a');
-  const b = await open('02:00:00:00:00:0b');
-  const frameTo = (number: number) => {
-    const frame = numberedFrame(number, 1400);
-    frame.write('02000000000b02000000000a', 0, 'hex');
-    return frame;
-  };
+  const { a, b } = await macvtapPair(t);
   const order: number[] = [];
   let sent = 0;
   while (a.writableLength === 0) {
     const number = sent;
-    a.write(frameTo(number), () => order.push(number));
+    a.write(frameToB(number), () => order.push(number));
     sent += 1;
     t.ok(sent < 1000, 'the send buffer fills');
     if (sent === 1000) return;
   }
-  a.write(frameTo(sent), () => order.push(sent));
+  a.write(frameToB(sent), () => order.push(sent));
   a.write(Buffer.alloc(3), (error) => {
     t.match(error, { code: 'ERR_TAPFD_FRAME_TOO_SHORT' }, 'a refused frame fails alone, also behind others');
     order.push(sent + 1);

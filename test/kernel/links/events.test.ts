@@ -10,7 +10,7 @@ import type { NativeLinkEvent } from '#lib/base/native-links.js';
 import { openNetns } from '#lib/links/namespace.js';
 import { LinkWatch } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { ownNamespace, type TestNamespace } from '../../kit/network.js';
+import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

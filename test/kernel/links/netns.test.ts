@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
 import { createNetns, links, type Netns } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { run } from '../../kit/network.js';
+import { run } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 

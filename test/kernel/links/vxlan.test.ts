@@ -3,7 +3,7 @@ import t, { type Test } from 'tap';
 import { links, openTap, type Tap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'bridge', 'veth', 'vxlan', 'ip');
 

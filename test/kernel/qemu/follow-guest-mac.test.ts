@@ -6,7 +6,7 @@ import { type Macvtap, openMacvtap, openTap } from 'tapfd';
 import { type FollowGuestMacOptions, followGuestMac, type GuestMacFollower, QmpClient } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { FakeMonitor, refusal } from '../../kit/fake-monitor.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 const FIRST = '52:54:00:81:00:01';
 const SECOND = '52:54:00:81:00:02';
@@ -42,7 +42,7 @@ class Guest {
 
 async function ground(t: Test) {
   const net = await ownNamespace(t);
-  await vethPair(net, 'lower0', net, 'far0');
+  await net.wire('lower0', 'far0');
   const device = await openMacvtap({ netns: net.name, name: 'guest', lower: 'lower0', mac: FIRST });
   t.teardown(() => device[Symbol.asyncDispose]());
   const guest = new Guest();

@@ -1,7 +1,7 @@
 /** A real QEMU's monitor: descriptors that arrive, cards that come and go, and each step of it failing. No guest runs. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -10,7 +10,8 @@ import { adoptFd, FdSocket, openMacvtap, openTap, type Tap } from 'tapfd';
 import { type QemuHotPlugNic, QmpClient, type QmpSocket, spawnQemu } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { flowFrame, send, textOf } from '../../kit/frames.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { bridgeAndWire, type TestNamespace } from '../../kit/namespace.js';
+import { descriptorTargets } from '../../kit/open-files.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MACHINE = ['-M', 'pc,accel=tcg', '-nodefaults', '-display', 'none', '-S'];
@@ -55,13 +56,6 @@ async function reset(qmp: QmpClient): Promise<void> {
   await qmp.execute('system_reset');
 }
 
-async function ground(t: Test): Promise<TestNamespace> {
-  const net = await ownNamespace(t);
-  await net.ip('link', 'add', 'br0', 'up', 'type', 'bridge');
-  await vethPair(net, 'lower0', net, 'far0');
-  return net;
-}
-
 async function tapQueues(t: Test, { name: netns }: TestNamespace): Promise<[Tap, Tap]> {
   const first = await openTap({ netns, bridge: 'br0', multiQueue: true });
   t.teardown(() => first[Symbol.asyncDispose]());
@@ -70,19 +64,9 @@ async function tapQueues(t: Test, { name: netns }: TestNamespace): Promise<[Tap,
   return [first, second];
 }
 
-function descriptors(pid: number | 'self' | undefined): string[] {
-  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
-    } catch {
-      return []; // the one that lists the directory
-    }
-  });
-}
-
 /** How many TUN/TAP descriptors a process has. */
 function tapsOf(pid: number | 'self' | undefined): number {
-  return descriptors(pid).filter((path) => path === '/dev/net/tun').length;
+  return descriptorTargets(pid).filter((path) => path === '/dev/net/tun').length;
 }
 
 /** What is done with a client's Nth command. */
@@ -249,7 +233,7 @@ t.test('a real monitor', { skip }, async (t) => {
   const vias: NonNullable<QemuHotPlugNic['via']>[] = ['getfd', 'add-fd'];
   for (const via of vias) {
     t.test(`${via}: QEMU gets both queues, and gives them back with the card`, async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const { child, sockets } = await launchQemu(t, 2);
       const [qmp, next] = [await connected(t, sockets[0]), await connected(t, sockets[1])];
       await qmp.execute('cont');
@@ -280,7 +264,7 @@ t.test('a real monitor', { skip }, async (t) => {
     });
 
     t.test(`${via}: whichever step fails, QEMU and this process are as before`, async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const device = await tapQueues(t, net);
       const sender = await openTap({ netns: net.name, bridge: 'br0' });
       t.teardown(() => sender[Symbol.asyncDispose]());
@@ -291,9 +275,9 @@ t.test('a real monitor', { skip }, async (t) => {
         return fault;
       });
       const [fault] = faults;
-      const before = [descriptors(child.pid).sort(), descriptors('self').sort()];
+      const before = [descriptorTargets(child.pid).sort(), descriptorTargets().sort()];
       const asBefore = async (what: string): Promise<void> => {
-        t.strictSame([descriptors(child.pid).sort(), descriptors('self').sort()], before, what);
+        t.strictSame([descriptorTargets(child.pid).sort(), descriptorTargets().sort()], before, what);
         t.strictSame(await qmp.execute('query-fdsets'), []);
         await reachesEach(sender, device);
       };
@@ -314,7 +298,7 @@ t.test('a real monitor', { skip }, async (t) => {
       await qmp
         .execute('netdev_add', { type: 'user', id: 'taken' })
         .catch(() => qmp.execute('netdev_add', { type: 'hubport', id: 'taken', hubid: 0 }));
-      before[0] = descriptors(child.pid).sort();
+      before[0] = descriptorTargets(child.pid).sort();
       await t.rejects(qmp.addNic({ device, id: 'taken', via }), {
         code: 'ERR_TAPFD_QMP',
         command: 'netdev_add',
@@ -328,7 +312,7 @@ t.test('a real monitor', { skip }, async (t) => {
     });
 
     t.test(`${via}: the connection is lost at a step, and QEMU lives: what is left is told`, async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const device = await openTap({ netns: net.name, bridge: 'br0' });
       const sender = await openTap({ netns: net.name, bridge: 'br0' });
       for (const tap of [device, sender]) t.teardown(() => tap[Symbol.asyncDispose]());
@@ -394,7 +378,7 @@ t.test('a real monitor', { skip }, async (t) => {
   }
 
   t.test('QEMU does the last step, but does not say so in time: the guest is asked to let go', async (t) => {
-    const net = await ground(t);
+    const net = await bridgeAndWire(t);
     const device = await tapQueues(t, net);
     const sender = await openTap({ netns: net.name, bridge: 'br0' });
     t.teardown(() => sender[Symbol.asyncDispose]());
@@ -423,7 +407,7 @@ t.test('a real monitor', { skip }, async (t) => {
   });
 
   t.test('a device that comes back is set up as it was', { skip: needs('python3') }, async (t) => {
-    const net = await ground(t);
+    const net = await bridgeAndWire(t);
     const { qmp } = await startQemu(t);
     const opened = await openTap({ netns: net.name, vnetHeader: true });
     t.teardown(() => opened[Symbol.asyncDispose]());
@@ -441,7 +425,7 @@ t.test('a real monitor', { skip }, async (t) => {
   });
 
   t.test('QEMU ends at a step: the device is ours, and the next QEMU can have it', async (t) => {
-    const net = await ground(t);
+    const net = await bridgeAndWire(t);
     const device = await openTap({ netns: net.name, bridge: 'br0' });
     t.teardown(() => device[Symbol.asyncDispose]());
     const faults: Fault[] = [];
@@ -459,9 +443,9 @@ t.test('a real monitor', { skip }, async (t) => {
   });
 
   t.test('QEMU is killed: a macvtap link that the opening made goes', async (t) => {
-    const net = await ground(t);
+    const net = await bridgeAndWire(t);
     const { child, qmp } = await startQemu(t);
-    const device = await openMacvtap({ netns: net.name, name: 'guest', lower: 'lower0' });
+    const device = await openMacvtap({ netns: net.name, name: 'guest', lower: 'wire' });
     t.teardown(() => device[Symbol.asyncDispose]());
     const refused = { code: 'ERR_TAPFD_QMP', command: 'device_add' };
     await t.rejects(qmp.addNic({ device, romfile: '', bus: 'none' }), refused);
@@ -476,7 +460,7 @@ t.test('a real monitor', { skip }, async (t) => {
   t.test(
     'add-fd is refused while the guest does not run: QEMU could not remove the sets again',
     async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const { child, qmp } = await startQemu(t);
       await qmp.execute('stop');
       const device = await openTap({ netns: net.name, bridge: 'br0' });
@@ -491,7 +475,7 @@ t.test('a real monitor', { skip }, async (t) => {
   );
 
   t.test('why add-fd wants its client: QEMU before 9.1 takes the descriptors of who has gone', async (t) => {
-    const net = await ground(t);
+    const net = await bridgeAndWire(t);
     const { child, qmp } = await startQemu(t);
     const { major, minor } = qmp.greeting.version;
     const named = await openTap({ netns: net.name, bridge: 'br0' });

@@ -1,7 +1,7 @@
 /** Real devices handed to real programs: a small reader and writer, and QEMU, asked what it thinks it has. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -19,7 +19,8 @@ import {
 } from 'tapfd';
 import { qemuNetworkArguments, spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/network.js';
+import { bridgeAndWire, type TestNamespace } from '../../kit/namespace.js';
+import { descriptorsOf } from '../../kit/open-files.js';
 import { callsInChild } from '../../kit/open-in-child.js';
 
 const QEMU = 'qemu-system-x86_64';
@@ -27,14 +28,6 @@ const MACHINE = ['-M', 'pc,accel=tcg', '-nodefaults', '-display', 'none', '-S', 
 
 /** IEEE 802 local experimental EtherType 1: nobody else's frames. */
 const ETHERTYPE = 0x88b5;
-
-/** A namespace with a bridge `br0` and a link `lower0` whose other end is up. */
-async function ground(t: Test): Promise<TestNamespace> {
-  const net = await ownNamespace(t);
-  await net.ip('link', 'add', 'br0', 'up', 'type', 'bridge');
-  await vethPair(net, 'lower0', net, 'far0');
-  return net;
-}
 
 async function bridgedTap(t: Test, { name: netns }: TestNamespace, options: TapOptions = {}): Promise<Tap> {
   const tap = await openTap({ netns, bridge: 'br0', ...options });
@@ -66,19 +59,21 @@ async function contents(device: FrameStream, last: string): Promise<string[]> {
   return seen;
 }
 
+function fdInfo(pid: number | 'self', fd: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
+  } catch {
+    return ''; // closed meanwhile
+  }
+}
+
 /** The devices that process `pid` holds, by descriptor: `tap0` by fdinfo, `/dev/tap7` for a macvtap. */
 function devicesOf(pid: number | 'self'): Record<string, string> {
   const held: Record<string, string> = {};
-  for (const fd of readdirSync(`/proc/${pid}/fd`)) {
-    try {
-      const path = readlinkSync(`/proc/${pid}/fd/${fd}`);
-      const info = readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
-      const name = /^iff:\s*(\S+)/m.exec(info)?.[1];
-      if (name !== undefined) held[fd] = name;
-      else if (/^\/(dev\/(net\/tun|tap\d+)|tap$)/.test(path)) held[fd] = path;
-    } catch {
-      // the descriptor that lists the directory
-    }
+  for (const { fd, target } of descriptorsOf(pid)) {
+    const name = /^iff:\s*(\S+)/m.exec(fdInfo(pid, fd))?.[1];
+    if (name !== undefined) held[fd] = name;
+    else if (/^\/(dev\/(net\/tun|tap\d+)|tap$)/.test(target)) held[fd] = target;
   }
   return held;
 }
@@ -136,7 +131,7 @@ t.test(
   { skip: needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'macvtap') },
   async (t) => {
     t.test('a program reads a frame from the number it was told, and writes one', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const ours = await bridgedTap(t, net);
       const theirs = await bridgedTap(t, net);
       const answering = `
@@ -170,11 +165,11 @@ t.test(
     });
 
     t.test('no other child gets a descriptor', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const devices = [
         await bridgedTap(t, net),
         await openTun({ netns: net.name }),
-        await openMacvtap({ netns: net.name, lower: 'lower0' }),
+        await openMacvtap({ netns: net.name, lower: 'wire' }),
       ];
       t.teardown(() => Promise.all(devices.map((device) => device[Symbol.asyncDispose]())));
       t.equal(Object.keys(devicesOf('self')).length, 3, 'this process has three');
@@ -197,9 +192,9 @@ t.test(
   { skip: needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'macvtap', 'qemu') },
   async (t) => {
     t.test('QEMU has the cards as they were described, and this process no descriptor', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const tap = await bridgedTap(t, net);
-      const macvtap = await openMacvtap({ netns: net.name, lower: 'lower0' });
+      const macvtap = await openMacvtap({ netns: net.name, lower: 'wire' });
       const fds = [tap.fd, macvtap.fd].map(String);
       const held = devicesOf('self');
       const child = await spawnQemu(QEMU, MACHINE, {
@@ -236,7 +231,7 @@ t.test(
     });
 
     t.test('a card with three queues', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const first = await bridgedTap(t, net, { multiQueue: true, vnetHeader: true });
       const device = [first, await first.openQueue(), await first.openQueue()];
       const child = await spawnQemu(QEMU, MACHINE, { nics: [{ device, romfile: '' }] });
@@ -253,8 +248,8 @@ t.test(
     });
 
     t.test("classic style, and descriptors of the caller's in front", async (t) => {
-      const net = await ground(t);
-      const macvtap = await openMacvtap({ netns: net.name, lower: 'lower0', mac: GUEST });
+      const net = await bridgeAndWire(t);
+      const macvtap = await openMacvtap({ netns: net.name, lower: 'wire', mac: GUEST });
       const child = await spawnQemu(QEMU, MACHINE, {
         nics: [{ device: macvtap }],
         style: 'classic',
@@ -270,7 +265,7 @@ t.test(
     });
 
     t.test('the same arguments for a spawn of the own', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const tap = await bridgedTap(t, net);
       const { args, fds, nics } = qemuNetworkArguments([{ device: tap, romfile: '' }]);
       const monitor = await Monitor.of(t, await spawnWithFds(QEMU, [...MACHINE, ...args], fds));
@@ -282,7 +277,7 @@ t.test(
     });
 
     t.test('QEMU reads each value as it was given', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const start = async (nic: object): Promise<string> => {
         const tap = await bridgedTap(t, net);
         return complaint(t, await spawnQemu(QEMU, MACHINE, { nics: [{ device: tap, romfile: '', ...nic }] }));
@@ -294,7 +289,7 @@ t.test(
     });
 
     t.test('a QEMU that cannot be started gives the device back, reading as before', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const ours = await bridgedTap(t, net);
       const device = await bridgedTap(t, net);
       const reading = contents(device, 'second');
@@ -310,7 +305,7 @@ t.test(
     });
 
     t.test('a call on the device is awaited before it is handed over', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const tap = await bridgedTap(t, net);
       const child = spawnQemu(QEMU, MACHINE, { nics: [{ device: tap, romfile: '' }] });
       const calls = Array.from({ length: 50 }, () => tap.setSendBuffer(65536));
@@ -321,7 +316,7 @@ t.test(
     });
 
     t.test('refuses what QEMU would accept in silence or abort on', async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const refused = async (device: Tap | Tun | Macvtap, code: string, nic = {}): Promise<void> => {
         t.teardown(() => device[Symbol.asyncDispose]());
         // @ts-expect-error: a TUN is the wrong type on purpose
@@ -336,7 +331,7 @@ t.test(
         await adoptFd(withInformation.handOff(), { netns: net.name }),
         'ERR_TAPFD_QEMU_PACKET_INFO',
       );
-      const macvtap = await openMacvtap({ netns: net.name, lower: 'lower0' });
+      const macvtap = await openMacvtap({ netns: net.name, lower: 'wire' });
       await refused(macvtap, 'ERR_TAPFD_MAC_MISMATCH', { mac: GUEST });
       const queue = await openTap({ netns: net.name, multiQueue: true });
       await queue.detachQueue();
@@ -363,7 +358,7 @@ t.test(
     });
 
     t.test("why a guest must not have its TAP's own MAC: the bridge keeps its frames", async (t) => {
-      const net = await ground(t);
+      const net = await bridgeAndWire(t);
       const ours = await bridgedTap(t, net);
       const guests = await bridgedTap(t, net);
       ours.write(frame(guests.mac ?? '', "to the TAP's own"));

@@ -4,43 +4,10 @@ import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
+import { nativeLink } from '../../kit/native-link.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage: () => void = runInNewContext('gc');
-
-const stats = {
-  rxPackets: 0,
-  txPackets: 0,
-  rxBytes: 0,
-  txBytes: 0,
-  rxErrors: 0,
-  txErrors: 0,
-  rxDropped: 0,
-  txDropped: 0,
-  multicast: 0,
-};
-
-function link(index: number, changes: Partial<NativeLink> = {}): NativeLink {
-  return {
-    index,
-    name: `eth${index}`,
-    kind: 'veth',
-    portKind: '',
-    mac: `02:00:00:00:00:0${index}`,
-    mtu: 1500,
-    flags: 1,
-    operState: 6,
-    carrier: true,
-    master: 0,
-    lower: 0,
-    txQueueLength: 1000,
-    txQueues: 1,
-    rxQueues: 1,
-    alias: '',
-    stats,
-    ...changes,
-  };
-}
 
 let namespaces = 0;
 
@@ -114,10 +81,10 @@ async function settle(): Promise<void> {
 
 t.test('the first list fills the table and tells nobody', async (t) => {
   const kernel = new Kernel();
-  kernel.links = [link(1), link(2)];
+  kernel.links = [nativeLink(1), nativeLink(2)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel, receiveBufferBytes: 5000 });
-  t.same([...watch.links()], [link(1), link(2)]);
-  t.same(watch.get(2), link(2));
+  t.same([...watch.links()], [nativeLink(1), nativeLink(2)]);
+  t.same(watch.get(2), nativeLink(2));
   t.equal(watch.get(3), undefined);
   t.same(kernel.options, { receiveBufferBytes: 5000 });
   watch.release();
@@ -178,7 +145,7 @@ t.test('a socket that fails before the first list is through', async (t) => {
 
 t.test('events go to who follows all and to who subscribed to the link', async (t) => {
   const kernel = new Kernel();
-  kernel.links = [link(1), link(2)];
+  kernel.links = [nativeLink(1), nativeLink(2)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   const all = new Listener();
   const two = new Listener();
@@ -186,17 +153,17 @@ t.test('events go to who follows all and to who subscribed to the link', async (
   watch.follow(all);
   watch.subscribe(2, two);
   watch.subscribe(2, alsoTwo);
-  const renamed = link(2, { name: 'new2' });
+  const renamed = nativeLink(2, { name: 'new2' });
   kernel.emit([
-    { type: 'change', link: link(1, { mtu: 1400 }) },
+    { type: 'change', link: nativeLink(1, { mtu: 1400 }) },
     { type: 'change', link: renamed },
-    { type: 'change', link: { ...renamed, stats: { ...stats, rxBytes: 1 } } },
-    { type: 'change', link: link(3) },
-    { type: 'remove', link: link(7) },
+    { type: 'change', link: { ...renamed, stats: { ...renamed.stats, rxBytes: 1 } } },
+    { type: 'change', link: nativeLink(3) },
+    { type: 'remove', link: nativeLink(7) },
   ]);
   t.same(all.told, ['change eth1', 'change new2', 'add eth3'], 'repetitions and unknown links are not told');
   t.same(two.told, ['change new2']);
-  t.same(two.states, [[renamed, link(2)]]);
+  t.same(two.states, [[renamed, nativeLink(2)]]);
   watch.unsubscribe(2, two);
   watch.unsubscribe(5, two);
   kernel.emit([{ type: 'remove', link: renamed }]);
@@ -205,17 +172,17 @@ t.test('events go to who follows all and to who subscribed to the link', async (
   t.equal(watch.get(2), undefined);
   watch.unfollow(all);
   watch.unsubscribe(2, alsoTwo);
-  kernel.emit([{ type: 'change', link: link(2) }]);
+  kernel.emit([{ type: 'change', link: nativeLink(2) }]);
   t.equal(all.told.length, 4);
   t.equal(alsoTwo.told.length, 2);
   watch.release();
-  kernel.emit([{ type: 'change', link: link(9) }]);
+  kernel.emit([{ type: 'change', link: nativeLink(9) }]);
   t.equal(watch.get(9), undefined, 'a closed watch hears nothing');
 });
 
 t.test('what happens during the first list is not lost, whichever is newer', async (t) => {
   const kernel = new Kernel();
-  kernel.links = [link(1), link(2)];
+  kernel.links = [nativeLink(1), nativeLink(2)];
   let open = () => {};
   kernel.listGate = new Promise((resolve) => {
     open = resolve;
@@ -223,18 +190,18 @@ t.test('what happens during the first list is not lost, whichever is newer', asy
   const acquired = LinkWatch.acquire(new Handle(), { port: kernel });
   await settle();
   kernel.emit([
-    { type: 'change', link: link(2, { mtu: 9000 }) },
-    { type: 'remove', link: link(1) },
+    { type: 'change', link: nativeLink(2, { mtu: 9000 }) },
+    { type: 'remove', link: nativeLink(1) },
   ]);
   open();
   const watch = await acquired;
-  t.same([...watch.links()], [link(2, { mtu: 9000 })]);
+  t.same([...watch.links()], [nativeLink(2, { mtu: 9000 })]);
   watch.release();
 });
 
 t.test('an overrun is made up for by a new list', async (t) => {
   const kernel = new Kernel();
-  kernel.links = [link(1), link(2), link(3), link(4), link(5)];
+  kernel.links = [nativeLink(1), nativeLink(2), nativeLink(3), nativeLink(4), nativeLink(5)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   const all = new Listener();
   const five = new Listener();
@@ -245,13 +212,13 @@ t.test('an overrun is made up for by a new list', async (t) => {
     open = resolve;
   });
   kernel.links = [
-    link(1),
-    link(3, { mtu: 1400 }),
-    link(4, { kind: 'tun', tun: undefined }),
-    link(5, { name: 'other', mac: '02:00:00:00:00:55' }),
-    link(6),
+    nativeLink(1),
+    nativeLink(3, { mtu: 1400 }),
+    nativeLink(4, { kind: 'tun', tun: undefined }),
+    nativeLink(5, { name: 'other', mac: '02:00:00:00:00:55' }),
+    nativeLink(6),
   ];
-  kernel.emit([{ type: 'overrun' }, { type: 'change', link: link(1, { mtu: 1300 }) }]);
+  kernel.emit([{ type: 'overrun' }, { type: 'change', link: nativeLink(1, { mtu: 1300 }) }]);
   await settle();
   t.same(all.told, [], 'nothing before the list is there');
   t.equal(kernel.lists, 2);
@@ -274,19 +241,19 @@ t.test('an overrun is made up for by a new list', async (t) => {
 
 t.test('an overrun during the list that makes up for one', async (t) => {
   const kernel = new Kernel();
-  kernel.links = [link(1)];
+  kernel.links = [nativeLink(1)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   let open = () => {};
   kernel.listGate = new Promise((resolve) => {
     open = resolve;
   });
   kernel.emit([{ type: 'overrun' }]);
-  kernel.links = [link(1), link(2)];
+  kernel.links = [nativeLink(1), nativeLink(2)];
   kernel.emit([{ type: 'overrun' }]);
   open();
   await settle();
   t.equal(kernel.lists, 3);
-  t.same([...watch.links()], [link(1), link(2)]);
+  t.same([...watch.links()], [nativeLink(1), nativeLink(2)]);
   watch.release();
 });
 
@@ -295,7 +262,7 @@ t.test('a watch given back while it reads a list', async (t) => {
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   const all = new Listener();
   watch.follow(all);
-  kernel.links = [link(1)];
+  kernel.links = [nativeLink(1)];
   kernel.emit([{ type: 'overrun' }]);
   watch.release();
   await settle();
@@ -364,7 +331,7 @@ t.test('a subscriber that throws is an uncaught exception, and the others still 
     t.match(error, { message: 'from a subscriber' });
     return true;
   });
-  kernel.emit([{ type: 'change', link: link(1) }]);
+  kernel.emit([{ type: 'change', link: nativeLink(1) }]);
   await new Promise((resolve) => setImmediate(resolve));
   t.equal(uncaught().filter(({ args }) => args[0] === 'uncaughtException').length, 1);
   t.same(after.told, ['add eth1']);
@@ -389,8 +356,8 @@ t.test('a subscriber that nobody else holds is collected and forgotten', async (
     collectGarbage();
   }
   kernel.emit([
-    { type: 'change', link: link(1) },
-    { type: 'change', link: link(2) },
+    { type: 'change', link: nativeLink(1) },
+    { type: 'change', link: nativeLink(2) },
   ]);
   t.same(kept.told, ['add eth1']);
   watch.release();

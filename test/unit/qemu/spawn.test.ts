@@ -1,6 +1,6 @@
 import { type ChildProcess, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { accessSync, closeSync, fstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { accessSync, closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { type FakeDevice, fakeDevice } from '../../kit/fake-device.js';
+import { descriptorTargets } from '../../kit/open-files.js';
 
 const directory = t.testdir({ a: 'first', b: 'second', c: 'third', 'no-program': '' });
 const path = (name: string): string => join(directory, name);
@@ -33,14 +34,9 @@ async function told(child: ChildProcess): Promise<{ args: string[]; held: Record
 
 /** Which of the test's files this process holds. */
 function heldHere(): string[] {
-  return readdirSync('/proc/self/fd').flatMap((fd) => {
-    try {
-      const link = readlinkSync(`/proc/self/fd/${fd}`);
-      return link.startsWith(`${directory}/`) ? [link.slice(directory.length + 1)] : [];
-    } catch {
-      return []; // the one that lists the directory
-    }
-  });
+  return descriptorTargets()
+    .filter((target) => target.startsWith(`${directory}/`))
+    .map((target) => target.slice(directory.length + 1));
 }
 
 function openFile(t: Test, name: string): number {
