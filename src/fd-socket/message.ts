@@ -1,6 +1,6 @@
 /** What one receive brought: bytes, and descriptors that somebody has to own. */
-import { invalidState } from '../base/errors.js';
-import type { NativeFdBundle } from '../base/native-fd-socket.js';
+import { invalidState, TapfdError } from '../base/errors.js';
+import type { NativeFdBundle, NativeReceived } from '../base/native-fd-socket.js';
 
 /**
  * Bytes received from a `FdSocket`, and the descriptors that were sent with them.
@@ -52,4 +52,19 @@ export class FdMessage {
   async closeFds(): Promise<void> {
     if (this.fds.length > 0) await this.#bundle?.close();
   }
+}
+
+/** undefined: the peer has ended its side. */
+export function messageFrom(received: NativeReceived, memory: Buffer): FdMessage | undefined {
+  const { bytes, end, truncated, fds } = received;
+  if (truncated) {
+    throw new TapfdError(
+      'ERR_TAPFD_FDS_TRUNCATED',
+      'receive: this process cannot take the descriptors that come next; they stay in the socket. ' +
+        'Close some (ulimit -n tells how many it may have), and receive again',
+      { syscall: 'recvmsg', recoverable: true },
+    );
+  }
+  if (end) return undefined;
+  return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
 }

@@ -1,11 +1,16 @@
 /** What goes out of a socket: in order, as much as the kernel takes, and never another descriptor than was meant. */
 import { constants } from 'node:os';
+import { invalidArgument } from '../base/errors.js';
+import { checkFdSource } from '../base/fd-source.js';
 import { native } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdBundle, NativeFdSocket } from '../base/native-fd-socket.js';
 import { socketFailure } from './failure.js';
 
 const { EAGAIN } = constants.errno;
+
+/** `net/scm.h` SCM_MAX_FD. */
+const MAX_FDS = 253;
 
 /** What waits until the kernel takes more. */
 interface PendingSend {
@@ -105,4 +110,26 @@ function duplicate(fds: readonly number[]): NativeFdBundle {
   } catch (error) {
     throw fromNative(error, { operation: 'send' });
   }
+}
+
+/** What `send()` is given, checked. */
+export function checkMessage(data: unknown, fds: unknown): { bytes: Uint8Array; fds: number[] } {
+  const bytes = checkData(data);
+  const numbers = checkFds(fds);
+  if (numbers.length > 0 && bytes.length === 0) {
+    throw invalidArgument('data', 'at least one byte, which the descriptors go with', data);
+  }
+  return { bytes, fds: numbers };
+}
+
+function checkData(data: unknown): Uint8Array {
+  if (typeof data === 'string') return Buffer.from(data);
+  if (data instanceof Uint8Array) return data;
+  throw invalidArgument('data', 'a Buffer, a Uint8Array or a string', data);
+}
+
+function checkFds(fds: unknown): number[] {
+  if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
+  if (fds.length > MAX_FDS) throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds);
+  return fds.map((value: unknown, position) => checkFdSource(`fds[${position}]`, value));
 }

@@ -1,31 +1,24 @@
 /** Unix stream sockets that carry descriptors. */
 
 import { constants } from 'node:os';
-import { setTimeout as delay } from 'node:timers/promises';
 import { type AbortOptions, signalOf } from '../base/abort.js';
 import { checkFd } from '../base/checks.js';
-import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
-import { checkFdSource, type FdSource } from '../base/fd-source.js';
+import { invalidState, TapfdError } from '../base/errors.js';
+import type { FdSource } from '../base/fd-source.js';
 import { native } from '../base/native.js';
-import { fromNative, nativeCall } from '../base/native-call.js';
-import type { NativeFdSocket, NativeReceived } from '../base/native-fd-socket.js';
-import { checkSocketAddress } from './address.js';
+import { fromNative } from '../base/native-call.js';
+import type { NativeFdSocket } from '../base/native-fd-socket.js';
+import { connectForFds } from './connect.js';
 import { socketClosed, socketFailure } from './failure.js';
-import { FdMessage } from './message.js';
+import { type FdMessage, messageFrom } from './message.js';
 import { ReadableWait } from './readable-wait.js';
-import { FdSender } from './sender.js';
+import { checkMessage, FdSender } from './sender.js';
 import { type FdServer, type FdServerOptions, listenForFds } from './server.js';
 
 const { EAGAIN } = constants.errno;
 
-/** `net/scm.h` SCM_MAX_FD. */
-const MOST_FDS = 253;
-
 /** Bytes of one receive at most. */
 const RECEIVE_BYTES = 64 * 1024;
-
-/** How long a connection that the server's full queue has turned away waits; the kernel has no event for it. */
-const CONNECT_RETRY_MS = 20;
 
 /** Where every receive of this thread reads to; what came is copied out at once. */
 let scratch: Buffer | undefined;
@@ -90,17 +83,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * `EACCES`: no write permission on it; `EPROTOTYPE`: a socket of another type.
    */
   static async connect(address: string, options: AbortOptions = {}): Promise<FdSocket> {
-    const checked = checkSocketAddress('address', address);
-    const signal = signalOf(options);
-    for (;;) {
-      signal?.throwIfAborted();
-      const socket = await tryConnect(checked, address);
-      if (signal?.aborted) await socket?.close();
-      signal?.throwIfAborted();
-      if (socket !== undefined) return new FdSocket(socket);
-      // Rejects with an error of its own when aborted; the reason is thrown above.
-      await delay(CONNECT_RETRY_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
-    }
+    return new FdSocket(await connectForFds(address, options));
   }
 
   /**
@@ -169,14 +152,10 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was destroyed.
    */
   async send(data: Uint8Array | string, fds: readonly FdSource[] = []): Promise<void> {
-    const bytes = checkData(data);
-    const numbers = checkFds(fds);
-    if (numbers.length > 0 && bytes.length === 0) {
-      throw invalidArgument('data', 'at least one byte, which the descriptors go with', data);
-    }
+    const message = checkMessage(data, fds);
     this.#assertOpen('send');
     if (this.#ending) throw invalidState('send: end() was called');
-    await this.#sender.send(bytes, numbers);
+    await this.#sender.send(message.bytes, message.fds);
   }
 
   /**
@@ -299,46 +278,10 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 }
 
-function messageFrom(received: NativeReceived, memory: Buffer): FdMessage | undefined {
-  const { bytes, end, truncated, fds } = received;
-  if (truncated) {
-    throw new TapfdError(
-      'ERR_TAPFD_FDS_TRUNCATED',
-      'receive: this process cannot take the descriptors that come next; they stay in the socket. ' +
-        'Close some (ulimit -n tells how many it may have), and receive again',
-      { syscall: 'recvmsg', recoverable: true },
-    );
-  }
-  if (end) return undefined;
-  return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
-}
-
 function attempt<T>(operation: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
     throw fromNative(error, { operation });
   }
-}
-
-/** undefined: the server's queue is full. */
-async function tryConnect(address: string, path: string): Promise<NativeFdSocket | undefined> {
-  try {
-    return await nativeCall({ operation: 'connect', path }, () => native().connectUnix(address));
-  } catch (error) {
-    if (error instanceof TapfdError && error.code === 'EAGAIN') return undefined;
-    throw error;
-  }
-}
-
-function checkData(data: unknown): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (data instanceof Uint8Array) return data;
-  throw invalidArgument('data', 'a Buffer, a Uint8Array or a string', data);
-}
-
-function checkFds(fds: unknown): number[] {
-  if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
-  if (fds.length > MOST_FDS) throw invalidArgument('fds', `at most ${MOST_FDS} descriptors`, fds);
-  return fds.map((value: unknown, position) => checkFdSource(`fds[${position}]`, value));
 }

@@ -2,9 +2,9 @@
 import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeLink } from '../base/native-links.js';
+import { checkOptionNames } from './check-options.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
-import { checkOptionNames } from './options.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';
 
 /** Options of `links.watch`. */

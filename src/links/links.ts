@@ -4,20 +4,18 @@ import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle, NativeLinkRef } from '../base/native-links.js';
-import { LinkEvents, type WatchOptions } from './events.js';
-import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
-import { type Link, linkFromNative } from './link.js';
-import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import {
   type CheckedNetns,
   checkLinkChanges,
   checkLinkRef,
   checkNewLink,
   checkOptionNames,
-  type LinkChanges,
-  type LinkRef,
-  type NewLink,
-} from './options.js';
+} from './check-options.js';
+import { LinkEvents, type WatchOptions } from './events.js';
+import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
+import { type Link, linkFromNative } from './link.js';
+import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
+import type { LinkChanges, LinkRef, NewLink } from './options.js';
 
 /** Where a function of {@link links} works. */
 export interface NetnsOption {

@@ -4,10 +4,11 @@
  */
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { Macvtap } from '../devices/macvtap.js';
+import { checkLinkRef } from '../links/check-options.js';
 import type { Link } from '../links/link.js';
 import { links } from '../links/links.js';
 import type { NetnsLike } from '../links/namespace.js';
-import { checkLinkRef, type LinkRef } from '../links/options.js';
+import type { LinkRef } from '../links/options.js';
 import { isDevice } from './nic/device.js';
 
 /** The MACs given to the links of devices since they were handed over: such a device no longer learns them itself. */

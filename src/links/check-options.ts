@@ -1,0 +1,280 @@
+/** Checks of what `links.create` and `links.set` are given, all before any system call. */
+import {
+  checkBoolean,
+  checkInteger,
+  checkInterfaceName,
+  checkInterfaceTemplate,
+  checkObject,
+  checkOneOf,
+} from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
+import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native-links.js';
+import { checkIpAddress } from './ip-prefix.js';
+import { MACVLAN_MODE_NAMES, macvlanModeNumber } from './link.js';
+import { checkUnicastMac } from './mac.js';
+import { checkNetns } from './namespace.js';
+
+/** A namespace option that {@link checkNetns} let pass. */
+export type CheckedNetns = string | number | undefined;
+
+/** Checked `links.set`; names of links are found and namespaces opened by the caller. */
+export interface CheckedChanges {
+  native: NativeLinkChanges;
+  master: NativeLinkRef | undefined;
+  moveTo: CheckedNetns;
+}
+
+/** Checked `links.create`. */
+export interface CheckedNewLink {
+  native: NativeNewLink;
+  netns: CheckedNetns;
+  moveTo: CheckedNetns;
+  peerNetns: CheckedNetns;
+  master: NativeLinkRef | undefined;
+  lower: NativeLinkRef | undefined;
+}
+
+const LEAST_MTU = 68;
+const MOST_INT = 0x7fff_ffff;
+const MOST_QUEUES = 4096;
+const MOST_ALIAS_BYTES = 255;
+const VXLAN_PORT = 4789;
+
+const SETTING_NAMES = ['mac', 'mtu', 'up', 'allMulticast', 'promiscuous', 'txQueueLength', 'alias'];
+const CHANGE_NAMES = [...SETTING_NAMES, 'name', 'master', 'carrier', 'mode', 'moveTo'];
+const NEW_NAMES = [...SETTING_NAMES, 'kind', 'name', 'master', 'txQueues', 'rxQueues', 'netns'];
+const NAMES_BY_KIND = {
+  bridge: ['stp', 'vlanFiltering', 'multicastSnooping', 'forwardDelayMs', 'ageingTimeMs'],
+  veth: ['moveTo', 'peer'],
+  macvlan: ['moveTo', 'lower', 'mode', 'sourceMacs'],
+  macvtap: ['moveTo', 'lower', 'mode', 'sourceMacs'],
+  vxlan: ['moveTo', 'id', 'remote', 'local', 'port', 'learning', 'lower'],
+};
+const KINDS = ['bridge', 'veth', 'macvlan', 'macvtap', 'vxlan'] as const;
+
+type Check<T> = (argument: string, value: unknown) => T;
+
+/** Checks option `name` of `options` when it is given, and passes it on. */
+function given<T>(options: object, name: string, check: Check<T>, use: (value: T) => void): void {
+  const value: unknown = Reflect.get(options, name);
+  if (value !== undefined) use(check(name, value));
+}
+
+/** A misspelt option, or one of another kind, would be silently without effect. */
+export function checkOptionNames(argument: string, options: object, names: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw invalidArgument(argument, `without ${JSON.stringify(name)}`, options);
+  }
+}
+
+/** A link by index or name. */
+export function checkLinkRef(argument: string, value: unknown): NativeLinkRef {
+  if (typeof value === 'number') return checkInteger(argument, value, 1, MOST_INT);
+  return checkInterfaceName(argument, value);
+}
+
+function checkMtu(argument: string, value: unknown): number {
+  return checkInteger(argument, value, LEAST_MTU, MOST_INT);
+}
+
+function checkQueueLength(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 0, MOST_INT);
+}
+
+function checkQueues(argument: string, value: unknown): number {
+  return checkInteger(argument, value, 1, MOST_QUEUES);
+}
+
+function checkAlias(argument: string, value: unknown): string {
+  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > MOST_ALIAS_BYTES) {
+    throw invalidArgument(argument, `text of at most ${MOST_ALIAS_BYTES} bytes without NUL`, value);
+  }
+  return value;
+}
+
+function checkMode(argument: string, value: unknown): number {
+  return macvlanModeNumber(checkOneOf(argument, value, MACVLAN_MODE_NAMES));
+}
+
+/** Milliseconds in the kernel's hundredths of a second (USER_HZ). */
+function checkHundredths(argument: string, value: unknown): number {
+  const milliseconds = checkInteger(argument, value, 0, MOST_INT);
+  if (milliseconds % 10 !== 0) throw invalidArgument(argument, 'a multiple of 10 milliseconds', value);
+  return milliseconds / 10;
+}
+
+/** `net/bridge/br_private_stp.h` BR_MIN_FORWARD_DELAY, BR_MAX_FORWARD_DELAY. */
+function checkStpForwardDelay(argument: string, value: unknown): number {
+  checkInteger(argument, value, 2000, 30_000);
+  return checkHundredths(argument, value);
+}
+
+function checkSourceMacs(argument: string, value: unknown): Buffer[] {
+  if (!Array.isArray(value) || value.length === 0) {
+    throw invalidArgument(argument, 'a list of at least one MAC', value);
+  }
+  return value.map((mac: unknown, place) => checkUnicastMac(`${argument}[${place}]`, mac));
+}
+
+function readSettings(options: object): NativeLinkChanges {
+  const native: NativeLinkChanges = {};
+  given(options, 'mac', checkUnicastMac, (mac) => {
+    native.mac = mac;
+  });
+  given(options, 'mtu', checkMtu, (mtu) => {
+    native.mtu = mtu;
+  });
+  given(options, 'up', checkBoolean, (up) => {
+    native.up = up;
+  });
+  given(options, 'allMulticast', checkBoolean, (allMulticast) => {
+    native.allMulticast = allMulticast;
+  });
+  given(options, 'promiscuous', checkBoolean, (promiscuous) => {
+    native.promiscuous = promiscuous;
+  });
+  given(options, 'txQueueLength', checkQueueLength, (length) => {
+    native.txQueueLength = length;
+  });
+  given(options, 'alias', checkAlias, (alias) => {
+    native.alias = alias;
+  });
+  return native;
+}
+
+/** Checks the changes of `links.set`. */
+export function checkLinkChanges(argument: string, value: unknown): CheckedChanges {
+  const options: { master?: unknown; moveTo?: unknown } = checkObject(argument, value);
+  checkOptionNames(argument, options, CHANGE_NAMES);
+  const native = readSettings(options);
+  given(options, 'name', checkInterfaceName, (name) => {
+    native.name = name;
+  });
+  given(options, 'carrier', checkBoolean, (carrier) => {
+    native.carrier = carrier;
+  });
+  given(options, 'mode', checkMode, (mode) => {
+    native.macvlanMode = mode;
+  });
+  if (options.master === null) native.master = 0;
+  return {
+    native,
+    master: options.master === null ? undefined : optionalLinkRef('master', options.master),
+    moveTo: checkNetns('moveTo', options.moveTo),
+  };
+}
+
+function optionalLinkRef(argument: string, value: unknown): NativeLinkRef | undefined {
+  return value === undefined ? undefined : checkLinkRef(argument, value);
+}
+
+/** Checks the options of `links.create`. */
+export function checkNewLink(argument: string, value: unknown): CheckedNewLink {
+  const options: {
+    kind?: unknown;
+    lower?: unknown;
+    master?: unknown;
+    netns?: unknown;
+    moveTo?: unknown;
+    peer?: unknown;
+  } = checkObject(argument, value);
+  const kind = checkOneOf('kind', options.kind, KINDS);
+  checkOptionNames(`${argument} of kind ${kind}`, options, [...NEW_NAMES, ...NAMES_BY_KIND[kind]]);
+  const native: NativeNewLink = { kind, name: '', changes: readSettings(options) };
+  given(options, 'name', checkInterfaceTemplate, (name) => {
+    native.name = name;
+  });
+  given(options, 'txQueues', checkQueues, (queues) => {
+    native.txQueues = queues;
+  });
+  given(options, 'rxQueues', checkQueues, (queues) => {
+    native.rxQueues = queues;
+  });
+  const checked: CheckedNewLink = {
+    native,
+    netns: checkNetns('netns', options.netns),
+    moveTo: checkNetns('moveTo', options.moveTo),
+    peerNetns: undefined,
+    master: optionalLinkRef('master', options.master),
+    lower: optionalLinkRef('lower', options.lower),
+  };
+  switch (kind) {
+    case 'bridge':
+      readBridge(options, native);
+      break;
+    case 'veth':
+      checked.peerNetns = readPeer(options.peer, native);
+      break;
+    case 'vxlan':
+      readVxlan(options, native);
+      break;
+    default:
+      if (checked.lower === undefined) checkLinkRef('lower', undefined);
+      readMacvlan(options, native);
+  }
+  return checked;
+}
+
+function readBridge(options: object, native: NativeNewLink): void {
+  given(options, 'stp', checkBoolean, (stp) => {
+    native.bridgeStp = stp;
+  });
+  given(options, 'vlanFiltering', checkBoolean, (filtering) => {
+    native.bridgeVlanFiltering = filtering;
+  });
+  given(options, 'multicastSnooping', checkBoolean, (snooping) => {
+    native.bridgeMulticastSnooping = snooping;
+  });
+  const checkDelay: Check<number> = native.bridgeStp === true ? checkStpForwardDelay : checkHundredths;
+  given(options, 'forwardDelayMs', checkDelay, (delay) => {
+    native.bridgeForwardDelayCs = delay;
+  });
+  given(options, 'ageingTimeMs', checkHundredths, (time) => {
+    native.bridgeAgeingTimeCs = time;
+  });
+}
+
+function readPeer(value: unknown, native: NativeNewLink): CheckedNetns {
+  if (value === undefined) return undefined;
+  const peer: { name?: unknown; mac?: unknown; netns?: unknown } = checkObject('peer', value);
+  checkOptionNames('peer', peer, ['name', 'mac', 'netns']);
+  if (peer.name !== undefined) native.peerName = checkInterfaceTemplate('peer.name', peer.name);
+  if (peer.mac !== undefined) native.peerMac = checkUnicastMac('peer.mac', peer.mac);
+  return checkNetns('peer.netns', peer.netns);
+}
+
+function readMacvlan(options: object, native: NativeNewLink): void {
+  const source = macvlanModeNumber('source');
+  native.macvlanMode = macvlanModeNumber('bridge');
+  given(options, 'mode', checkMode, (mode) => {
+    native.macvlanMode = mode;
+  });
+  given(options, 'sourceMacs', checkSourceMacs, (macs) => {
+    native.sourceMacs = macs;
+  });
+  if ((native.macvlanMode === source) !== (native.sourceMacs !== undefined)) {
+    throw invalidArgument('sourceMacs', 'given with mode "source", and only then', native.sourceMacs);
+  }
+}
+
+function readVxlan(options: object, native: NativeNewLink): void {
+  native.vxlanId = checkInteger('id', Reflect.get(options, 'id'), 0, 0xff_ffff);
+  native.vxlanPort = VXLAN_PORT;
+  given(options, 'remote', checkIpAddress, (remote) => {
+    native.vxlanRemote = remote;
+  });
+  given(options, 'local', checkIpAddress, (local) => {
+    native.vxlanLocal = local;
+  });
+  given(
+    options,
+    'port',
+    (argument, port) => checkInteger(argument, port, 1, 0xffff),
+    (port) => {
+      native.vxlanPort = port;
+    },
+  );
+  given(options, 'learning', checkBoolean, (learning) => {
+    native.vxlanLearning = learning;
+  });
+}
