@@ -10,7 +10,7 @@ export interface StreamSettings {
   copyFrames: boolean;
   segment: boolean;
   macCheck: MacCheck;
-  guestMac: string | undefined;
+  guestMac: Uint8Array | undefined;
   /** As set at opening; of an adopted descriptor, the default. */
   sendBufferBytes: number;
 }

@@ -1,5 +1,4 @@
 /** Taking over a descriptor that someone else opened. */
-import { checkSignal } from '../base/abort.js';
 import { checkFd } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
@@ -7,7 +6,7 @@ import { nativeCall } from '../base/native-call.js';
 import type { NativeOpened, NativeQueueSettings, NativeTapSettings } from '../base/native-queue.js';
 import { deviceFlags } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { adoptSettings, checkOptions, streamSettings } from './check-open-options.js';
+import { type AdoptSettings, adoptSettings } from './check-open-options.js';
 import { Macvtap } from './macvtap.js';
 import { openDevice } from './open-device.js';
 import type { AdoptOptions } from './open-options.js';
@@ -38,13 +37,17 @@ import { Tun } from './tun.js';
  */
 export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<Tap | Tun | Macvtap> {
   checkFd('fd', fd);
-  checkOptions('adoptFd', options);
-  const stream = streamSettings(options);
-  const settings = adoptSettings(options);
-  const place = { netns: options.netns, signal: checkSignal(options.signal) };
+  return adoptWith(fd, adoptSettings(options));
+}
+
+/** {@link adoptFd} with options that were checked. */
+export async function adoptWith(
+  fd: number,
+  { place, stream, device }: AdoptSettings,
+): Promise<Tap | Tun | Macvtap> {
   const { opened, watch } = await openDevice(place, {
     open: async (ns) => {
-      const opened = await nativeCall({ operation: 'adoptFd' }, () => native().adoptQueue(ns, fd, settings));
+      const opened = await nativeCall({ operation: 'adoptFd' }, () => native().adoptQueue(ns, fd, device));
       if (!stream.segment || opened.vnetHeaderBytes === SEGMENT_HEADER_BYTES) return opened;
       opened.queue.release();
       throw invalidArgument('segment', 'used on a descriptor with a vnet header of 10 bytes', true);
@@ -52,14 +55,14 @@ export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<T
     /* c8 ignore next -- only an abort in the very moment of success gets here; open-abort.test.ts shows the same for opens */
     undo: async ({ queue }) => void queue.release(),
   });
-  const device = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
+  const adopted = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
   switch (opened.kind) {
     case 'macvtap':
-      return new Macvtap(device);
+      return new Macvtap(adopted);
     case 'tun':
-      return new Tun(device);
+      return new Tun(adopted);
     case 'tap':
-      return new Tap(device);
+      return new Tap(adopted);
   }
 }
 

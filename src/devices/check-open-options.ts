@@ -1,4 +1,5 @@
 /** Checks of the opening options, all before any system call, and the native settings made from them. */
+import { checkSignal } from '../base/abort.js';
 import {
   checkBoolean,
   checkId,
@@ -21,7 +22,8 @@ import type {
 import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
 import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
 import { checkIpPrefix } from '../links/ip-prefix.js';
-import { checkUnicastMac, formatMac } from '../links/mac.js';
+import { checkUnicastMac } from '../links/mac.js';
+import type { OpenPlace } from './open-device.js';
 import type {
   AdoptOptions,
   BridgeHelperOptions,
@@ -34,7 +36,7 @@ import type {
   StreamOptions,
   TapOptions,
 } from './open-options.js';
-import { checkOptionNames, type OpeningCall } from './option-names.js';
+import { checkOptionNames } from './option-names.js';
 
 const LARGEST_INT = 0x7fff_ffff;
 /** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
@@ -54,16 +56,19 @@ const DEFAULT_HIGH_WATER_MARK = 64;
 /** `linux/virtio_net.h` struct virtio_net_hdr. */
 const VNET_HEADER_BYTES = 10;
 
-export function checkOptions(call: OpeningCall, value: unknown): void {
-  checkOptionNames(call, checkObject('options', value));
+/** What every opening call's options say, checked. */
+interface OpenSettings {
+  place: OpenPlace;
+  stream: StreamSettings;
 }
 
-export function streamSettings(
-  options: StreamOptions & GuestMacOptions & SegmentOption & SendBufferOption,
-): StreamSettings {
+function openSettings(
+  options: StreamOptions & GuestMacOptions & SegmentOption & Pick<QueueOptions, 'sendBufferBytes'>,
+): OpenSettings {
+  const place = { netns: options.netns, signal: checkSignal(options.signal) };
   const mark = (name: 'readableHighWaterMark' | 'writableHighWaterMark') =>
     optional(options[name], (value) => checkInteger(name, value, 1, LARGEST_INT)) ?? DEFAULT_HIGH_WATER_MARK;
-  return {
+  const stream: StreamSettings = {
     readableHighWaterMark: mark('readableHighWaterMark'),
     writableHighWaterMark: mark('writableHighWaterMark'),
     copyFrames: optional(options.copyFrames, (value) => checkBoolean('copyFrames', value)) ?? false,
@@ -72,9 +77,12 @@ export function streamSettings(
       optional(options.macCheck, (value) =>
         checkOneOf<MacCheck>('macCheck', value, ['error', 'drop', 'off']),
       ) ?? 'error',
-    guestMac: optional(options.guestMac, (value) => formatMac(checkUnicastMac('guestMac', value))),
-    sendBufferBytes: sendBufferBytes(options),
+    guestMac: optional(options.guestMac, (value) => checkUnicastMac('guestMac', value)),
+    sendBufferBytes:
+      optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
+      LARGEST_INT,
   };
+  return { place, stream };
 }
 
 /** What is wanted; `segment` needs it. */
@@ -85,16 +93,7 @@ function vnetHeaderOf({ segment, vnetHeader }: QueueOptions | AdoptOptions): boo
   return true;
 }
 
-type SendBufferOption = Pick<QueueOptions, 'sendBufferBytes'>;
-
-function sendBufferBytes(options: SendBufferOption): number {
-  return (
-    optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
-    LARGEST_INT
-  );
-}
-
-function queueSettings(options: QueueOptions): NativeQueueSettings {
+function queueSettings(options: QueueOptions, { sendBufferBytes }: StreamSettings): NativeQueueSettings {
   const vnetHeader = vnetHeaderOf(options) ?? false;
   const offload =
     optional(options.offload, (value) => checkOffload('offload', value)) ??
@@ -109,7 +108,7 @@ function queueSettings(options: QueueOptions): NativeQueueSettings {
   return {
     vnetHeaderBytes: vnetHeader ? VNET_HEADER_BYTES : 0,
     multiQueue: optional(options.multiQueue, (value) => checkBoolean('multiQueue', value)) ?? false,
-    sendBufferBytes: sendBufferBytes(options),
+    sendBufferBytes,
     offloadMasks: offloadMasks(offload),
   };
 }
@@ -132,16 +131,16 @@ function checkNapi(value: unknown): boolean | 'frags' {
   throw invalidArgument('napi', 'a boolean or "frags"', value);
 }
 
-/** What is done when all else has come off: see {@link openDevice}. */
-interface Persist<T> {
-  persist: T;
+export interface TapSettings extends OpenSettings {
+  device: NativeTapSettings;
+  /** What is done when all else has come off: see {@link openDevice}. */
+  persist: boolean | undefined;
 }
 
-export function tapSettings(
-  kind: 'tap' | 'tun',
-  options: TapOptions,
-): NativeTapSettings & Persist<boolean | undefined> {
-  const tun = kind === 'tun';
+export function tapSettings(call: 'openTap' | 'openTun', options: TapOptions): TapSettings {
+  checkOptionNames(call, checkObject('options', options));
+  const common = openSettings(options);
+  const tun = call === 'openTun';
   if (tun) {
     for (const key of ['mac', 'bridge'] as const) {
       if (options[key] !== undefined) {
@@ -154,24 +153,33 @@ export function tapSettings(
   }
   const napi = optional(options.napi, checkNapi) ?? false;
   if (tun && napi === 'frags') throw invalidArgument('napi', 'a boolean for TUN; "frags" is for TAP', napi);
-  return {
+  const device: NativeTapSettings = {
     tun,
-    name: optional(options.name, (value) => checkInterfaceTemplate('name', value)) ?? `${kind}%d`,
+    name:
+      optional(options.name, (value) => checkInterfaceTemplate('name', value)) ?? (tun ? 'tun%d' : 'tap%d'),
     devicePath: optional(options.devicePath, (value) => checkPath('devicePath', value)) ?? '/dev/net/tun',
     exclusive: optional(options.exclusive, (value) => checkBoolean('exclusive', value)) ?? false,
     packetInfo: optional(options.packetInfo, (value) => checkBoolean('packetInfo', value)) ?? false,
     napi: napi === true,
     napiFrags: napi === 'frags',
-    persist: optional(options.persist, (value) => checkBoolean('persist', value)),
     owner: optional(options.owner, (value) => checkId('owner', value)),
     group: optional(options.group, (value) => checkId('group', value)),
     carrier: optional(options.carrier, (value) => checkBoolean('carrier', value)),
-    queue: queueSettings(options),
+    queue: queueSettings(options, common.stream),
     link: linkSettings(options),
   };
+  const persist = optional(options.persist, (value) => checkBoolean('persist', value));
+  return { ...common, device, persist };
 }
 
-export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings & Persist<boolean> {
+export interface MacvtapSettings extends OpenSettings {
+  device: NativeMacvtapSettings;
+  persist: boolean;
+}
+
+export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
+  checkOptionNames('openMacvtap', checkObject('options', options));
+  const common = openSettings(options);
   const lower = optional(options.lower, (value) => checkInterfaceName('lower', value));
   const mode = optional(options.mode, (value) =>
     checkOneOf<MacvtapMode>('mode', value, ['bridge', 'vepa', 'private', 'passthru', 'source']),
@@ -184,11 +192,11 @@ export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings 
     throw invalidArgument('mode', 'given with lower only: it belongs to a link that this call makes', mode);
   }
   const link = linkSettings(options);
-  const guestMac = optional(options.guestMac, (value) => checkUnicastMac('guestMac', value));
-  if (link.mac && guestMac && !guestMac.equals(link.mac)) {
+  const { guestMac } = common.stream;
+  if (link.mac && guestMac && Buffer.compare(guestMac, link.mac) !== 0) {
     throw invalidArgument('guestMac', `the same as mac (${options.mac})`, options.guestMac);
   }
-  return {
+  const device: NativeMacvtapSettings = {
     name:
       lower === undefined
         ? checkInterfaceName('name', options.name)
@@ -196,30 +204,37 @@ export function macvtapSettings(options: MacvtapOptions): NativeMacvtapSettings 
     lower,
     mode: lower === undefined ? undefined : MACVTAP_MODES[mode ?? 'bridge'],
     guestMac,
-    persist,
-    queue: queueSettings(options),
+    queue: queueSettings(options, common.stream),
     link,
   };
+  return { ...common, device, persist };
 }
 
-export function adoptSettings(options: AdoptOptions): NativeAdoptSettings {
-  return {
-    vnetHeader: vnetHeaderOf(options),
-    guestMac: optional(options.guestMac, (value) => checkUnicastMac('guestMac', value)),
-  };
+export interface AdoptSettings extends OpenSettings {
+  device: NativeAdoptSettings;
 }
 
-/** What the helper is to be started with. */
+export function adoptSettings(options: AdoptOptions): AdoptSettings {
+  checkOptionNames('adoptFd', checkObject('options', options));
+  const common = openSettings(options);
+  return { ...common, device: { vnetHeader: vnetHeaderOf(options), guestMac: common.stream.guestMac } };
+}
+
+/** What the helper is to be started with, and the descriptor that it sends adopted with. */
 export interface BridgeHelperSettings {
   bridge: string;
   helperPath: string | undefined;
   vnetHeader: boolean;
+  adopt: AdoptSettings;
 }
 
 export function bridgeHelperSettings(options: BridgeHelperOptions): BridgeHelperSettings {
+  checkOptionNames('openTapFromBridgeHelper', checkObject('options', options));
+  const { bridge, helperPath, vnetHeader, ...stream } = options;
   return {
-    bridge: checkInterfaceName('bridge', options.bridge),
-    helperPath: optional(options.helperPath, (value) => checkPath('helperPath', value)),
-    vnetHeader: optional(options.vnetHeader, (value) => checkBoolean('vnetHeader', value)) ?? false,
+    adopt: adoptSettings(stream),
+    bridge: checkInterfaceName('bridge', bridge),
+    helperPath: optional(helperPath, (value) => checkPath('helperPath', value)),
+    vnetHeader: optional(vnetHeader, (value) => checkBoolean('vnetHeader', value)) ?? false,
   };
 }

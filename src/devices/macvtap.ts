@@ -1,7 +1,7 @@
 /** A macvtap: Ethernet frames on a lower device. */
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { FrameStream } from '../frames/stream.js';
-import { checkUnicastMac } from '../links/mac.js';
+import { checkUnicastMac, formatMac } from '../links/mac.js';
 
 /**
  * A macvtap descriptor: each chunk is one Ethernet frame. Made by {@link openMacvtap}.
@@ -17,7 +17,8 @@ export class Macvtap extends FrameStream {
   /** @internal */
   constructor(device: OpenedDevice) {
     super(device);
-    this.#guestMac = device.settings.guestMac;
+    const { guestMac } = device.settings;
+    this.#guestMac = guestMac && formatMac(guestMac);
   }
 
   /** The MAC of the guest behind the descriptor, as given at opening. */

@@ -1,8 +1,7 @@
 /** Opening macvtap links. */
-import { checkSignal } from '../base/abort.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
-import { checkOptions, macvtapSettings, streamSettings } from './check-open-options.js';
+import { macvtapSettings } from './check-open-options.js';
 import { Macvtap } from './macvtap.js';
 import { openDevice } from './open-device.js';
 import type { MacvtapOptions } from './open-options.js';
@@ -29,20 +28,17 @@ import type { MacvtapOptions } from './open-options.js';
  * - `EACCES` (`open`): no permission on the node.
  */
 export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
-  checkOptions('openMacvtap', options);
-  const stream = streamSettings(options);
-  const { persist, ...settings } = macvtapSettings(options);
-  const place = { netns: options.netns, signal: checkSignal(options.signal) };
+  const { place, stream, device, persist } = macvtapSettings(options);
   const { opened, watch } = await openDevice(place, {
     open: (ns) =>
-      nativeCall({ operation: 'openMacvtap', interface: settings.name }, () =>
-        native().openMacvtap(ns, settings),
+      nativeCall({ operation: 'openMacvtap', interface: device.name }, () =>
+        native().openMacvtap(ns, device),
       ),
     finish: async ({ queue }) => {
       if (persist) queue.keepLink();
     },
   });
-  const further = { ...settings.queue, offloadMasks: [] };
+  const further = { ...device.queue, offloadMasks: [] };
   return new Macvtap({
     opened,
     watch,

@@ -2,14 +2,13 @@
 
 import { close } from 'node:fs';
 import { promisify } from 'node:util';
-import { checkSignal } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import type { FdMessage } from '../fd-socket/message.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { links } from '../links/links.js';
-import { adoptFd } from './adopt-fd.js';
+import { adoptWith } from './adopt-fd.js';
 import { findBridgeHelper, helperFailure, type RunningHelper, startBridgeHelper } from './bridge-helper.js';
-import { bridgeHelperSettings, checkOptions, streamSettings } from './check-open-options.js';
+import { type BridgeHelperSettings, bridgeHelperSettings } from './check-open-options.js';
 import type { BridgeHelperOptions } from './open-options.js';
 import { Tap } from './tap.js';
 
@@ -31,10 +30,9 @@ const closeFd = promisify(close);
  * @throws The reason of `options.signal`, when it was aborted: the helper is ended, however it hangs, and nothing is left.
  */
 export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Promise<Tap> {
-  checkOptions('openTapFromBridgeHelper', options);
-  streamSettings(options);
-  const signal = checkSignal(options.signal);
-  const { bridge, helperPath, vnetHeader } = bridgeHelperSettings(options);
+  const settings = bridgeHelperSettings(options);
+  const { bridge, helperPath, vnetHeader } = settings;
+  const { signal } = settings.adopt.place;
   signal?.throwIfAborted();
   const path = await findBridgeHelper(helperPath);
   const args = [...(vnetHeader ? ['--use-vnet'] : []), `--br=${bridge}`];
@@ -46,7 +44,7 @@ export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Pro
     const message = await messageFrom(helper, ours, signal);
     const end = await helper.ended;
     if (end.status !== 0 || message?.fds.length !== 1) throw await helperFailure(path, bridge, end);
-    return await adoptPort(message.takeFds()[0], options);
+    return await adoptPort(message.takeFds()[0], settings);
   } finally {
     await Promise.all([ours[Symbol.asyncDispose](), theirs[Symbol.asyncDispose]()]);
   }
@@ -76,9 +74,8 @@ async function messageFrom(
 }
 
 /** Takes the descriptor over, if it is what was asked for; closes it otherwise. */
-async function adoptPort(fd: number, options: BridgeHelperOptions): Promise<Tap> {
-  const { bridge, helperPath, vnetHeader = false, ...stream } = options;
-  const device = await adoptFd(fd, stream).catch(async (error: unknown) => {
+async function adoptPort(fd: number, { bridge, vnetHeader, adopt }: BridgeHelperSettings): Promise<Tap> {
+  const device = await adoptWith(fd, adopt).catch(async (error: unknown) => {
     await closeFd(fd);
     throw error;
   });

@@ -1,5 +1,4 @@
 /** Opening TAP and TUN devices. */
-import { checkSignal } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
@@ -7,7 +6,7 @@ import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened, NativeTapSettings } from '../base/native-queue.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { checkOptions, streamSettings, tapSettings } from './check-open-options.js';
+import { tapSettings } from './check-open-options.js';
 import { openDevice } from './open-device.js';
 import type { TapOptions, TunOptions } from './open-options.js';
 import { Tap } from './tap.js';
@@ -34,29 +33,25 @@ import { tunSetIffRemedy } from './tunsetiff-remedy.js';
  * - `EEXIST`, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV`, … (`rtnetlink RTM_…`): with the kernel's own words in `detail`.
  */
 export async function openTap(options: TapOptions = {}): Promise<Tap> {
-  return new Tap(await openTunTap('tap', options));
+  return new Tap(await openTunTap('openTap', options));
 }
 
 /**
  * Opens a TUN device, IP packets: makes it, or attaches to one that exists. Privilege and errors as {@link openTap}.
  */
 export async function openTun(options: TunOptions = {}): Promise<Tun> {
-  return new Tun(await openTunTap('tun', options));
+  return new Tun(await openTunTap('openTun', options));
 }
 
-async function openTunTap(kind: 'tap' | 'tun', options: TapOptions): Promise<OpenedDevice> {
-  const operation = kind === 'tun' ? 'openTun' : 'openTap';
-  checkOptions(operation, options);
-  const stream = streamSettings(options);
-  const { persist, ...settings } = tapSettings(kind, options);
-  const place = { netns: options.netns, signal: checkSignal(options.signal) };
+async function openTunTap(call: 'openTap' | 'openTun', options: TapOptions): Promise<OpenedDevice> {
+  const { place, stream, device, persist } = tapSettings(call, options);
   const { opened, watch } = await openDevice(place, {
-    open: (ns) => explained(operation, ns, settings, () => native().openTap(ns, settings)),
-    finish: async (device) => {
-      if (persist !== undefined) await setPersist(operation, device, persist);
+    open: (ns) => explained(call, ns, device, () => native().openTap(ns, device)),
+    finish: async (made) => {
+      if (persist !== undefined) await setPersist(call, made, persist);
     },
   });
-  return { opened, watch, settings: stream, openFurther: tapQueueOpener(settings) };
+  return { opened, watch, settings: stream, openFurther: tapQueueOpener(device) };
 }
 
 async function setPersist(operation: string, opened: NativeOpened, persist: boolean): Promise<void> {

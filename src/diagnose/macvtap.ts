@@ -1,6 +1,7 @@
 /** What stops frames of a macvtap; docs/macvtap.md tells of each. */
 import { stat } from 'node:fs/promises';
 import type { Link, MacvlanMode } from '../links/link.js';
+import { formatMac } from '../links/mac.js';
 import type { Finding } from './finding.js';
 import type { Surroundings } from './surroundings.js';
 
@@ -62,7 +63,8 @@ function* lowerFindings(link: Link, lower: Link | undefined): Generator<Finding>
   }
 }
 
-function* macFindings(link: Link, guestMac: string | undefined): Generator<Finding> {
+function* macFindings(link: Link, bytes: Uint8Array | undefined): Generator<Finding> {
+  const guestMac = bytes && formatMac(bytes);
   // In passthru mode frames to every MAC arrive.
   if (guestMac === undefined || guestMac === link.mac || link.mode === 'passthru') return;
   yield {

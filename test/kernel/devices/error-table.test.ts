@@ -353,7 +353,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
 
   row('remedies for what the kernel cannot be brought to do at will', async (t) => {
     const ns = await native().openNamespace(network.path);
-    const settings = tapSettings('tap', { name: 'row' });
+    const { device: settings } = tapSettings('openTap', { name: 'row' });
     const remedy = (code: string) => tunSetIffRemedy(new TapfdError(code, 'failed'), ns, settings);
     const device = await openTap({ netns, name: 'row' });
     t.match(await remedy('EINVAL'), /row exists and does not fit/, 'it changed while we looked');
