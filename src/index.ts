@@ -22,7 +22,6 @@ export type {
   BridgeHelperOptions,
   GuestMacOptions,
   LinkOptions,
-  MacvtapMode,
   MacvtapOptions,
   QueueOptions,
   StreamOptions,
@@ -58,9 +57,10 @@ export {
 } from './frames/vnet-header.js';
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
-export type { Link, LinkStats, MacvlanMode, OperState, TunLink, VxlanLink } from './links/link.js';
+export type { Link, LinkStats, OperState, TunLink, VxlanLink } from './links/link.js';
 export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links/links.js';
 export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
+export type { MacvlanMode } from './links/macvlan-mode.js';
 export type { NetnsLike } from './links/namespace.js';
 export { createNetns, type Netns } from './links/netns.js';
 export type {

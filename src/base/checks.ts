@@ -16,6 +16,23 @@ export function checkBoolean(argument: string, value: unknown): boolean {
   return value;
 }
 
+/**
+ * Refuses an option that `call` does not know: a misspelt one, or one of another call, would silently have no effect.
+ * `undefined` counts as left out. `within` is the option that `options` itself is: `peer`.
+ */
+export function checkOptionNames(
+  call: string,
+  options: object,
+  names: readonly string[],
+  within?: string,
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || names.includes(name)) continue;
+    const argument = within === undefined ? name : `${within}.${name}`;
+    throw invalidArgument(argument, `left out: ${call} has no such option`, value);
+  }
+}
+
 export function checkInteger(argument: string, value: unknown, least: number, most: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
     throw invalidArgument(argument, `an integer from ${least} to ${most}`, value);

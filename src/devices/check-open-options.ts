@@ -8,6 +8,7 @@ import {
   checkInterfaceTemplate,
   checkObject,
   checkOneOf,
+  checkOptionNames,
   checkPath,
   optional,
 } from '../base/checks.js';
@@ -23,38 +24,33 @@ import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.
 import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
 import { checkIpPrefix } from '../links/ip-prefix.js';
 import { checkUnicastMac } from '../links/mac.js';
+import { checkMacvlanMode, macvlanModeNumber } from '../links/macvlan-mode.js';
 import type { OpenPlace } from './open-device.js';
-import type {
-  AdoptOptions,
-  BridgeHelperOptions,
-  GuestMacOptions,
-  LinkOptions,
-  MacvtapMode,
-  MacvtapOptions,
-  QueueOptions,
-  SegmentOption,
-  StreamOptions,
-  TapOptions,
+import {
+  type AdoptOptions,
+  type BridgeHelperOptions,
+  type GuestMacOptions,
+  type LinkOptions,
+  type MacvtapOptions,
+  OPTION_NAMES,
+  type QueueOptions,
+  type SegmentOption,
+  type StreamOptions,
+  type TapOptions,
 } from './open-options.js';
-import { checkOptionNames } from './option-names.js';
 
 const LARGEST_INT = 0x7fff_ffff;
 /** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
 const SMALLEST_MTU = 68;
 const LARGEST_MTU = 65521;
 
-/** linux/if_link.h MACVLAN_MODE_*. */
-const MACVTAP_MODES: Record<MacvtapMode, number> = {
-  private: 1,
-  vepa: 2,
-  bridge: 4,
-  passthru: 8,
-  source: 16,
-};
-
 const DEFAULT_HIGH_WATER_MARK = 64;
 /** `linux/virtio_net.h` struct virtio_net_hdr. */
 const VNET_HEADER_BYTES = 10;
+
+function checkNames(call: keyof typeof OPTION_NAMES, options: unknown): void {
+  checkOptionNames(call, checkObject('options', options), OPTION_NAMES[call]);
+}
 
 /** What every opening call's options say, checked. */
 interface OpenSettings {
@@ -138,7 +134,7 @@ export interface TapSettings extends OpenSettings {
 }
 
 export function tapSettings(call: 'openTap' | 'openTun', options: TapOptions): TapSettings {
-  checkOptionNames(call, checkObject('options', options));
+  checkNames(call, options);
   const common = openSettings(options);
   const tun = call === 'openTun';
   if (tun) {
@@ -178,12 +174,10 @@ export interface MacvtapSettings extends OpenSettings {
 }
 
 export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
-  checkOptionNames('openMacvtap', checkObject('options', options));
+  checkNames('openMacvtap', options);
   const common = openSettings(options);
   const lower = optional(options.lower, (value) => checkInterfaceName('lower', value));
-  const mode = optional(options.mode, (value) =>
-    checkOneOf<MacvtapMode>('mode', value, ['bridge', 'vepa', 'private', 'passthru', 'source']),
-  );
+  const mode = optional(options.mode, (value) => checkMacvlanMode('mode', value));
   const persist = optional(options.persist, (value) => checkBoolean('persist', value)) ?? false;
   if (lower === undefined && options.name === undefined) {
     throw invalidArgument('name', 'given, or lower to make a link on', undefined);
@@ -202,7 +196,7 @@ export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
         ? checkInterfaceName('name', options.name)
         : (optional(options.name, (value) => checkInterfaceTemplate('name', value)) ?? 'macvtap%d'),
     lower,
-    mode: lower === undefined ? undefined : MACVTAP_MODES[mode ?? 'bridge'],
+    mode: lower === undefined ? undefined : macvlanModeNumber(mode ?? 'bridge'),
     guestMac,
     queue: queueSettings(options, common.stream),
     link,
@@ -215,7 +209,7 @@ export interface AdoptSettings extends OpenSettings {
 }
 
 export function adoptSettings(options: AdoptOptions): AdoptSettings {
-  checkOptionNames('adoptFd', checkObject('options', options));
+  checkNames('adoptFd', options);
   const common = openSettings(options);
   return { ...common, device: { vnetHeader: vnetHeaderOf(options), guestMac: common.stream.guestMac } };
 }
@@ -229,7 +223,7 @@ export interface BridgeHelperSettings {
 }
 
 export function bridgeHelperSettings(options: BridgeHelperOptions): BridgeHelperSettings {
-  checkOptionNames('openTapFromBridgeHelper', checkObject('options', options));
+  checkNames('openTapFromBridgeHelper', options);
   const { bridge, helperPath, vnetHeader, ...stream } = options;
   return {
     adopt: adoptSettings(stream),

@@ -1,8 +1,9 @@
-/** The options of the opening calls. */
+/** The options of the opening calls, and their names. */
 
 import type { Offload } from '../descriptor/offload.js';
 import type { MacCheck } from '../descriptor/settings.js';
 import type { IpPrefixLike } from '../links/ip-prefix.js';
+import type { MacvlanMode } from '../links/macvlan-mode.js';
 import type { NetnsLike } from '../links/namespace.js';
 
 /** Options of every opening call. */
@@ -98,9 +99,6 @@ export interface TapOptions extends TunTapOptions {
   bridge?: string;
 }
 
-/** The ways macvtap links on one lower device see each other (`man ip-link`, macvlan). */
-export type MacvtapMode = 'bridge' | 'vepa' | 'private' | 'passthru' | 'source';
-
 /** The rules about MACs that hold for a macvtap descriptor. */
 export interface GuestMacOptions {
   /**
@@ -119,7 +117,7 @@ export interface MacvtapOptions extends StreamOptions, LinkOptions, QueueOptions
   /** Make the link on this device. */
   lower?: string;
   /** Mode of the link that is made. Default `'bridge'`. */
-  mode?: MacvtapMode;
+  mode?: MacvlanMode;
   /** MAC of the link. Default: `guestMac`, else the kernel's choice. */
   mac?: string;
   /** true: a link that this call makes stays when the device is closed. A link found is never removed. Default false. */
@@ -144,3 +142,76 @@ export interface BridgeHelperOptions extends Omit<StreamOptions, 'netns'> {
   /** Frames carry a `virtio_net_hdr` of 10 bytes in front, both ways. Default false. */
   vnetHeader?: boolean;
 }
+
+/** Each option once: the compiler misses none. */
+type Names<Options> = Record<keyof Options, true>;
+
+const STREAM: Names<StreamOptions> = {
+  netns: true,
+  readableHighWaterMark: true,
+  writableHighWaterMark: true,
+  copyFrames: true,
+  signal: true,
+};
+
+const LINK: Names<LinkOptions> = { mtu: true, up: true, addresses: true, allMulticast: true };
+
+const QUEUE: Names<QueueOptions> = {
+  multiQueue: true,
+  vnetHeader: true,
+  offload: true,
+  segment: true,
+  sendBufferBytes: true,
+};
+
+const GUEST_MAC: Names<GuestMacOptions> = { guestMac: true, macCheck: true };
+
+const TAP: Names<TapOptions> = {
+  ...STREAM,
+  ...LINK,
+  ...QUEUE,
+  name: true,
+  devicePath: true,
+  persist: true,
+  exclusive: true,
+  owner: true,
+  group: true,
+  packetInfo: true,
+  napi: true,
+  carrier: true,
+  mac: true,
+  bridge: true,
+};
+
+const MACVTAP: Names<MacvtapOptions> = {
+  ...STREAM,
+  ...LINK,
+  ...QUEUE,
+  ...GUEST_MAC,
+  name: true,
+  lower: true,
+  mode: true,
+  mac: true,
+  persist: true,
+};
+
+const ADOPT: Names<AdoptOptions> = { ...STREAM, ...GUEST_MAC, segment: true, vnetHeader: true };
+
+const BRIDGE_HELPER: Names<BridgeHelperOptions> = {
+  bridge: true,
+  helperPath: true,
+  vnetHeader: true,
+  readableHighWaterMark: true,
+  writableHighWaterMark: true,
+  copyFrames: true,
+  signal: true,
+};
+
+/** What each opening call knows. `mac` and `bridge` of openTun are refused with a reason of their own. */
+export const OPTION_NAMES = {
+  openTap: Object.keys(TAP),
+  openTun: Object.keys(TAP),
+  openMacvtap: Object.keys(MACVTAP),
+  adoptFd: Object.keys(ADOPT),
+  openTapFromBridgeHelper: Object.keys(BRIDGE_HELPER),
+};

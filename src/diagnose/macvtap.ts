@@ -1,7 +1,8 @@
 /** What stops frames of a macvtap; docs/macvtap.md tells of each. */
 import { stat } from 'node:fs/promises';
-import type { Link, MacvlanMode } from '../links/link.js';
+import type { Link } from '../links/link.js';
 import { formatMac } from '../links/mac.js';
+import type { MacvlanMode } from '../links/macvlan-mode.js';
 import type { Finding } from './finding.js';
 import type { Surroundings } from './surroundings.js';
 

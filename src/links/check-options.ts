@@ -6,12 +6,13 @@ import {
   checkInterfaceTemplate,
   checkObject,
   checkOneOf,
+  checkOptionNames,
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native-links.js';
 import { checkIpAddress } from './ip-prefix.js';
-import { MACVLAN_MODE_NAMES, macvlanModeNumber } from './link.js';
 import { checkUnicastMac } from './mac.js';
+import { checkMacvlanMode, macvlanModeNumber } from './macvlan-mode.js';
 import { checkNetns } from './namespace.js';
 
 /** A namespace option that {@link checkNetns} let pass. */
@@ -60,13 +61,6 @@ function given<T>(options: object, name: string, check: Check<T>, use: (value: T
   if (value !== undefined) use(check(name, value));
 }
 
-/** A misspelt option, or one of another kind, would be silently without effect. */
-export function checkOptionNames(argument: string, options: object, names: readonly string[]): void {
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw invalidArgument(argument, `without ${JSON.stringify(name)}`, options);
-  }
-}
-
 /** A link by index or name. */
 export function checkLinkRef(argument: string, value: unknown): NativeLinkRef {
   if (typeof value === 'number') return checkInteger(argument, value, 1, MOST_INT);
@@ -93,7 +87,7 @@ function checkAlias(argument: string, value: unknown): string {
 }
 
 function checkMode(argument: string, value: unknown): number {
-  return macvlanModeNumber(checkOneOf(argument, value, MACVLAN_MODE_NAMES));
+  return macvlanModeNumber(checkMacvlanMode(argument, value));
 }
 
 /** Milliseconds in the kernel's hundredths of a second (USER_HZ). */
@@ -145,7 +139,7 @@ function readSettings(options: object): NativeLinkChanges {
 /** Checks the changes of `links.set`. */
 export function checkLinkChanges(argument: string, value: unknown): CheckedChanges {
   const options: { master?: unknown; moveTo?: unknown } = checkObject(argument, value);
-  checkOptionNames(argument, options, CHANGE_NAMES);
+  checkOptionNames('links.set', options, CHANGE_NAMES);
   const native = readSettings(options);
   given(options, 'name', checkInterfaceName, (name) => {
     native.name = name;
@@ -179,7 +173,7 @@ export function checkNewLink(argument: string, value: unknown): CheckedNewLink {
     peer?: unknown;
   } = checkObject(argument, value);
   const kind = checkOneOf('kind', options.kind, KINDS);
-  checkOptionNames(`${argument} of kind ${kind}`, options, [...NEW_NAMES, ...NAMES_BY_KIND[kind]]);
+  checkOptionNames(`links.create of kind ${kind}`, options, [...NEW_NAMES, ...NAMES_BY_KIND[kind]]);
   const native: NativeNewLink = { kind, name: '', changes: readSettings(options) };
   given(options, 'name', checkInterfaceTemplate, (name) => {
     native.name = name;
@@ -237,7 +231,7 @@ function readBridge(options: object, native: NativeNewLink): void {
 function readPeer(value: unknown, native: NativeNewLink): CheckedNetns {
   if (value === undefined) return undefined;
   const peer: { name?: unknown; mac?: unknown; netns?: unknown } = checkObject('peer', value);
-  checkOptionNames('peer', peer, ['name', 'mac', 'netns']);
+  checkOptionNames('links.create', peer, ['name', 'mac', 'netns'], 'peer');
   if (peer.name !== undefined) native.peerName = checkInterfaceTemplate('peer.name', peer.name);
   if (peer.mac !== undefined) native.peerMac = checkUnicastMac('peer.mac', peer.mac);
   return checkNetns('peer.netns', peer.netns);

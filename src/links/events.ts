@@ -1,8 +1,7 @@
 /** The async iterable of `links.watch`. */
-import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
+import { checkBoolean, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeLink } from '../base/native-links.js';
-import { checkOptionNames } from './check-options.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';
@@ -85,7 +84,13 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   /** @internal */
   constructor(options: WatchOptions) {
     const given: { [name in keyof WatchOptions]: unknown } = checkObject('options', options);
-    checkOptionNames('options', given, ['netns', 'signal', 'existing', 'persistent', 'receiveBufferBytes']);
+    checkOptionNames('links.watch', given, [
+      'netns',
+      'signal',
+      'existing',
+      'persistent',
+      'receiveBufferBytes',
+    ]);
     const netns = checkNetns('netns', given.netns);
     const { signal } = given;
     if (signal !== undefined && !(signal instanceof AbortSignal)) {

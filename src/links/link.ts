@@ -1,6 +1,7 @@
 /** What a program sees of a network link. */
 import { isDeepStrictEqual } from 'node:util';
 import type { NativeLink } from '../base/native-links.js';
+import { type MacvlanMode, macvlanModeName } from './macvlan-mode.js';
 
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
@@ -22,24 +23,6 @@ const OPER_STATES: readonly OperState[] = [
   'dormant',
   'up',
 ];
-
-/**
- * What a macvlan or macvtap link does with frames for its siblings on the same lower device: `bridge` delivers them
- * directly, `vepa` sends them out and expects a switch to send them back, `private` never lets them meet, `passthru`
- * has the lower device to itself, `source` takes only frames from listed MACs.
- */
-export type MacvlanMode = 'private' | 'vepa' | 'bridge' | 'passthru' | 'source';
-
-/** `linux/if_link.h` MACVLAN_MODE_*. */
-const MACVLAN_MODES: Record<MacvlanMode, number> = {
-  private: 1,
-  vepa: 2,
-  bridge: 4,
-  passthru: 8,
-  source: 16,
-};
-
-export const MACVLAN_MODE_NAMES: readonly MacvlanMode[] = ['private', 'vepa', 'bridge', 'passthru', 'source'];
 
 /** Counters since the link was made. */
 export interface LinkStats {
@@ -151,14 +134,9 @@ export interface Link {
   readonly vxlan?: VxlanLink;
 }
 
-/** The kernel's number of a mode. */
-export function macvlanModeNumber(mode: MacvlanMode): number {
-  return MACVLAN_MODES[mode];
-}
-
 /** The public form of what the addon read. */
 export function linkFromNative(native: NativeLink): Link {
-  const mode = MACVLAN_MODE_NAMES.find((name) => MACVLAN_MODES[name] === native.macvlanMode);
+  const mode = macvlanModeName(native.macvlanMode);
   return {
     index: native.index,
     name: native.name,

@@ -1,16 +1,10 @@
 /** Links over rtnetlink: listing, making, changing, removing, watching. */
-import { checkObject } from '../base/checks.js';
+import { checkObject, checkOptionNames } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle, NativeLinkRef } from '../base/native-links.js';
-import {
-  type CheckedNetns,
-  checkLinkChanges,
-  checkLinkRef,
-  checkNewLink,
-  checkOptionNames,
-} from './check-options.js';
+import { type CheckedNetns, checkLinkChanges, checkLinkRef, checkNewLink } from './check-options.js';
 import { LinkEvents, type WatchOptions } from './events.js';
 import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';
@@ -41,9 +35,9 @@ export interface LinkAddress {
   readonly noDad: boolean;
 }
 
-function netnsOf(options: unknown): CheckedNetns {
+function netnsOf(operation: string, options: unknown): CheckedNetns {
   const given: { netns?: unknown } = checkObject('options', options);
-  checkOptionNames('options', given, ['netns']);
+  checkOptionNames(operation, given, ['netns']);
   return checkNetns('netns', given.netns);
 }
 
@@ -88,7 +82,7 @@ async function indexOf(operation: string, ns: NamespaceHandle, link: NativeLinkR
  */
 async function list(options: ListOptions = {}): Promise<Link[]> {
   const given: { netns?: unknown; kind?: unknown } = checkObject('options', options);
-  checkOptionNames('options', given, ['netns', 'kind']);
+  checkOptionNames('links.list', given, ['netns', 'kind']);
   const netns = checkNetns('netns', given.netns);
   const { kind } = given;
   if (kind !== undefined && typeof kind !== 'string') throw invalidArgument('kind', 'a kind of link', kind);
@@ -107,7 +101,7 @@ async function list(options: ListOptions = {}): Promise<Link[]> {
  */
 async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
   const ref = checkLinkRef('link', link);
-  return withNetns(netnsOf(options), async (ns) =>
+  return withNetns(netnsOf('links.get', options), async (ns) =>
     linkFromNative(await nativeCall(about('links.get', ref), () => native().getLink(ns, ref))),
   );
 }
@@ -153,7 +147,7 @@ async function create(options: NewLink): Promise<Link> {
 async function set(link: LinkRef, changes: LinkChanges, options: NetnsOption = {}): Promise<void> {
   const ref = checkLinkRef('link', link);
   const checked = checkLinkChanges('changes', changes);
-  const netns = netnsOf(options);
+  const netns = netnsOf('links.set', options);
   const { native: wanted, master } = checked;
   await withNamespaces(async (open) => {
     const ns = await open('netns', netns);
@@ -174,7 +168,7 @@ async function set(link: LinkRef, changes: LinkChanges, options: NetnsOption = {
  */
 async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
   const ref = checkLinkRef('link', link);
-  await withNetns(netnsOf(options), (ns) =>
+  await withNetns(netnsOf('links.remove', options), (ns) =>
     nativeCall(about('links.remove', ref), () => native().removeLink(ns, ref)),
   );
 }
@@ -191,7 +185,7 @@ async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
 async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
   const ref = checkLinkRef('link', link);
   const prefix = checkIpPrefix('address', address);
-  await withNetns(netnsOf(options), (ns) =>
+  await withNetns(netnsOf('links.addAddress', options), (ns) =>
     nativeCall(about('links.addAddress', ref), () => native().addAddress(ns, ref, prefix)),
   );
 }
@@ -207,7 +201,7 @@ async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOp
 async function removeAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
   const ref = checkLinkRef('link', link);
   const prefix = checkIpPrefix('address', address);
-  await withNetns(netnsOf(options), (ns) =>
+  await withNetns(netnsOf('links.removeAddress', options), (ns) =>
     nativeCall(about('links.removeAddress', ref), () => native().removeAddress(ns, ref, prefix)),
   );
 }
@@ -221,7 +215,7 @@ async function removeAddress(link: LinkRef, address: IpPrefixLike, options: Netn
  */
 async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<LinkAddress[]> {
   const ref = checkLinkRef('link', link);
-  const found = await withNetns(netnsOf(options), (ns) =>
+  const found = await withNetns(netnsOf('links.addresses', options), (ns) =>
     nativeCall(about('links.addresses', ref), () => native().listAddresses(ns, ref)),
   );
   return found.map(({ address, prefixLength, noDad }) => ({

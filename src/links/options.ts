@@ -1,5 +1,5 @@
 /** Options of `links.create` and `links.set`. */
-import type { MacvlanMode } from './link.js';
+import type { MacvlanMode } from './macvlan-mode.js';
 import type { NetnsLike } from './namespace.js';
 
 /** A link given by its name or by its index. */

@@ -1,7 +1,7 @@
 /** Each option of openMacvtap, with its effect as the kernel shows it. */
 import { open, stat } from 'node:fs/promises';
 import t from 'tap';
-import { type FrameStream, type Macvtap, type MacvtapMode, openMacvtap, openTap } from 'tapfd';
+import { type FrameStream, type MacvlanMode, type Macvtap, openMacvtap, openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
 import { ownNamespace } from '../../kit/namespace.js';
@@ -107,7 +107,7 @@ t.test('openMacvtap', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', '
   }
 
   /** Sends from A to its sibling B, and once more from the wire as a switch that reflects would; then a last frame. */
-  async function sendToSibling(mode: MacvtapMode): Promise<Seen> {
+  async function sendToSibling(mode: MacvlanMode): Promise<Seen> {
     const wire = await openTap({ netns, bridge: 'br0' });
     const a = await openMacvtap({ netns, lower: 'wire', mode, guestMac: MAC_A });
     const b = await openMacvtap({ netns, lower: 'wire', mode, guestMac: MAC_B });
