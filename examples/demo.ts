@@ -39,7 +39,7 @@ async function buildNetwork(netns: Netns) {
     peer: { name: 'wire' },
     netns: ns,
   });
-  await links.set('wire', { up: true }, { netns: ns });
+  await links.set('wire', { up: true, netns: ns });
   const tap = await openTap({ netns: ns, name: 'tap0', bridge: 'br0' });
   cleanups.push(() => tap[Symbol.asyncDispose]());
   const macvtap = await openMacvtap({

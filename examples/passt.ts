@@ -92,7 +92,7 @@ const GUEST = '198.51.100.10';
 export async function fetchThroughPasst(): Promise<string> {
   await using world = await createNetns();
   await using guest = await createNetns();
-  for (const { name } of [world, guest]) await links.set('lo', { up: true }, { netns: name });
+  for (const { name } of [world, guest]) await links.set('lo', { up: true, netns: name });
   await links.create({ kind: 'bridge', name: WORLD.link, up: true, netns: world.name });
   await links.addAddress(WORLD.link, `${WORLD.address}/24`, { netns: world.name });
 

@@ -86,7 +86,7 @@ async function buildHosts(): Promise<[Host, Host]> {
     peer: { name: 'eth0', netns: b.netns.name },
   });
   for (const { netns, name, address } of [a, b]) {
-    await links.set('eth0', { mtu: WIRE_MTU, up: true }, { netns: netns.name });
+    await links.set('eth0', { mtu: WIRE_MTU, up: true, netns: netns.name });
     await links.addAddress('eth0', `${address}/24`, { netns: netns.name });
     say(`host ${name}: eth0 is its end of the wire, ${address}, MTU ${WIRE_MTU}`);
   }

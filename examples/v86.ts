@@ -28,7 +28,7 @@ export async function onTap(netns: Netns, image: V86Image, say: (text: string) =
 export async function onMacvtap(netns: Netns, image: V86Image, say: (text: string) => void): Promise<void> {
   await links.create({ kind: 'veth', name: 'wire', up: true, peer: { name: 'far' }, netns: netns.name });
   await links.addAddress('far', '10.87.0.1/24', { netns: netns.name });
-  await links.set('far', { up: true }, { netns: netns.name });
+  await links.set('far', { up: true, netns: netns.name });
   // A macvtap delivers by MAC: link and guest must have the same. If not, every frame the guest sends is refused.
   const macvtap = await openMacvtap({
     netns: netns.name,

@@ -126,7 +126,7 @@ export async function withTunnels(
   await links.create({ kind: 'veth', name: 'wire', peer: far, netns: left.name });
   for (const { netns, outer } of ends) {
     await links.addAddress('wire', `${outer}/24`, { netns: netns.name });
-    await links.set('wire', { up: true }, { netns: netns.name });
+    await links.set('wire', { up: true, netns: netns.name });
   }
   const running: RunningTunnel[] = [];
   try {

@@ -58,10 +58,10 @@ export {
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
 export type { Link, LinkStats, OperState, TunLink, VxlanLink } from './links/link.js';
-export { type LinkAddress, type ListOptions, links, type NetnsOption } from './links/links.js';
+export { type LinkAddress, type ListOptions, links } from './links/links.js';
 export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
 export type { MacvlanMode } from './links/macvlan-mode.js';
-export type { NetnsLike } from './links/namespace.js';
+export type { NetnsLike, NetnsOption } from './links/namespace.js';
 export { createNetns, type Netns } from './links/netns.js';
 export type {
   LinkChanges,

@@ -33,6 +33,18 @@ export function checkOptionNames(
   }
 }
 
+/**
+ * Refuses an argument behind the `most` that `call` takes, as options in the wrong place would silently have no effect.
+ * `undefined` counts as left out. It takes `arguments`, as a rest parameter would stand in the public signature.
+ */
+export function refuseSurplus(call: string, given: IArguments, most: number): void {
+  for (let place = most; place < given.length; place++) {
+    const value: unknown = given[place];
+    if (value === undefined) continue;
+    throw invalidArgument(`argument ${place + 1}`, `left out: ${call} takes ${most}`, value);
+  }
+}
+
 export function checkInteger(argument: string, value: unknown, least: number, most: number): number {
   if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
     throw invalidArgument(argument, `an integer from ${least} to ${most}`, value);

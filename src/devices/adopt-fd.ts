@@ -1,5 +1,5 @@
 /** Taking over a descriptor that someone else opened. */
-import { checkFd } from '../base/checks.js';
+import { checkFd, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -36,6 +36,7 @@ import { Tun } from './tun.js';
  * - `EEXIST` (`epoll_ctl`): something else in this thread polls the descriptor.
  */
 export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<Tap | Tun | Macvtap> {
+  refuseSurplus('adoptFd', arguments, 2);
   checkFd('fd', fd);
   return adoptWith(fd, adoptSettings(options));
 }

@@ -1,4 +1,5 @@
 /** Opening macvtap links. */
+import { refuseSurplus } from '../base/checks.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import { macvtapSettings } from './check-open-options.js';
@@ -28,6 +29,7 @@ import type { MacvtapOptions } from './open-options.js';
  * - `EACCES` (`open`): no permission on the node.
  */
 export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
+  refuseSurplus('openMacvtap', arguments, 1);
   const { place, stream, device, persist } = macvtapSettings(options);
   const { opened, watch } = await openDevice(place, {
     open: (ns) =>

@@ -2,6 +2,7 @@
 
 import { close } from 'node:fs';
 import { promisify } from 'node:util';
+import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 import type { FdMessage } from '../fd-socket/message.js';
 import { FdSocket } from '../fd-socket/socket.js';
@@ -30,6 +31,7 @@ const closeFd = promisify(close);
  * @throws The reason of `options.signal`, when it was aborted: the helper is ended, however it hangs, and nothing is left.
  */
 export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Promise<Tap> {
+  refuseSurplus('openTapFromBridgeHelper', arguments, 1);
   const settings = bridgeHelperSettings(options);
   const { bridge, helperPath, vnetHeader } = settings;
   const { signal } = settings.adopt.place;

@@ -1,4 +1,5 @@
 /** Opening TAP and TUN devices. */
+import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
@@ -33,6 +34,7 @@ import { tunSetIffRemedy } from './tunsetiff-remedy.js';
  * - `EEXIST`, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV`, … (`rtnetlink RTM_…`): with the kernel's own words in `detail`.
  */
 export async function openTap(options: TapOptions = {}): Promise<Tap> {
+  refuseSurplus('openTap', arguments, 1);
   return new Tap(await openTunTap('openTap', options));
 }
 
@@ -40,6 +42,7 @@ export async function openTap(options: TapOptions = {}): Promise<Tap> {
  * Opens a TUN device, IP packets: makes it, or attaches to one that exists. Privilege and errors as {@link openTap}.
  */
 export async function openTun(options: TunOptions = {}): Promise<Tun> {
+  refuseSurplus('openTun', arguments, 1);
   return new Tun(await openTunTap('openTun', options));
 }
 

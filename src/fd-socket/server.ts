@@ -2,7 +2,7 @@
 
 import { resolve as absolutePath } from 'node:path';
 import { type AbortOptions, checkSignal } from '../base/abort.js';
-import { checkInteger, checkObject } from '../base/checks.js';
+import { checkInteger, checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidState, TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
@@ -81,6 +81,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
    * `ERR_TAPFD_INVALID_STATE`: another accept() is under way. `ERR_TAPFD_CLOSED`: the server was closed.
    */
   async accept(options: AbortOptions = {}): Promise<T> {
+    refuseSurplus('accept', arguments, 1);
     checkObject('options', options);
     const signal = checkSignal(options.signal);
     signal?.throwIfAborted();

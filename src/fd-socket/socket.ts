@@ -2,7 +2,7 @@
 
 import { constants } from 'node:os';
 import { type AbortOptions, signalOf } from '../base/abort.js';
-import { checkFd } from '../base/checks.js';
+import { checkFd, refuseSurplus } from '../base/checks.js';
 import { invalidState, TapfdError } from '../base/errors.js';
 import type { FdSource } from '../base/fd-source.js';
 import { native } from '../base/native.js';
@@ -83,6 +83,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * `EACCES`: no write permission on it; `EPROTOTYPE`: a socket of another type.
    */
   static async connect(address: string, options: AbortOptions = {}): Promise<FdSocket> {
+    refuseSurplus('FdSocket.connect', arguments, 2);
     return new FdSocket(await connectForFds(address, options));
   }
 
@@ -97,7 +98,8 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRINUSE`: another server listens there, or a file of another
    * kind has the name; `EACCES`, `ENOENT`: of the directory.
    */
-  static listen(address: string, options: FdServerOptions = {}): Promise<FdServer<FdSocket>> {
+  static async listen(address: string, options: FdServerOptions = {}): Promise<FdServer<FdSocket>> {
+    refuseSurplus('FdSocket.listen', arguments, 2);
     return listenForFds(address, options, (socket) => new FdSocket(socket));
   }
 
@@ -169,6 +171,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was destroyed.
    */
   async receive(options: AbortOptions = {}): Promise<FdMessage | undefined> {
+    refuseSurplus('receive', arguments, 1);
     const signal = signalOf(options);
     signal?.throwIfAborted();
     this.#assertOpen('receive');

@@ -21,6 +21,7 @@ export type CheckedNetns = string | number | undefined;
 /** Checked `links.set`; names of links are found and namespaces opened by the caller. */
 export interface CheckedChanges {
   native: NativeLinkChanges;
+  netns: CheckedNetns;
   master: NativeLinkRef | undefined;
   moveTo: CheckedNetns;
 }
@@ -42,7 +43,7 @@ const MOST_ALIAS_BYTES = 255;
 const VXLAN_PORT = 4789;
 
 const SETTING_NAMES = ['mac', 'mtu', 'up', 'allMulticast', 'promiscuous', 'txQueueLength', 'alias'];
-const CHANGE_NAMES = [...SETTING_NAMES, 'name', 'master', 'carrier', 'mode', 'moveTo'];
+const CHANGE_NAMES = [...SETTING_NAMES, 'name', 'master', 'carrier', 'mode', 'moveTo', 'netns'];
 const NEW_NAMES = [...SETTING_NAMES, 'kind', 'name', 'master', 'txQueues', 'rxQueues', 'netns'];
 const NAMES_BY_KIND = {
   bridge: ['stp', 'vlanFiltering', 'multicastSnooping', 'forwardDelayMs', 'ageingTimeMs'],
@@ -138,7 +139,7 @@ function readSettings(options: object): NativeLinkChanges {
 
 /** Checks the changes of `links.set`. */
 export function checkLinkChanges(argument: string, value: unknown): CheckedChanges {
-  const options: { master?: unknown; moveTo?: unknown } = checkObject(argument, value);
+  const options: { master?: unknown; netns?: unknown; moveTo?: unknown } = checkObject(argument, value);
   checkOptionNames('links.set', options, CHANGE_NAMES);
   const native = readSettings(options);
   given(options, 'name', checkInterfaceName, (name) => {
@@ -153,6 +154,7 @@ export function checkLinkChanges(argument: string, value: unknown): CheckedChang
   if (options.master === null) native.master = 0;
   return {
     native,
+    netns: checkNetns('netns', options.netns),
     master: options.master === null ? undefined : optionalLinkRef('master', options.master),
     moveTo: checkNetns('moveTo', options.moveTo),
   };

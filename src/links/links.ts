@@ -1,5 +1,5 @@
 /** Links over rtnetlink: listing, making, changing, removing, watching. */
-import { checkObject, checkOptionNames } from '../base/checks.js';
+import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -8,14 +8,8 @@ import { type CheckedNetns, checkLinkChanges, checkLinkRef, checkNewLink } from 
 import { LinkEvents, type WatchOptions } from './events.js';
 import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';
-import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
+import { checkNetns, type NetnsOption, openNetns } from './namespace.js';
 import type { LinkChanges, LinkRef, NewLink } from './options.js';
-
-/** Where a function of {@link links} works. */
-export interface NetnsOption {
-  /** Default: the namespace of the calling thread. Another needs CAP_SYS_ADMIN to enter it. */
-  netns?: NetnsLike;
-}
 
 /** Options of `links.list`. */
 export interface ListOptions extends NetnsOption {
@@ -81,6 +75,7 @@ async function indexOf(operation: string, ns: NamespaceHandle, link: NativeLinkR
  * `ERR_TAPFD_NOT_A_NAMESPACE`; `EINTR` when the list changed each of a hundred times it was read.
  */
 async function list(options: ListOptions = {}): Promise<Link[]> {
+  refuseSurplus('links.list', arguments, 1);
   const given: { netns?: unknown; kind?: unknown } = checkObject('options', options);
   checkOptionNames('links.list', given, ['netns', 'kind']);
   const netns = checkNetns('netns', given.netns);
@@ -100,6 +95,7 @@ async function list(options: ListOptions = {}): Promise<Link[]> {
  * @throws TapfdError `ENODEV` when there is none; as {@link list}.
  */
 async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
+  refuseSurplus('links.get', arguments, 2);
   const ref = checkLinkRef('link', link);
   return withNetns(netnsOf('links.get', options), async (ns) =>
     linkFromNative(await nativeCall(about('links.get', ref), () => native().getLink(ns, ref))),
@@ -119,6 +115,7 @@ async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
  * kernel does not know the kind; `EPERM`.
  */
 async function create(options: NewLink): Promise<Link> {
+  refuseSurplus('links.create', arguments, 1);
   const checked = checkNewLink('options', options);
   const { native: link, lower, master } = checked;
   const made = await withNamespaces(async (open) => {
@@ -144,13 +141,13 @@ async function create(options: NewLink): Promise<Link> {
  * for it; `EEXIST`: the name is taken; `EINVAL`, `ERANGE`: a value the link cannot have; `EADDRINUSE`,
  * `EADDRNOTAVAIL`: the MAC; `ENOTSUP`: this kind has no such thing; `EPERM`.
  */
-async function set(link: LinkRef, changes: LinkChanges, options: NetnsOption = {}): Promise<void> {
+async function set(link: LinkRef, changes: LinkChanges): Promise<void> {
+  refuseSurplus('links.set', arguments, 2);
   const ref = checkLinkRef('link', link);
   const checked = checkLinkChanges('changes', changes);
-  const netns = netnsOf('links.set', options);
   const { native: wanted, master } = checked;
   await withNamespaces(async (open) => {
-    const ns = await open('netns', netns);
+    const ns = await open('netns', checked.netns);
     if (checked.moveTo !== undefined) wanted.netns = await open('moveTo', checked.moveTo);
     if (master !== undefined) wanted.master = await indexOf('links.set', wanted.netns ?? ns, master);
     await nativeCall(about('links.set', ref), () => native().setLink(ns, ref, wanted));
@@ -167,6 +164,7 @@ async function set(link: LinkRef, changes: LinkChanges, options: NetnsOption = {
  * `EPERM`.
  */
 async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
+  refuseSurplus('links.remove', arguments, 2);
   const ref = checkLinkRef('link', link);
   await withNetns(netnsOf('links.remove', options), (ns) =>
     nativeCall(about('links.remove', ref), () => native().removeLink(ns, ref)),
@@ -183,6 +181,7 @@ async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
  * on it; `EPERM`.
  */
 async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
+  refuseSurplus('links.addAddress', arguments, 3);
   const ref = checkLinkRef('link', link);
   const prefix = checkIpPrefix('address', address);
   await withNetns(netnsOf('links.addAddress', options), (ns) =>
@@ -199,6 +198,7 @@ async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOp
  * `ENODEV`; `EPERM`.
  */
 async function removeAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
+  refuseSurplus('links.removeAddress', arguments, 3);
   const ref = checkLinkRef('link', link);
   const prefix = checkIpPrefix('address', address);
   await withNetns(netnsOf('links.removeAddress', options), (ns) =>
@@ -214,6 +214,7 @@ async function removeAddress(link: LinkRef, address: IpPrefixLike, options: Netn
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; as {@link list}.
  */
 async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<LinkAddress[]> {
+  refuseSurplus('links.addresses', arguments, 2);
   const ref = checkLinkRef('link', link);
   const found = await withNetns(netnsOf('links.addresses', options), (ns) =>
     nativeCall(about('links.addresses', ref), () => native().listAddresses(ns, ref)),
@@ -243,6 +244,7 @@ async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<Link
  * the reason of `signal`.
  */
 function watch(options: WatchOptions = {}): LinkEvents {
+  refuseSurplus('links.watch', arguments, 1);
   return new LinkEvents(options);
 }
 

@@ -1,6 +1,6 @@
 /** Ethernet (MAC) addresses: text, bytes, random ones. */
 import { randomFillSync } from 'node:crypto';
-import { checkObject } from '../base/checks.js';
+import { checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
 const MAC_BYTES = 6;
@@ -74,6 +74,7 @@ export interface RandomMacOptions {
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a prefix that is malformed or multicast.
  */
 export function randomMac(options: RandomMacOptions = {}): string {
+  refuseSurplus('randomMac', arguments, 1);
   const { prefix }: RandomMacOptions = checkObject('options', options);
   const first = prefix === undefined ? undefined : checkPrefix(prefix);
   const mac = Buffer.alloc(MAC_BYTES);

@@ -14,6 +14,12 @@ export const NETNS_DIRECTORY = '/run/netns';
  */
 export type NetnsLike = string | number;
 
+/** Where a function of {@link links} works. */
+export interface NetnsOption {
+  /** Default: the namespace of the calling thread. Another needs CAP_SYS_ADMIN to enter it. */
+  netns?: NetnsLike;
+}
+
 const MOST_NAME_BYTES = 255;
 
 /** A name that is one file below {@link NETNS_DIRECTORY}, and no way out of it. */

@@ -8,6 +8,7 @@ import {
 } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { statSync } from 'node:fs';
+import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -99,6 +100,7 @@ export class Netns implements AsyncDisposable {
  * `EPERM`, `EACCES`; `ENOSPC` when `user.max_net_namespaces` is reached.
  */
 export async function createNetns(name?: string): Promise<Netns> {
+  refuseSurplus('createNetns', arguments, 1);
   const chosen =
     name === undefined
       ? `tapfd-${process.pid}-${randomBytes(6).toString('hex')}`

@@ -1,6 +1,6 @@
 /** Options of `links.create` and `links.set`. */
 import type { MacvlanMode } from './macvlan-mode.js';
-import type { NetnsLike } from './namespace.js';
+import type { NetnsLike, NetnsOption } from './namespace.js';
 
 /** A link given by its name or by its index. */
 export type LinkRef = string | number;
@@ -24,7 +24,7 @@ export interface LinkSettings {
 }
 
 /** Changes for `links.set`; only what is given is changed. */
-export interface LinkChanges extends LinkSettings {
+export interface LinkChanges extends LinkSettings, NetnsOption {
   /** A new name. Kernels before 6.2 rename only links that are down. */
   name?: string;
   /** The bridge to put it into; `null` takes it out. With `moveTo`: a bridge of that namespace. */

@@ -54,7 +54,7 @@ export class GuestLink {
 
   async setMac(mac: string): Promise<void> {
     if (this.#device?.handedOff === false) await this.#device.setMac(mac);
-    else await links.set(this.#known.index, { mac }, this.#netns);
+    else await links.set(this.#known.index, { mac, ...this.#netns });
     if (this.#device !== undefined) givenSince.set(this.#device, mac);
     this.#known = { ...this.#known, mac };
   }
@@ -64,7 +64,7 @@ export class GuestLink {
   }
 
   async setAllMulticast(allMulticast: boolean): Promise<void> {
-    await links.set(this.#known.index, { allMulticast }, this.#netns);
+    await links.set(this.#known.index, { allMulticast, ...this.#netns });
     this.#known = { ...this.#known, allMulticast };
   }
 }

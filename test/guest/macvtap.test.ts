@@ -137,7 +137,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
   });
 
   await t.test("setting the macvtap's MAC to the guest's mends it, while QEMU runs", async (t) => {
-    await links.set('guest-a', { mac: ANOTHER_MAC }, { netns: host.name });
+    await links.set('guest-a', { mac: ANOTHER_MAC, netns: host.name });
     await reach(a, ADDRESS_B);
     t.equal((await script.ping(ADDRESS_A, { timeoutMs: 20_000 })).mac, ANOTHER_MAC);
   });

@@ -45,9 +45,9 @@ export class Hosts {
     for (const netns of [left, right]) await links.create({ kind: 'bridge', name: 'br0', up: true, netns });
     for (const name of ['port', 'wire']) {
       await links.create({ kind: 'veth', name, netns: left, peer: { name, netns: right } });
-      for (const netns of [left, right]) await links.set(name, { up: true }, { netns });
+      for (const netns of [left, right]) await links.set(name, { up: true, netns });
     }
-    for (const netns of [left, right]) await links.set('port', { master: 'br0' }, { netns });
+    for (const netns of [left, right]) await links.set('port', { master: 'br0', netns });
   }
 
   /** A namespace without unsolicited traffic: without IPv6 there is no neighbour discovery. */
@@ -56,7 +56,7 @@ export class Hosts {
     this.#cleanups.push(() => netns.remove());
     const quiet = 'for one in all default; do echo 1 >/proc/sys/net/ipv6/conf/$one/disable_ipv6; done';
     await runIn(netns, 'sh', ['-c', `test ! -e /proc/sys/net/ipv6 || { ${quiet}; }`]);
-    await links.set('lo', { up: true }, { netns: netns.name });
+    await links.set('lo', { up: true, netns: netns.name });
     return netns;
   }
 
@@ -111,7 +111,7 @@ export class Hosts {
     });
     await links.create({ kind: 'macvlan', name: 'macvtap', lower: 'wire', netns, moveTo });
     for (const card of /** @type {const} */ (['tap', 'macvtap'])) {
-      await links.set(card, { up: true }, { netns: moveTo });
+      await links.set(card, { up: true, netns: moveTo });
       await links.addAddress(card, `${addressOf('container', card)}/24`, { netns: moveTo });
     }
     this.container = container;

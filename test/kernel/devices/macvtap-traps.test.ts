@@ -73,9 +73,9 @@ t.test('traps of macvtap', { skip: needs('root', 'macvtap', 'veth', 'bridge', 'i
   t.test("lowering the lower device's MTU lowers the link's, raising it does not raise it", async (t) => {
     const guest = await openMacvtap({ netns, lower: 'wire', name: 'guest' });
     t.equal(guest.mtu, 1500);
-    await links.set('wire', { mtu: 1400 }, { netns });
+    await links.set('wire', { mtu: 1400, netns });
     t.equal((await links.get('guest', { netns })).mtu, 1400);
-    await links.set('wire', { mtu: 1500 }, { netns });
+    await links.set('wire', { mtu: 1500, netns });
     t.equal((await links.get('guest', { netns })).mtu, 1400);
     await guest[Symbol.asyncDispose]();
   });
@@ -83,7 +83,7 @@ t.test('traps of macvtap', { skip: needs('root', 'macvtap', 'veth', 'bridge', 'i
   t.test('it cannot be put into a bridge', async (t) => {
     const guest = await openMacvtap({ netns, lower: 'wire', name: 'guest' });
     await network.bridge('br0');
-    await t.rejects(links.set('guest', { master: 'br0' }, { netns }), { code: 'EBUSY' });
+    await t.rejects(links.set('guest', { master: 'br0', netns }), { code: 'EBUSY' });
     await guest[Symbol.asyncDispose]();
   });
 

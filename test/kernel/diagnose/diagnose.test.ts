@@ -88,7 +88,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
         await finding(t, device, { code, severity: 'error', interface: device.name });
       }
       await device.attachQueue();
-      await links.set(device.name, { up: true }, { netns });
+      await links.set(device.name, { up: true, netns });
       t.same(await codes(device), ['no-carrier']);
       await device.setCarrier(true);
       t.same(await codes(device), []);
@@ -101,7 +101,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     const other = closedWith(t, await openTap({ netns, bridge: 'down0' }));
     await finding(t, one, { code: 'bridge-down', severity: 'error', interface: 'down0' });
     await send(one, testFrame({ to: MAC_B, from: MAC_A, text: 'while it is down' }));
-    await links.set('down0', { up: true }, { netns });
+    await links.set('down0', { up: true, netns });
     t.same(await codes(one), []);
     await send(one, testFrame({ to: MAC_B, from: MAC_A, text: 'up' }));
     t.same(await textsUntil(other, 'up'), ['up']);
@@ -121,7 +121,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     }
     const long = { to: MAC_B, from: MAC_A, length: 1500 };
     await send(large, testFrame({ ...long, text: 'too long' }));
-    await links.set(small.name, { mtu: 1500 }, { netns });
+    await links.set(small.name, { mtu: 1500, netns });
     t.same(await codes(small), []);
     await send(large, testFrame({ ...long, text: 'as long' }));
     t.same(await textsUntil(small, 'as long'), ['as long']);
@@ -220,9 +220,9 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   t.test('multicast', async (t) => {
     const device = closedWith(t, await openMacvtap({ netns, lower: 'wire' }));
     await finding(t, device, { code: 'multicast', severity: 'warning', interface: device.name });
-    await links.set(device.name, { allMulticast: true }, { netns });
+    await links.set(device.name, { allMulticast: true, netns });
     t.same(await codes(device), []);
-    await links.set(device.name, { allMulticast: false, promiscuous: true }, { netns });
+    await links.set(device.name, { allMulticast: false, promiscuous: true, netns });
     t.same(await codes(device), []);
   });
 
@@ -230,21 +230,21 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     const device = closedWith(t, await openMacvtap({ ...common, mac: MAC_A }));
     const sibling = closedWith(t, await openMacvtap({ ...common, mac: MAC_B }));
     const sendNow = (text: string) => send(device, testFrame({ to: MAC_B, from: MAC_A, text }));
-    await links.set('wire', { up: false }, { netns });
+    await links.set('wire', { up: false, netns });
     await finding(t, device, { code: 'lower-down', severity: 'error', interface: 'wire' });
     await sendNow('while it is down');
-    await links.set('wire', { up: true }, { netns });
-    await links.set('far', { up: false }, { netns });
+    await links.set('wire', { up: true, netns });
+    await links.set('far', { up: false, netns });
     await untilCarrier(netns, device.name, false);
     t.same(await codes(device), ['lower-no-carrier']);
     await finding(t, device, { code: 'lower-no-carrier', severity: 'error', interface: 'wire' });
     await sendNow('without carrier');
-    await links.set('far', { up: true }, { netns });
+    await links.set('far', { up: true, netns });
     await untilCarrier(netns, device.name, true);
     t.same(await codes(device), []);
     await sendNow('up');
     t.same(await textsUntil(sibling, 'up'), ['up']);
-    await links.set(device.name, { up: false }, { netns });
+    await links.set(device.name, { up: false, netns });
     t.same(await codes(device), ['link-down']);
   });
 
@@ -260,25 +260,25 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     });
     const device = closedWith(t, await openMacvtap({ netns: inner.name, name: 'inner', allMulticast: true }));
     t.same(await codes(device), []);
-    await links.set('far', { up: false }, { netns });
+    await links.set('far', { up: false, netns });
     await untilCarrier(inner.name, 'inner', false);
     const { message } = await finding(t, device, { code: 'lower-no-carrier', interface: 'inner' });
     t.match(message, /in another namespace/);
-    await links.set('far', { up: true }, { netns });
+    await links.set('far', { up: true, netns });
     await untilCarrier(inner.name, 'inner', true);
     t.same(await codes(device), []);
   });
 
   t.test('an MTU that was lowered with the lower device and not raised again', async (t) => {
     const device = closedWith(t, await openMacvtap(common));
-    for (const mtu of [1400, 1500]) await links.set('wire', { mtu }, { netns });
+    for (const mtu of [1400, 1500]) await links.set('wire', { mtu, netns });
     const { message } = await finding(t, device, {
       code: 'mtu',
       severity: 'warning',
       interface: device.name,
     });
     t.match(message, /1400.*wire.*1500/);
-    await links.set(device.name, { mtu: 1500 }, { netns });
+    await links.set(device.name, { mtu: 1500, netns });
     t.same(await codes(device), []);
   });
 
@@ -307,7 +307,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
       const sibling = closedWith(t, await openMacvtap({ ...common, mac: MAC_B }));
       await finding(t, device, { code: `mode-${mode}`, severity: 'warning', interface: device.name });
       await send(device, testFrame({ to: MAC_B, from: MAC_A, text: mode }));
-      await links.set(device.name, { mode: 'bridge' }, { netns });
+      await links.set(device.name, { mode: 'bridge', netns });
       t.same(await codes(device), []);
       await send(device, testFrame({ to: MAC_B, from: MAC_A, text: 'bridge' }));
       t.same(await textsUntil(sibling, 'bridge'), ['bridge']);
@@ -329,7 +329,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     t.same(await codes(device), ['mode-source']);
     await finding(t, device, { code: 'mode-source', severity: 'warning', interface: 'picky' });
     await send(sibling, testFrame({ to: MAC_A, from: MAC_B, text: 'unlisted' }));
-    await links.set('picky', { mode: 'bridge' }, { netns });
+    await links.set('picky', { mode: 'bridge', netns });
     await send(sibling, testFrame({ to: MAC_A, from: MAC_B, text: 'bridge' }));
     t.same(await textsUntil(device, 'bridge'), ['bridge']);
     await device[Symbol.asyncDispose]();

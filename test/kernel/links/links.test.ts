@@ -171,7 +171,7 @@ t.test('TUN and TAP links carry their own facts', async (t) => {
 
 t.test('the counters are the kernel’s', async (t) => {
   const ns = await ownNamespace(t);
-  await links.set('lo', { up: true }, { netns: ns.name });
+  await links.set('lo', { up: true, netns: ns.name });
   t.equal(await ns.ping('127.0.0.1', 3), 3);
   const { stats } = await links.get('lo', { netns: ns.name });
   const [ip] = JSON.parse(await ns.ip('-s', '-j', 'link', 'show', 'lo'));
@@ -297,7 +297,7 @@ t.test('macvlan and macvtap in every mode', async (t) => {
     const mac = randomMac();
     const made = await links.create({ kind, lower: lower.index, mac, mtu: 1300, netns: ns.name });
     t.match(made, { mode: 'bridge', mac, mtu: 1300 }, 'bridge is the default mode');
-    await links.set(made.name, { mode: 'vepa' }, { netns: ns.name });
+    await links.set(made.name, { mode: 'vepa', netns: ns.name });
     t.equal((await links.get(made.index, { netns: ns.name })).mode, 'vepa');
     const sources = [randomMac(), randomMac()];
     const source = await links.create({
@@ -392,12 +392,12 @@ t.test('set changes only what is given', async (t) => {
     sameAsIp(t, link, await ipLinks(ns));
     return link;
   };
-  await links.set('v0', {}, at);
+  await links.set('v0', at);
   t.same({ ...(await changed()), stats: undefined }, { ...(await links.get('v0', at)), stats: undefined });
-  await links.set('v0', { up: true }, at);
+  await links.set('v0', { up: true, ...at });
   t.equal((await changed()).up, true);
   const mac = randomMac();
-  await links.set('v0', { mac, mtu: 1400, txQueueLength: 0, allMulticast: true, promiscuous: true }, at);
+  await links.set('v0', { mac, mtu: 1400, txQueueLength: 0, allMulticast: true, promiscuous: true, ...at });
   t.match(await changed(), {
     mac,
     mtu: 1400,
@@ -406,15 +406,15 @@ t.test('set changes only what is given', async (t) => {
     promiscuous: true,
     up: true,
   });
-  await links.set('v0', { allMulticast: false, promiscuous: false, alias: 'x' }, at);
+  await links.set('v0', { allMulticast: false, promiscuous: false, alias: 'x', ...at });
   t.match(await changed(), { allMulticast: false, promiscuous: false, alias: 'x', mtu: 1400 });
-  await links.set('v0', { up: false, name: 'v9', alias: '', master: 'br0' }, at);
+  await links.set('v0', { up: false, name: 'v9', alias: '', master: 'br0', ...at });
   const port = await changed();
   t.match(port, { name: 'v9', alias: '', up: false, portKind: 'bridge' });
   t.equal(port.master, (await links.get('br0', at)).index);
-  await links.set('v9', { master: null, up: true }, at);
+  await links.set('v9', { master: null, up: true, ...at });
   t.notOk('master' in (await changed()));
-  await links.set(made.index, { master: port.master ?? 0 }, at);
+  await links.set(made.index, { master: port.master ?? 0, ...at });
   t.equal((await changed()).master, port.master);
 });
 
@@ -425,9 +425,9 @@ t.test('the carrier of a TAP', async (t) => {
   const tap = await openTap({ name: 'tap0', ...at });
   t.teardown(() => tap.destroy());
   t.equal((await links.get('tap0', at)).carrier, true);
-  await links.set('tap0', { carrier: false }, at);
+  await links.set('tap0', { carrier: false, ...at });
   t.match(await links.get('tap0', at), { carrier: false, operState: 'down', up: true });
-  await links.set('tap0', { carrier: true }, at);
+  await links.set('tap0', { carrier: true, ...at });
   t.equal((await links.get('tap0', at)).carrier, true);
   const tun = await openTun({ multiQueue: true, ...at });
   t.teardown(() => tun.destroy());
@@ -441,12 +441,12 @@ t.test('moving a link to another namespace', async (t) => {
   const there = { netns: other.name };
   await links.create({ kind: 'bridge', name: 'br0', ...there });
   const made = await links.create({ kind: 'veth', name: 'goes', peer: { name: 'stays' }, up: true, ...at });
-  await links.set('goes', { moveTo: other.name, name: 'arrived', up: true, mtu: 1400, master: 'br0' }, at);
+  await links.set('goes', { moveTo: other.name, name: 'arrived', up: true, mtu: 1400, master: 'br0', ...at });
   await t.rejects(links.get(made.index, at), { code: 'ENODEV' });
   t.match(await links.get('arrived', there), { up: true, mtu: 1400, portKind: 'bridge' });
-  await links.set('arrived', { moveTo: ns.path }, there);
+  await links.set('arrived', { moveTo: ns.path, ...there });
   t.match(await links.get('arrived', at), { up: false, kind: 'veth' }, 'it arrives down');
-  await t.rejects(links.set('arrived', { moveTo: 'tapfd-missing' }, at), { code: 'ENOENT' });
+  await t.rejects(links.set('arrived', { moveTo: 'tapfd-missing', ...at }), { code: 'ENOENT' });
 
   // Made here, where its lower device is, to live there.
   const mac = randomMac();
@@ -506,9 +506,9 @@ t.test('failures carry code, call, link, the kernel’s words, and a remedy', as
       { syscall: 'rtnetlink RTM_GETLINK', interface: 'nope', message: /^links\.get: .*links\.list\(\)/ },
     ],
     ['ENODEV', () => links.get(99_999, at), { syscall: 'rtnetlink RTM_GETLINK' }],
-    ['ENODEV', () => links.set('nope', { up: true }, at), { interface: 'nope' }],
-    ['ENODEV', () => links.set(99_999, { up: true }, at), { syscall: 'rtnetlink RTM_SETLINK' }],
-    ['ENODEV', () => links.set(99_999, { mode: 'vepa' }, at), { syscall: 'rtnetlink RTM_GETLINK' }],
+    ['ENODEV', () => links.set('nope', { up: true, ...at }), { interface: 'nope' }],
+    ['ENODEV', () => links.set(99_999, { up: true, ...at }), { syscall: 'rtnetlink RTM_SETLINK' }],
+    ['ENODEV', () => links.set(99_999, { mode: 'vepa', ...at }), { syscall: 'rtnetlink RTM_GETLINK' }],
     ['ENODEV', () => links.remove('nope', at), { interface: 'nope' }],
     ['ENODEV', () => links.remove(99_999, at), { syscall: 'rtnetlink RTM_DELLINK' }],
     ['ENODEV', () => links.addAddress('nope', '10.0.0.1/24', at), { interface: 'nope' }],
@@ -537,17 +537,17 @@ t.test('failures carry code, call, link, the kernel’s words, and a remedy', as
     ],
     ['EBUSY', () => links.create({ kind: 'macvtap', lower: 'v0', ...at }), { message: /bridge port/ }],
     ['EINVAL', () => links.create({ kind: 'macvtap', lower: 'lo', ...at }), { message: /loopback/ }],
-    ['EINVAL', () => links.set('v1', { mtu: 70_000 }, at), { detail: 'mtu greater than device maximum' }],
-    ['EADDRINUSE', () => links.set('mv', { mac, up: true }, at), { message: /randomMac/ }],
+    ['EINVAL', () => links.set('v1', { mtu: 70_000, ...at }), { detail: 'mtu greater than device maximum' }],
+    ['EADDRINUSE', () => links.set('mv', { mac, up: true, ...at }), { message: /randomMac/ }],
     [
       'ELOOP',
-      () => links.set('br1', { master: 'br0' }, at),
+      () => links.set('br1', { master: 'br0', ...at }),
       { detail: /bridge/, message: /port of a bridge/ },
     ],
     ['ENOTSUP', () => links.remove('lo', at), { message: /no such thing/ }],
-    ['ENOTSUP', () => links.set('br0', { carrier: false }, at), {}],
-    ['ENOTSUP', () => links.set('br0', { mode: 'vepa' }, at), { interface: 'br0', detail: /only macv/ }],
-    ['EINVAL', () => links.set('br0', { moveTo: '/proc/self/ns/net' }, at), { detail: /immutable/ }],
+    ['ENOTSUP', () => links.set('br0', { carrier: false, ...at }), {}],
+    ['ENOTSUP', () => links.set('br0', { mode: 'vepa', ...at }), { interface: 'br0', detail: /only macv/ }],
+    ['EINVAL', () => links.set('br0', { moveTo: '/proc/self/ns/net', ...at }), { detail: /immutable/ }],
   ];
   for (const [code, call, expected] of rows) {
     await t.rejects(call(), { name: 'TapfdError', code, ...expected }, `${code} ${call}`);
@@ -661,7 +661,7 @@ t.test('neither descriptors nor threads are left, whether calls succeed or fail'
     await links.create({ kind: 'veth', name: 'v0', peer: { name: 'v1' }, ...at });
     await links.addAddress('v0', '10.0.0.1/24', at);
     await links.addresses('v0', at);
-    await links.set('v0', { up: true }, at);
+    await links.set('v0', { up: true, ...at });
     await links.list(at);
     await links.create({ kind: 'bridge', name: 'v0', ...at }).catch(() => undefined);
     await links.get('nope', at).catch(() => undefined);
