@@ -190,7 +190,7 @@ const [kernel, initramfs] = process.argv.slice(2);
 const start = Date.now();
 step('A separate network');
 const netns = await createNetns();
-cleanups.push(() => netns.remove());
+cleanups.push(() => netns.close());
 try {
   if (kernel !== undefined && initramfs !== undefined) await withGuests(netns, { kernel, initramfs });
   else await withoutGuests(netns);

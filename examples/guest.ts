@@ -64,7 +64,7 @@ export async function bootGuestWithMonitor(
       nics: nics.map((nic) => ({ romfile: '', ...nic })),
       stdio: ['pipe', 'pipe', 'pipe', theirs.fd],
     });
-    theirs.destroy();
+    void theirs.close();
     const guest = await Guest.on(child, options);
     try {
       return { guest, qmp: await QmpClient.connect(ours) };
@@ -73,8 +73,7 @@ export async function bootGuestWithMonitor(
       throw error;
     }
   } catch (error) {
-    theirs.destroy();
-    ours.destroy();
+    await Promise.all([theirs.close(), ours.close()]);
     throw error;
   }
 }

@@ -45,7 +45,7 @@ async function give(client: FdSocket, bridge: string): Promise<void> {
       await tap[Symbol.asyncDispose]();
     }
   } finally {
-    client.destroy();
+    await client.close();
   }
 }
 
@@ -55,7 +55,7 @@ async function use(path: string, address: string): Promise<void> {
   if (message === undefined) throw new Error('the server closed the connection without a message');
   const [fd] = message.takeFds();
   if (fd === undefined) throw new Error('the server sent no descriptor');
-  socket.destroy();
+  await socket.close();
   const tap = await adoptFd(fd);
   const host = new EthernetHost(tap, { mac: '52:54:00:77:00:02', address });
   console.log(`user ${process.getuid?.()} answers for ${address} on ${tap.name}`);

@@ -73,7 +73,7 @@ const cleanups: (() => Promise<void>)[] = [];
 async function buildHosts(): Promise<[Host, Host]> {
   const makeHost = async (plan: Plan): Promise<Host> => {
     const netns = await createNetns();
-    cleanups.push(() => netns.remove());
+    cleanups.push(() => netns.close());
     say(`host ${plan.name} is the network namespace ${netns.name}`);
     return { ...plan, netns };
   };

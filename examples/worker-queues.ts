@@ -129,7 +129,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
     process.off('SIGINT', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));
     await Promise.all(queues.map((queue) => queue[Symbol.asyncDispose]()));
-    await netns.remove();
+    await netns.close();
   }
 }
 

@@ -13,7 +13,7 @@ export function socketFailure(operation: string, syscall: string, errno: number)
   return error instanceof Error ? error : new TapfdError(errnoName(errno), operation);
 }
 
-/** What waits on a socket, or asks for something, when it is destroyed. */
+/** What waits on a socket, or asks for something, when it is closed. */
 export function socketClosed(operation: string): TapfdError {
   return new TapfdError('ERR_TAPFD_CLOSED', `${operation}: the socket is closed`);
 }

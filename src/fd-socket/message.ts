@@ -10,9 +10,9 @@ import type { NativeFdBundle, NativeReceived } from '../base/native-fd-socket.js
  * sent with. If its bytes go on, they do so in the next `FdMessage`, without descriptors.
  *
  * The descriptors are the message's until {@link FdMessage.takeFds} gives them away: when the next message is asked for,
- * when the socket is destroyed, and when both are garbage, those that nobody took are closed.
+ * when the socket is closed, and when both are garbage, those that nobody took are closed.
  */
-export class FdMessage {
+export class FdMessage implements AsyncDisposable {
   /** The bytes. Memory of its own, to keep. */
   readonly data: Buffer;
   readonly #bundle: NativeFdBundle | undefined;
@@ -38,7 +38,7 @@ export class FdMessage {
    *
    * @returns Their numbers, in the order in which they were sent. Empty when there were none.
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: they were taken before, or closed because the next message was asked
-   * for or the socket destroyed.
+   * for or the socket closed.
    */
   takeFds(): number[] {
     const taken = this.#bundle?.take() ?? [];
@@ -48,9 +48,14 @@ export class FdMessage {
     );
   }
 
-  /** Closes what nobody has taken. */
-  async closeFds(): Promise<void> {
+  /** Closes the descriptors that nobody has taken. A second call does nothing. */
+  async close(): Promise<void> {
     if (this.fds.length > 0) await this.#bundle?.close();
+  }
+
+  /** As {@link FdMessage.close}. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 }
 

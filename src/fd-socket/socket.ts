@@ -50,17 +50,13 @@ export interface PeerCredentials {
 export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   /** The process at the other end, when the connection was made (SO_PEERCRED). */
   readonly peer: PeerCredentials;
-  /** Resolves when the socket was destroyed and its descriptor is closed. */
-  readonly closed: Promise<void>;
   readonly #socket: NativeFdSocket;
   readonly #sender: FdSender;
   readonly #wait: ReadableWait;
   #receiving = false;
   #last: FdMessage | undefined;
   #ending: Promise<void> | undefined;
-  #destroyed = false;
-  /* c8 ignore next -- the constructor replaces it */
-  #resolveClosed: (closed: Promise<void>) => void = () => {};
+  #closing: Promise<void> | undefined;
 
   /** @internal */
   constructor(socket: NativeFdSocket) {
@@ -68,9 +64,6 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     this.peer = socket.peer;
     this.#sender = new FdSender(socket);
     this.#wait = new ReadableWait(socket);
-    this.closed = new Promise((resolve) => {
-      this.#resolveClosed = resolve;
-    });
   }
 
   /**
@@ -105,7 +98,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
 
   /**
    * Two sockets that are connected to each other. To give one to a child process, put its `fd` in the child's `stdio`
-   * and destroy it here once the child runs; until it has been used here it is in blocking mode, as most programs expect.
+   * and close it here once the child runs; until it has been used here it is in blocking mode, as most programs expect.
    *
    * @throws TapfdError `EMFILE`, `ENFILE`: there are too many descriptors.
    */
@@ -132,9 +125,9 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     return this.#socket.fd;
   }
 
-  /** True after {@link FdSocket.destroy}. */
-  get destroyed(): boolean {
-    return this.#destroyed;
+  /** True after {@link FdSocket.close}. */
+  get closed(): boolean {
+    return this.#closing !== undefined;
   }
 
   /**
@@ -151,7 +144,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `EBADF`: one of `fds` is not open. Nothing was sent, and the socket lives on.
    * - `EMFILE`, `ETOOMANYREFS`: too many descriptors of this user are open, or on their way. Likewise.
    * - `EPIPE`, `ECONNRESET`: the peer has closed its end. What it had sent can still be received.
-   * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async send(data: Uint8Array | string, fds: readonly FdSource[] = []): Promise<void> {
     const message = checkMessage(data, fds);
@@ -168,7 +161,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `ERR_TAPFD_FDS_TRUNCATED`: this process cannot take the descriptors that come next (mostly because it has as many
    *   as it may: `ulimit -n`). Those it could were closed. Nothing is lost: the message stays, for another receive().
    * - `ECONNRESET`: the peer has closed without having received everything.
-   * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async receive(options: AbortOptions = {}): Promise<FdMessage | undefined> {
     refuseSurplus('receive', arguments, 1);
@@ -178,7 +171,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     if (this.#receiving) throw invalidState('receive: another receive() or iteration of this socket waits');
     this.#receiving = true;
     try {
-      await this.#last?.closeFds();
+      await this.#last?.close();
       return await this.#next(signal);
     } finally {
       this.#receiving = false;
@@ -186,25 +179,25 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * The messages until the peer ends, or the socket is destroyed here. Leaving the loop closes what nobody took of the
+   * The messages until the peer ends, or the socket is closed here. Leaving the loop closes what nobody took of the
    * last message, and leaves the socket as it is. Errors as for {@link FdSocket.receive}.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<FdMessage, void, undefined> {
     try {
       for (;;) {
-        const message = await this.#receiveUnlessDestroyed();
+        const message = await this.#receiveUnlessClosed();
         if (message === undefined) return;
         yield message;
       }
     } finally {
-      await this.#last?.closeFds();
+      await this.#last?.close();
     }
   }
 
   /**
    * Says that nothing more will be sent, once all was: the peer's reading comes to its end. Receiving goes on.
    *
-   * @throws TapfdError `ERR_TAPFD_CLOSED`: the socket was destroyed.
+   * @throws TapfdError `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async end(): Promise<void> {
     this.#assertOpen('end');
@@ -216,18 +209,14 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Closes at once: what waits to be sent is lost and its promises reject, and descriptors that nobody has taken are
-   * closed.
+   * Closes at once: data not yet sent is lost, pending promises reject with `ERR_TAPFD_CLOSED`, and descriptors that were
+   * not taken are closed. A second call returns the same promise.
    *
-   * @param error - What those promises reject with. Default: `ERR_TAPFD_CLOSED`.
+   * @returns A promise that is fulfilled when the descriptor is closed.
    */
-  destroy(error: Error = socketClosed('destroy')): this {
-    if (this.#destroyed) return this;
-    this.#destroyed = true;
-    this.#wait.fail(error);
-    this.#sender.fail(error);
-    this.#resolveClosed(this.#close());
-    return this;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
   /** Keeps the process alive while something is waited for, which is the default. */
@@ -242,25 +231,27 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     return this;
   }
 
-  /** Destroys the socket, and waits for its end. */
+  /** As {@link FdSocket.close}. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.destroy().closed;
+    await this.close();
   }
 
   async #close(): Promise<void> {
-    await Promise.all([this.#last?.closeFds(), this.#socket.close()]);
+    const error = socketClosed('close');
+    this.#wait.fail(error);
+    this.#sender.fail(error);
+    await Promise.all([this.#last?.close(), this.#socket.close()]);
   }
 
   #assertOpen(operation: string): void {
-    if (this.#destroyed) throw socketClosed(operation);
+    if (this.#closing) throw socketClosed(operation);
   }
 
-  async #receiveUnlessDestroyed(): Promise<FdMessage | undefined> {
+  async #receiveUnlessClosed(): Promise<FdMessage | undefined> {
     try {
       return await this.receive();
     } catch (error) {
-      if (this.#destroyed && error instanceof TapfdError && error.code === 'ERR_TAPFD_CLOSED')
-        return undefined;
+      if (this.#closing && error instanceof TapfdError && error.code === 'ERR_TAPFD_CLOSED') return undefined;
       throw error;
     }
   }
@@ -271,7 +262,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
       this.#assertOpen('receive');
       const received = this.#socket.receive(scratch);
       if (typeof received === 'object') {
-        // At once: a destroy() in the very next moment has to find it.
+        // At once: a close() in the very next moment has to find it.
         this.#last = messageFrom(received, scratch);
         return this.#last;
       }

@@ -57,7 +57,7 @@ const MOST_WAITING = 1024;
 type Step = { readonly removed: boolean; readonly link: NativeLink };
 
 /**
- * What `links.watch` returns: an async iterable to go through once. Ending the loop closes it; so do `return()` and
+ * What `links.watch` returns: an async iterable to go through once. Leaving the loop closes it; so do `close()` and
  * `await using`.
  */
 export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDisposable {
@@ -214,15 +214,20 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     return { type: 'change', link: linkFromNative(link), previous: linkFromNative(told) };
   }
 
-  /** Ends the iteration and gives the socket back. */
-  async return(): Promise<IteratorResult<LinkEvent, undefined>> {
+  /** Ends the iteration and releases the socket. A second call does nothing. */
+  async close(): Promise<void> {
     this.#finish();
+  }
+
+  /** As {@link close}: called when a loop is left. */
+  async return(): Promise<IteratorResult<LinkEvent, undefined>> {
+    await this.close();
     return { done: true, value: undefined };
   }
 
-  /** As {@link return}. */
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#finish();
+    await this.close();
   }
 
   /** Itself. */

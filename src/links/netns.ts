@@ -16,7 +16,7 @@ import type { NamespaceHandle } from '../base/native-links.js';
 import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
 
 /**
- * A network namespace made by {@link createNetns}. It is the program's own: `remove()` or `await using` takes it away,
+ * A network namespace made by {@link createNetns}. It is the program's own: `close()` or `await using` removes it,
  * and what is left when the process or the worker thread ends (by itself, by `process.exit()`, by an uncaught
  * exception, by `worker.terminate()`) is removed then. Only a signal that kills at once leaves it, as any file.
  */
@@ -69,8 +69,8 @@ export class Netns implements AsyncDisposable {
    *
    * @throws TapfdError `ERR_TAPFD_NOT_A_NAMESPACE` when an ordinary file stands there by now, which is left; `EPERM`.
    */
-  async remove(): Promise<void> {
-    this.#removal ??= nativeCall({ operation: 'netns.remove', path: this.path }, () =>
+  async close(): Promise<void> {
+    this.#removal ??= nativeCall({ operation: 'netns.close', path: this.path }, () =>
       native().removeNamespace(this.path, this.#handle),
     );
     try {
@@ -82,9 +82,9 @@ export class Netns implements AsyncDisposable {
     this.#handle.close();
   }
 
-  /** As {@link remove}, for `await using`. */
+  /** As {@link close}. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.remove();
+    await this.close();
   }
 }
 

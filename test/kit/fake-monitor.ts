@@ -64,7 +64,7 @@ export class FakeMonitor implements QmpSocket {
   }
 
   /** The connection ends: with an error, or as QEMU's end does. */
-  close(error?: unknown): void {
+  end(error?: unknown): void {
     this.#end ??= { error };
     this.#wake();
   }
@@ -77,9 +77,9 @@ export class FakeMonitor implements QmpSocket {
     if (answer !== undefined) this.say({ id: command.id, ...answer });
   }
 
-  destroy(): void {
-    this.calls.push('destroy');
-    this.close();
+  async close(): Promise<void> {
+    this.calls.push('close');
+    this.end();
   }
 
   ref(): void {

@@ -26,7 +26,7 @@ export function python3(t: Test, script: string): PythonPeer {
   const child = spawn('python3', ['-c', `${PRELUDE}\n${script}`], {
     stdio: ['pipe', 'pipe', 'pipe', theirs.fd],
   });
-  theirs.destroy();
+  void theirs.close();
   const { stdin, stdout, stderr } = child;
   if (stdin === null || stdout === null || stderr === null) throw new Error('no pipes');
   const ended = once(child, 'close');
@@ -34,8 +34,7 @@ export function python3(t: Test, script: string): PythonPeer {
   const complaints = text(stderr);
   t.teardown(async () => {
     stdin.end();
-    ours.destroy();
-    await Promise.all([ended, ours.closed]);
+    await Promise.all([ended, ours.close()]);
   });
   return {
     socket: ours,

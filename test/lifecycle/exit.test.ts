@@ -135,7 +135,7 @@ t.test('no descriptor reaches an unrelated child process', async (t) => {
   t.teardown(() => Promise.all(devices.map((device) => device[Symbol.asyncDispose]())));
   tap.resume();
   const sockets = FdSocket.pair();
-  t.teardown(() => sockets.map((socket) => socket.destroy()));
+  t.teardown(() => Promise.all(sockets.map((socket) => socket.close())));
   await event;
   const ours = namedDescriptors().filter((target) => !before.includes(target));
   for (const kind of [/net\/tun$/, /\/tap\d+$|tapfd/, /^socket:/, /netns\/|^net:/]) {

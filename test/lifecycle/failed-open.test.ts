@@ -270,7 +270,7 @@ function failOpenings(failing: FailingSyscalls): void {
 
   test('createNetns', ['unshare', 'mount'], () => async () => {
     const netns = await createNetns(`tapfd-${process.pid}-made`);
-    return () => netns.remove();
+    return () => netns.close();
   });
 
   test('FdSocket.listen', ['socket', 'fchmod', 'bind', 'listen', 'open64', 'chmod'], () => {

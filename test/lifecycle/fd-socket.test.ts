@@ -75,8 +75,8 @@ t.test('workers are terminated in the middle', async (t) => {
     (async () => { for (;;) await a.send(Buffer.alloc(100000), Array(20).fill(0)); })();
     let received = 0;
     (async () => { for await (const { fds } of b) { received += fds.length; if (received === 1000) parentPort.postMessage(0); } })();
-    (async () => { for await (const socket of server) { await socket.send('x', [0, 0]); socket.destroy(); } })();
-    for (;;) { const socket = await FdSocket.connect(path); await socket.receive(); await socket.destroy().closed; }
+    (async () => { for await (const socket of server) { await socket.send('x', [0, 0]); await socket.close(); } })();
+    for (;;) { const socket = await FdSocket.connect(path); await socket.receive(); await socket.close(); }
   `;
   const ended = await runChild(
     `import { Worker } from 'node:worker_threads';
@@ -160,9 +160,9 @@ t.test('a thousand times opened and closed', async (t) => {
     const message = await accepted.receive();
     if (message?.fds.length !== 3) t.fail(`round ${i}`);
     // Else b would have another holder, and a no end.
-    await message?.closeFds();
+    await message?.close();
     const waits = a.receive();
-    b.destroy();
+    void b.close();
     if ((await waits) !== undefined) t.fail(`round ${i}`);
     await Promise.all([a, b, client, accepted].map((socket) => socket[Symbol.asyncDispose]()));
   }

@@ -53,7 +53,7 @@ export class Hosts {
   /** A namespace without unsolicited traffic: without IPv6 there is no neighbour discovery. */
   async #host() {
     const netns = await createNetns();
-    this.#cleanups.push(() => netns.remove());
+    this.#cleanups.push(() => netns.close());
     const quiet = 'for one in all default; do echo 1 >/proc/sys/net/ipv6/conf/$one/disable_ipv6; done';
     await runIn(netns, 'sh', ['-c', `test ! -e /proc/sys/net/ipv6 || { ${quiet}; }`]);
     await links.set('lo', { up: true, netns: netns.name });

@@ -31,7 +31,7 @@ interface Pending {
 }
 
 export class QmpConnection {
-  /** Resolves once nothing more comes from the socket; never rejects. */
+  /** Resolves once the socket is closed; never rejects. */
   readonly over: Promise<void>;
   readonly #socket: QmpSocket;
   readonly #greeting = deferred<QmpGreeting>();
@@ -40,6 +40,7 @@ export class QmpConnection {
   #lastId = 0;
   #isGreeted = false;
   #end: { readonly error: Error | undefined } | undefined;
+  #closing: Promise<unknown> | undefined;
 
   constructor(socket: QmpSocket) {
     this.#socket = socket;
@@ -106,6 +107,7 @@ export class QmpConnection {
     } catch (error) {
       this.#finish(reasonOf(error));
     }
+    await Promise.allSettled([this.#closing]);
   }
 
   #take(line: string): void {
@@ -134,7 +136,7 @@ export class QmpConnection {
   #finish(error: Error | undefined): void {
     if (this.#end !== undefined) return;
     this.#end = { error };
-    this.#socket.destroy();
+    this.#closing = this.#socket.close();
     this.#greeting.reject(endOf('connect', error));
     for (const { command, reject } of this.#pending.values()) reject(endOf(command, error));
     this.#pending.clear();

@@ -11,7 +11,7 @@ export interface QmpSocket extends AsyncIterable<QmpBytes> {
   /** Sends `data`, and copies of `fds` with its first byte. The caller may close `fds` once this has returned. */
   send(data: string, fds?: readonly number[]): Promise<void>;
   /** Closes the connection, which ends the iteration. */
-  destroy(): unknown;
+  close(): Promise<unknown>;
   /** Keeps the process alive. */
   ref(): unknown;
   /** Undoes `ref()`. */

@@ -288,7 +288,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
   t.test('what is no device of ours', async (t) => {
     const path = join(t.testdir({ file: 'text' }), 'file');
     const sockets = FdSocket.pair();
-    t.teardown(() => sockets.forEach((socket) => void socket.destroy()));
+    t.teardown(() => Promise.all(sockets.map((socket) => socket.close())));
     const files = [path, '/dev/null', '/dev/zero', '/proc/self/ns/net', '/'].map((name) =>
       openSync(name, 'r'),
     );

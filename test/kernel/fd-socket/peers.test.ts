@@ -86,7 +86,7 @@ print(other.recv(100).decode())
     t.match(socket.peer, { uid: process.getuid?.(), pid: Number });
     t.not(socket.peer.pid, process.pid);
     // One is the script's standard output, which is to come to its end.
-    await message?.closeFds();
+    await message?.close();
     await socket.send('welcome');
     t.equal(await peer.output(), 'welcome\n');
   }

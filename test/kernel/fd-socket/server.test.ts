@@ -285,7 +285,7 @@ t.test('a process that can take no connection says so, and the connection waits'
     const accepted = await server.accept();
     await client.send('waited');
     console.log((await accepted.receive()).data.toString());
-    client.destroy(); accepted.destroy(); await server.close();`,
+    await client.close(); await accepted.close(); await server.close();`,
     [path],
   );
   t.match(ended, { code: 0, output: 'EMFILE accept4\nwaited\n', errors: '' });

@@ -128,10 +128,11 @@ t.test('events are told in order to as many as wait', async (t) => {
   await ns.ip('link', 'add', 'two', 'type', 'bridge');
   t.match((await waiting[0]).value, { link: { name: 'one' } });
   t.match((await waiting[1]).value, { link: { name: 'two' } });
-  await events.return();
+  await events.close();
   t.same(await waiting[2], { done: true, value: undefined });
   t.same(await events.next(), { done: true, value: undefined });
-  t.same(await events.return(), { done: true, value: undefined });
+  await events.close();
+  t.same(await events.return(), { done: true, value: undefined }, 'and again');
 });
 
 t.test('breaking out of the loop, disposing and aborting', async (t) => {

@@ -655,7 +655,7 @@ t.test('a big namespace is listed whole', async (t) => {
 
 t.test('neither descriptors nor threads are left, whether calls succeed or fail', async (t) => {
   const netns = await createNetns();
-  t.teardown(() => netns.remove());
+  t.teardown(() => netns.close());
   const at = { netns: netns.name };
   const round = async () => {
     await links.create({ kind: 'veth', name: 'v0', peer: { name: 'v1' }, ...at });

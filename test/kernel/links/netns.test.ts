@@ -38,16 +38,16 @@ t.test('a namespace that ip and others can use', async (t) => {
   const [lo, ...others] = JSON.parse(await run('ip', '-n', name, '-j', 'link'));
   t.match(lo, { ifname: 'lo', operstate: 'DOWN' }, 'lo is as the kernel makes it');
   t.same(others, []);
-  await netns.remove();
+  await netns.close();
   t.notOk(existsSync(netns.path));
   t.notOk((await namesOfIp()).includes(name));
-  await netns.remove();
+  await netns.close();
   t.pass('a second time does nothing');
 });
 
 t.test('the default name is new each time', async (t) => {
   const all = await Promise.all(Array.from({ length: 8 }, () => createNetns()));
-  t.teardown(() => Promise.all(all.map((netns) => netns.remove())));
+  t.teardown(() => Promise.all(all.map((netns) => netns.close())));
   t.equal(new Set(all.map(({ name }) => name)).size, 8);
   t.equal(new Set(all.map(({ path }) => statSync(path).ino)).size, 8);
   for (const { name } of all) t.match(name, /^tapfd-\d+-[0-9a-f]{12}$/);
@@ -82,31 +82,31 @@ t.test('a name that is taken', async (t) => {
 t.test('removing takes away this namespace and nothing else', async (t) => {
   const gone = await own(t);
   await run('ip', 'netns', 'delete', gone.name);
-  await gone.remove();
+  await gone.close();
   t.pass('gone already');
 
   const replaced = await own(t);
   await run('ip', 'netns', 'delete', replaced.name);
   await run('ip', 'netns', 'add', replaced.name);
-  await replaced.remove();
+  await replaced.close();
   t.ok((await namesOfIp()).includes(replaced.name), 'the later one of that name stays');
 
   const first = await own(t);
   await run('ip', 'netns', 'delete', first.name);
   const second = await own(t, first.name);
-  await first.remove();
+  await first.close();
   t.ok(existsSync(second.path), 'also when it is the library’s own');
-  await second.remove();
+  await second.close();
   t.notOk(existsSync(second.path));
 
   const file = await own(t);
   await run('ip', 'netns', 'delete', file.name);
   writeFileSync(file.path, 'precious');
   t.teardown(() => rmSync(file.path, { force: true }));
-  await t.rejects(file.remove(), { code: 'ERR_TAPFD_NOT_A_NAMESPACE', path: file.path });
+  await t.rejects(file.close(), { code: 'ERR_TAPFD_NOT_A_NAMESPACE', path: file.path });
   t.equal(readFileSync(file.path, 'utf8'), 'precious');
   rmSync(file.path);
-  await file.remove();
+  await file.close();
   t.pass('and a removal that failed can be tried again');
 });
 
@@ -142,7 +142,7 @@ t.test('programs inside', async (t) => {
   t.throws(() => netns.spawn('true'), { code: 'ENOENT', path: netns.path }, 'not into a stranger');
 
   const removed = await own(t);
-  await removed.remove();
+  await removed.close();
   t.throws(() => removed.spawn('true'), { code: 'ENOENT', path: removed.path, message: /gone/ });
 });
 
@@ -157,21 +157,21 @@ t.test('the namespace goes once nobody is left in it', async (t) => {
   });
   const events = links.watch({ netns: outside.name });
   await events.ready;
-  await netns.remove();
+  await netns.close();
   // With its namespace a veth's end goes, and with that the other.
   for await (const { type, link } of events) if (type === 'remove' && link.name === 'near') break;
   t.pass('nothing of ours holds it');
 });
 
 t.test('no descriptor is left after many', async (t) => {
-  await (await createNetns()).remove();
+  await (await createNetns()).close();
   const count = () => [readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length];
   const before = count();
   const namespaces = await namesOfIp();
   for (let i = 0; i < 100; i++) {
     const netns = await createNetns();
     await createNetns(netns.name).catch(() => undefined);
-    await netns.remove();
+    await netns.close();
   }
   t.same(count(), before);
   t.same(await namesOfIp(), namespaces);

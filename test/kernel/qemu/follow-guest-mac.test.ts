@@ -230,7 +230,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     const { guest, follow } = await ground(t);
     const follower = await follow();
     follower.on('failed', (error) => t.fail(String(error)));
-    guest.onQuestion = () => guest.monitor.close();
+    guest.onQuestion = () => guest.monitor.end();
     guest.change({ mac: SECOND });
     await once(follower, 'close');
     t.pass('only the end');

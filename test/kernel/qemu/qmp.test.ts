@@ -28,7 +28,7 @@ async function launchQemu(t: Test, sockets: number) {
     stdio: ['ignore', 'ignore', 'inherit', ...pairs.map(([, theirs]) => theirs.fd)],
   });
   t.teardown(() => child.kill('SIGKILL'));
-  for (const [, theirs] of pairs) theirs.destroy();
+  for (const [, theirs] of pairs) void theirs.close();
   return { child, sockets: pairs.map(([ours]) => ours) };
 }
 
@@ -106,7 +106,7 @@ class Fault implements QmpSocket {
         this.#wake();
         return;
       case 'cut before':
-        this.#socket.destroy();
+        void this.#socket.close();
         return;
       default:
         this.#unanswered = new RegExp(`"id": ${id}\\b`);
@@ -130,7 +130,7 @@ class Fault implements QmpSocket {
       if (message === undefined) return;
       if (this.#unanswered?.test(message.data.toString())) {
         this.#unanswered = undefined;
-        if (this.#kind === 'cut after') this.#socket.destroy();
+        if (this.#kind === 'cut after') void this.#socket.close();
         else this.onLost();
       } else {
         yield message;
@@ -139,8 +139,8 @@ class Fault implements QmpSocket {
     }
   }
 
-  destroy(): void {
-    this.#socket.destroy();
+  close(): Promise<void> {
+    return this.#socket.close();
   }
 
   ref(): void {}

@@ -172,7 +172,7 @@ t.test('when QEMU ends, so do the devices', async (t) => {
   const device = deviceOn(t, 'a');
   await client.addNic({ device });
   const closed = once(client, 'close');
-  monitor.close();
+  monitor.end();
   await closed;
   t.equal(device.destroyed, true);
 
@@ -189,7 +189,7 @@ t.test('QEMU ends right after its last answer: the device goes all the same', as
   const answer = qemu();
   const { monitor, client } = await started(t, answer);
   monitor.answer = (command) => {
-    if (command.execute === 'device_add') queueMicrotask(() => monitor.close());
+    if (command.execute === 'device_add') queueMicrotask(() => monitor.end());
     return answer(command);
   };
   const device = deviceOn(t, 'a');
@@ -384,12 +384,12 @@ t.test('a connection that ends in between', async (t) => {
 
   t.test('with QEMU: nothing is left', async (t) => {
     await t.rejects(
-      endAt(t, 'netdev_add', (monitor) => monitor.close()),
+      endAt(t, 'netdev_add', (monitor) => monitor.end()),
       { code: 'ERR_TAPFD_QMP_CLOSED' },
     );
     const refuseAndEnd = (monitor: FakeMonitor): void => {
       monitor.say({ id: monitor.commands.at(-1)?.id, ...refusal('injected') });
-      monitor.close();
+      monitor.end();
     };
     await t.rejects(endAt(t, 'device_add', refuseAndEnd), { code: 'ERR_TAPFD_QMP', command: 'device_add' });
   });
@@ -397,7 +397,7 @@ t.test('a connection that ends in between', async (t) => {
   t.test('while QEMU lives: what is left is told', async (t) => {
     const ends: [(monitor: FakeMonitor, client: QmpClient) => unknown, string][] = [
       [(_monitor, client) => client.close(), 'ERR_TAPFD_QMP_CLOSED'],
-      [(monitor) => monitor.close(new Error('the proxy is gone')), 'ERR_TAPFD_QMP_CLOSED'],
+      [(monitor) => monitor.end(new Error('the proxy is gone')), 'ERR_TAPFD_QMP_CLOSED'],
       [(monitor) => monitor.say('no QMP\n'), 'ERR_TAPFD_QMP_PROTOCOL'],
     ];
     for (const [end, code] of ends) {
@@ -596,7 +596,7 @@ t.test('removing', async (t) => {
     await client.addNic({ device, id: 'x' });
     const removing = client.removeNic('x');
     await nextTurn();
-    monitor.close();
+    monitor.end();
     await t.rejects(removing, { code: 'ERR_TAPFD_QMP_CLOSED' });
     t.equal(device.destroyed, true);
   });

@@ -133,7 +133,7 @@ t.test('waiting for an event', async (t) => {
   await t.rejects(failing, { message: 'cannot tell' });
 
   const lost = qmp.waitForEvent('STOP');
-  monitor.close();
+  monitor.end();
   await t.rejects(lost, { code: 'ERR_TAPFD_QMP_CLOSED', message: /waiting for STOP.*QEMU has closed it/ });
   await t.rejects(qmp.waitForEvent('STOP'), { code: 'ERR_TAPFD_QMP_CLOSED' });
 });
@@ -157,7 +157,7 @@ t.test('the end of the connection', async (t) => {
     const { monitor, qmp } = await connected(t, silent);
     const closed = once(qmp, 'close');
     const waiting = [qmp.execute('quit'), qmp.execute('query-status')];
-    monitor.close();
+    monitor.end();
     for (const call of waiting) await t.rejects(call, { code: 'ERR_TAPFD_QMP_CLOSED' });
     t.match(await closed, [{ code: 'ERR_TAPFD_QMP_CLOSED' }]);
     t.equal(qmp.closed, true);
@@ -172,7 +172,7 @@ t.test('the end of the connection', async (t) => {
       const { monitor, qmp } = await connected(t, silent);
       const closed = once(qmp, 'close');
       const call = qmp.execute('quit');
-      monitor.close(error);
+      monitor.end(error);
       await t.rejects(call, { code: 'ERR_TAPFD_QMP_CLOSED', cause: Error });
       t.match(await closed, [Error]);
     }
@@ -192,7 +192,7 @@ t.test('the end of the connection', async (t) => {
     t.strictSame(await closed, []);
     await qmp.close();
     await qmp[Symbol.asyncDispose]();
-    t.strictSame(monitor.calls, ['destroy'], 'once');
+    t.strictSame(monitor.calls, ['close'], 'once');
   });
 });
 
@@ -227,7 +227,7 @@ t.test('what is no QMP ends the connection', async (t) => {
     monitor.say(said);
     await t.rejects(call, { code: 'ERR_TAPFD_QMP_PROTOCOL', message: /^query-status: .*does not speak QMP/ });
     t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL' }], JSON.stringify(said));
-    t.strictSame(monitor.calls, ['destroy']);
+    t.strictSame(monitor.calls, ['close']);
   }
 });
 
@@ -254,7 +254,7 @@ t.test('connecting', async (t) => {
     for (const greeting of [{ QMP: {} }, { QMP: { version: {} } }, { QMP: 5 }, 'SSH-2.0-x\n']) {
       const monitor = new FakeMonitor(silent, greeting);
       await t.rejects(QmpClient.connect(monitor), { code: 'ERR_TAPFD_QMP_PROTOCOL' });
-      t.strictSame(monitor.calls, ['destroy']);
+      t.strictSame(monitor.calls, ['close']);
     }
     const bare = { QMP: { version: GREETING.QMP.version } };
     t.strictSame((await QmpClient.connect(new FakeMonitor(undefined, bare))).greeting.capabilities, []);
@@ -266,7 +266,7 @@ t.test('connecting', async (t) => {
     await t.rejects(QmpClient.connect(ending), { code: 'ERR_TAPFD_QMP_CLOSED', message: /^connect: / });
     const refusing = new FakeMonitor(() => refusal('no'));
     await t.rejects(QmpClient.connect(refusing), { code: 'ERR_TAPFD_QMP' });
-    t.strictSame(refusing.calls, ['destroy']);
+    t.strictSame(refusing.calls, ['close']);
   });
 
   t.test('an event between greeting and answer is of no harm', async (t) => {
@@ -279,7 +279,7 @@ t.test('connecting', async (t) => {
 
   t.test('to one that ends right after the negotiation: close is emitted all the same', async (t) => {
     const monitor = new FakeMonitor(() => {
-      monitor.close();
+      monitor.end();
       return { return: {} };
     });
     const [error] = await once(await QmpClient.connect(monitor), 'close');
@@ -292,11 +292,11 @@ t.test('connecting', async (t) => {
     const connecting = QmpClient.connect(monitor, { signal: aborter.signal });
     aborter.abort(new Error('busy'));
     await t.rejects(connecting, { message: 'busy' });
-    t.strictSame(monitor.calls, ['destroy']);
+    t.strictSame(monitor.calls, ['close']);
     await t.rejects(QmpClient.connect('/nowhere', { signal: aborter.signal }), { message: 'busy' });
     const given = new FakeMonitor();
     await t.rejects(QmpClient.connect(given, { signal: aborter.signal }), { message: 'busy' });
-    t.strictSame([given.calls, given.commands], [['destroy'], []], 'a connection that was given is closed');
+    t.strictSame([given.calls, given.commands], [['close'], []], 'a connection that was given is closed');
 
     const untouched = new AbortController();
     const client = await QmpClient.connect(new FakeMonitor(), { signal: untouched.signal });
