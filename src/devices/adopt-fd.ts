@@ -59,11 +59,11 @@ export async function adoptWith(
   const adopted = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
   switch (opened.kind) {
     case 'macvtap':
-      return new Macvtap(adopted);
+      return Macvtap.wrap(adopted);
     case 'tun':
-      return new Tun(adopted);
+      return Tun.wrap(adopted);
     case 'tap':
-      return new Tap(adopted);
+      return Tap.wrap(adopted);
   }
 }
 

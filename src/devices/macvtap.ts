@@ -14,11 +14,15 @@ export class Macvtap extends FrameStream {
   readonly kind = 'macvtap';
   readonly #guestMac: string | undefined;
 
-  /** @internal */
-  constructor(device: OpenedDevice) {
+  private constructor(device: OpenedDevice) {
     super(device);
     const { guestMac } = device.settings;
     this.#guestMac = guestMac && formatMac(guestMac);
+  }
+
+  /** @internal The device of an opened descriptor. */
+  static wrap(device: OpenedDevice): Macvtap {
+    return new Macvtap(device);
   }
 
   /** The MAC of the guest behind the descriptor, as given at opening. */

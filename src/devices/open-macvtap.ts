@@ -41,7 +41,7 @@ export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
     },
   });
   const further = { ...device.queue, offloadMasks: [] };
-  return new Macvtap({
+  return Macvtap.wrap({
     opened,
     watch,
     settings: stream,

@@ -35,7 +35,7 @@ import { tunSetIffRemedy } from './tunsetiff-remedy.js';
  */
 export async function openTap(options: TapOptions = {}): Promise<Tap> {
   refuseSurplus('openTap', arguments, 1);
-  return new Tap(await openTunTap('openTap', options));
+  return Tap.wrap(await openTunTap('openTap', options));
 }
 
 /**
@@ -43,7 +43,7 @@ export async function openTap(options: TapOptions = {}): Promise<Tap> {
  */
 export async function openTun(options: TunOptions = {}): Promise<Tun> {
   refuseSurplus('openTun', arguments, 1);
-  return new Tun(await openTunTap('openTun', options));
+  return Tun.wrap(await openTunTap('openTun', options));
 }
 
 async function openTunTap(call: 'openTap' | 'openTun', options: TapOptions): Promise<OpenedDevice> {

@@ -1,6 +1,8 @@
 /** A TAP device: Ethernet frames. */
+
 import { checkBoolean, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
+import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { checkMac, checkUnicastMac, isMulticastMac } from '../links/mac.js';
 import { TunTapDevice } from './tun-tap-device.js';
 
@@ -25,6 +27,15 @@ export interface TxFilter {
 export class Tap extends TunTapDevice {
   /** Always `'tap'`. */
   readonly kind = 'tap';
+
+  private constructor(device: OpenedDevice) {
+    super(device);
+  }
+
+  /** @internal The device of an opened descriptor. */
+  static wrap(device: OpenedDevice): Tap {
+    return new Tap(device);
+  }
 
   /**
    * Opens a further queue of this device: a stream of its own, with a share of the traffic. Needs `multiQueue`.

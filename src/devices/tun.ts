@@ -1,10 +1,20 @@
 /** A TUN device: IP packets. */
+import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { TunTapDevice } from './tun-tap-device.js';
 
 /** A TUN device: each chunk is one IP packet. Made by {@link openTun}. */
 export class Tun extends TunTapDevice {
   /** Always `'tun'`. */
   readonly kind = 'tun';
+
+  private constructor(device: OpenedDevice) {
+    super(device);
+  }
+
+  /** @internal The device of an opened descriptor. */
+  static wrap(device: OpenedDevice): Tun {
+    return new Tun(device);
+  }
 
   /**
    * Opens a further queue of this device: a stream of its own, with a share of the traffic. Needs `multiQueue`.

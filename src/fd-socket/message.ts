@@ -18,11 +18,25 @@ export class FdMessage implements AsyncDisposable {
   readonly #bundle: NativeFdBundle | undefined;
   readonly #count: number;
 
-  /** @internal */
-  constructor(data: Buffer, bundle: NativeFdBundle | undefined) {
+  private constructor(data: Buffer, bundle: NativeFdBundle | undefined) {
     this.data = data;
     this.#bundle = bundle;
     this.#count = this.fds.length;
+  }
+
+  /** @internal What one receive has put into `memory`; undefined when the peer has ended its side. */
+  static from(received: NativeReceived, memory: Buffer): FdMessage | undefined {
+    const { bytes, end, truncated, fds } = received;
+    if (truncated) {
+      throw new TapfdError(
+        'ERR_TAPFD_FDS_TRUNCATED',
+        'receive: this process cannot take the descriptors that come next; they stay in the socket. ' +
+          'Close some (ulimit -n tells how many it may have), and receive again',
+        { syscall: 'recvmsg', recoverable: true },
+      );
+    }
+    if (end) return undefined;
+    return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
   }
 
   /**
@@ -57,19 +71,4 @@ export class FdMessage implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
-}
-
-/** undefined: the peer has ended its side. */
-export function messageFrom(received: NativeReceived, memory: Buffer): FdMessage | undefined {
-  const { bytes, end, truncated, fds } = received;
-  if (truncated) {
-    throw new TapfdError(
-      'ERR_TAPFD_FDS_TRUNCATED',
-      'receive: this process cannot take the descriptors that come next; they stay in the socket. ' +
-        'Close some (ulimit -n tells how many it may have), and receive again',
-      { syscall: 'recvmsg', recoverable: true },
-    );
-  }
-  if (end) return undefined;
-  return new FdMessage(Buffer.from(memory.subarray(0, bytes)), fds);
 }

@@ -29,30 +29,6 @@ const DEFAULT_BACKLOG = 128;
 const MOST_BACKLOG = 0x7fff_ffff;
 const ALL_PERMISSIONS = 0o777;
 
-/** Opens the socket; `wrap` makes the public object of each connection. */
-export async function listenForFds<T>(
-  address: string,
-  options: FdServerOptions,
-  wrap: (socket: NativeFdSocket) => T,
-): Promise<FdServer<T>> {
-  const checked = checkSocketAddress('address', address);
-  checkObject('options', options);
-  const signal = checkSignal(options.signal);
-  const settings = {
-    address: checked,
-    path: isAbstract(checked) ? '' : absolutePath(checked),
-    ...(options.mode !== undefined && { mode: checkInteger('mode', options.mode, 0, ALL_PERMISSIONS) }),
-    backlog: checkInteger('backlog', options.backlog ?? DEFAULT_BACKLOG, 0, MOST_BACKLOG),
-  };
-  signal?.throwIfAborted();
-  const socket = await nativeCall({ operation: 'listen', path: address }, () =>
-    native().listenUnix(settings),
-  );
-  if (signal?.aborted) await socket.close();
-  signal?.throwIfAborted();
-  return new FdServer(address, socket, wrap);
-}
-
 /**
  * A unix socket that accepts connections, made by `FdSocket.listen`: an async iterable of them. A connection that nobody
  * asks for waits in the kernel.
@@ -66,12 +42,35 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
   #accepting = false;
   #closing: Promise<void> | undefined;
 
-  /** @internal */
-  constructor(address: string, socket: NativeFdSocket, wrap: (socket: NativeFdSocket) => T) {
+  private constructor(address: string, socket: NativeFdSocket, wrap: (socket: NativeFdSocket) => T) {
     this.address = address;
     this.#socket = socket;
     this.#wrap = wrap;
     this.#wait = new ReadableWait(socket);
+  }
+
+  /** @internal Opens the socket; `wrap` makes the public object of each connection. */
+  static async listen<T>(
+    address: string,
+    options: FdServerOptions,
+    wrap: (socket: NativeFdSocket) => T,
+  ): Promise<FdServer<T>> {
+    const checked = checkSocketAddress('address', address);
+    checkObject('options', options);
+    const signal = checkSignal(options.signal);
+    const settings = {
+      address: checked,
+      path: isAbstract(checked) ? '' : absolutePath(checked),
+      ...(options.mode !== undefined && { mode: checkInteger('mode', options.mode, 0, ALL_PERMISSIONS) }),
+      backlog: checkInteger('backlog', options.backlog ?? DEFAULT_BACKLOG, 0, MOST_BACKLOG),
+    };
+    signal?.throwIfAborted();
+    const socket = await nativeCall({ operation: 'listen', path: address }, () =>
+      native().listenUnix(settings),
+    );
+    if (signal?.aborted) await socket.close();
+    signal?.throwIfAborted();
+    return new FdServer(address, socket, wrap);
   }
 
   /**

@@ -10,10 +10,10 @@ import { fromNative } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
 import { connectForFds } from './connect.js';
 import { socketClosed, socketFailure } from './failure.js';
-import { type FdMessage, messageFrom } from './message.js';
+import { FdMessage } from './message.js';
 import { ReadableWait } from './readable-wait.js';
 import { checkMessage, FdSender } from './sender.js';
-import { type FdServer, type FdServerOptions, listenForFds } from './server.js';
+import { FdServer, type FdServerOptions } from './server.js';
 
 const { EAGAIN } = constants.errno;
 
@@ -58,8 +58,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   #ending: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
 
-  /** @internal */
-  constructor(socket: NativeFdSocket) {
+  private constructor(socket: NativeFdSocket) {
     this.#socket = socket;
     this.peer = socket.peer;
     this.#sender = new FdSender(socket);
@@ -93,7 +92,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    */
   static async listen(address: string, options: FdServerOptions = {}): Promise<FdServer<FdSocket>> {
     refuseSurplus('FdSocket.listen', arguments, 2);
-    return listenForFds(address, options, (socket) => new FdSocket(socket));
+    return FdServer.listen(address, options, (socket) => new FdSocket(socket));
   }
 
   /**
@@ -263,7 +262,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
       const received = this.#socket.receive(scratch);
       if (typeof received === 'object') {
         // At once: a close() in the very next moment has to find it.
-        this.#last = messageFrom(received, scratch);
+        this.#last = FdMessage.from(received, scratch);
         return this.#last;
       }
       if (received !== -EAGAIN) throw socketFailure('receive', 'recvmsg', received);

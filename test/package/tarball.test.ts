@@ -82,9 +82,13 @@ const TYPED = `
   tap.on('link', (change) => change.colour);
   // @ts-expect-error a TUN has no MAC to set
   (await openTun()).setMac('02:00:00:00:00:01');
+  // @ts-expect-error made by opening, and by nothing else
+  new Tap();
+  // @ts-expect-error internal
+  tap.device;
 `;
 const IMPORTS = `
-  import { type LinkFact, openMacvtap, openTap, openTun, randomMac, type Tap } from 'tapfd';
+  import { type LinkFact, openMacvtap, openTap, openTun, randomMac, Tap } from 'tapfd';
   import { spawnQemu } from 'tapfd/qemu';
 `;
 

@@ -78,7 +78,7 @@ function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     },
     openFurther: () => Promise.reject(new Error('no')),
   };
-  const tap = new Tap(device as unknown as OpenedDevice);
+  const tap = Tap.wrap(device as unknown as OpenedDevice);
   return {
     tap,
     rules,
