@@ -1,6 +1,9 @@
 /**
- * The one file that loads the addon, and the types of what it offers. Everything here is checked input: callers
- * validate first (src/base/checks.ts) and wrap failures (src/base/errors.ts).
+ * src/base/: what everything stands on: the addon's contract, errors with their remedies, checks of arguments, starting
+ * a process. Imports nothing.
+ *
+ * Here: the only file that loads the addon, and the functions that the addon exports. They expect checked input:
+ * callers check arguments first (src/base/checks.ts) and wrap failures (src/base/native-call.ts).
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';

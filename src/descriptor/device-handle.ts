@@ -1,4 +1,8 @@
-/** One open descriptor and what is known of its device: facts, calls on it, and the one way it is given up. */
+/**
+ * src/descriptor/: one open descriptor, and what is known of its link. On top of links.
+ *
+ * Here: the descriptor's facts, the calls on it, and the one way in which it is given up.
+ */
 
 import { invalidState, TapfdError } from '../base/errors.js';
 import { nativeCall } from '../base/native-call.js';

@@ -1,4 +1,8 @@
-/** Opening TAP and TUN devices. */
+/**
+ * src/devices/: Tap, Tun and Macvtap, and the calls that open them. On top of frames and fd-socket.
+ *
+ * Here: opening TAP and TUN devices.
+ */
 import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';

@@ -1,4 +1,8 @@
-/** `device.diagnose()`: what stops frames, found by asking the kernel anew. */
+/**
+ * src/diagnose/: why frames do not arrive. On top of descriptor.
+ *
+ * Here: `device.diagnose()`, which queries the kernel at each call.
+ */
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { Finding } from './finding.js';
 import { diagnoseLink } from './link.js';

@@ -1,4 +1,8 @@
-/** Unix stream sockets that carry descriptors. */
+/**
+ * src/fd-socket/: unix sockets that carry descriptors. On top of base.
+ *
+ * Here: a connected socket.
+ */
 
 import { constants } from 'node:os';
 import { type AbortOptions, signalOf } from '../base/abort.js';

@@ -1,4 +1,8 @@
-/** Links over rtnetlink: listing, making, changing, removing, watching. */
+/**
+ * src/links/: links, addresses, MACs, namespaces, and watching them. On top of base.
+ *
+ * Here: the public functions on links, over rtnetlink.
+ */
 import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
