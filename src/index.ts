@@ -1,7 +1,7 @@
 /**
  * The main entry: TUN, TAP and macvtap devices as streams of frames, links and namespaces.
  *
- * Begin at {@link openTap}, {@link openTun} and {@link openMacvtap}; what they give is a {@link FrameStream}.
+ * Start with {@link openTap}, {@link openTun} or {@link openMacvtap}, which open a {@link FrameStream}.
  *
  * @module tapfd
  */

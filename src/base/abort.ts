@@ -1,14 +1,14 @@
-/** Calling off what waits. */
+/** Aborting calls that wait. */
 import { checkObject, optional } from './checks.js';
 import { invalidArgument } from './errors.js';
 
 /** Options of calls that wait. */
 export interface AbortOptions {
-  /** Aborts the waiting: the promise rejects with the signal's reason. `AbortSignal.timeout(ms)` is a time limit. */
+  /** Aborts the wait: the promise rejects with the signal's reason. `AbortSignal.timeout(ms)` sets a time limit. */
   signal?: AbortSignal | undefined;
 }
 
-/** The signal of `options`, found right. */
+/** Checks `options` and returns its signal. */
 export function signalOf(options: AbortOptions): AbortSignal | undefined {
   checkObject('options', options);
   return checkSignal(options.signal);

@@ -1,12 +1,12 @@
-/** Checks of what a caller gives, before any system call. Each returns the value it found right, typed. */
+/** Checks of arguments, before any system call. Each returns the checked value with its type. */
 import { invalidArgument } from './errors.js';
 
 /** `(uid_t)-1` means "no one" to the kernel. */
-const LARGEST_ID = 0xffff_fffe;
-/** `net/if.h` IFNAMSIZ: 16 with the closing NUL, so 15 bytes are left. */
-const INTERFACE_NAME_BYTES = 15;
+const MAX_ID = 0xffff_fffe;
+/** `net/if.h` IFNAMSIZ: 16 with the terminating NUL. */
+const MAX_INTERFACE_NAME_BYTES = 15;
 
-/** `undefined` counts as left out; anything else must pass. */
+/** `undefined` counts as left out; any other value must pass the check. */
 export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : check(value);
 }
@@ -17,8 +17,8 @@ export function checkBoolean(argument: string, value: unknown): boolean {
 }
 
 /**
- * Refuses an option that `call` does not know: a misspelt one, or one of another call, would silently have no effect.
- * `undefined` counts as left out. `within` is the option that `options` itself is: `peer`.
+ * Refuses options that `call` does not have: one that is misspelt, or belongs to another call, would silently have no
+ * effect. `undefined` counts as left out. `within` is the name of the option that holds `options`: `peer`.
  */
 export function checkOptionNames(
   call: string,
@@ -34,20 +34,21 @@ export function checkOptionNames(
 }
 
 /**
- * Refuses an argument behind the `most` that `call` takes, as options in the wrong place would silently have no effect.
- * `undefined` counts as left out. It takes `arguments`, as a rest parameter would stand in the public signature.
+ * Refuses arguments after the `max` that `call` takes: options in the wrong place would silently have no effect.
+ * `undefined` counts as left out. The check is given `arguments`, because a rest parameter would be part of the public
+ * signature.
  */
-export function refuseSurplus(call: string, given: IArguments, most: number): void {
-  for (let place = most; place < given.length; place++) {
+export function refuseSurplus(call: string, given: IArguments, max: number): void {
+  for (let place = max; place < given.length; place++) {
     const value: unknown = given[place];
     if (value === undefined) continue;
-    throw invalidArgument(`argument ${place + 1}`, `left out: ${call} takes ${most}`, value);
+    throw invalidArgument(`argument ${place + 1}`, `left out: ${call} takes ${max}`, value);
   }
 }
 
-export function checkInteger(argument: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
-    throw invalidArgument(argument, `an integer from ${least} to ${most}`, value);
+export function checkInteger(argument: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
+    throw invalidArgument(argument, `an integer from ${min} to ${max}`, value);
   }
   return value;
 }
@@ -66,7 +67,7 @@ export function checkObject(argument: string, value: unknown): object {
 }
 
 /**
- * An interface name the kernel accepts whole (`net/core/dev.c` dev_valid_name): it would cut a longer one silently.
+ * An interface name that the kernel accepts unchanged (`net/core/dev.c` dev_valid_name): it silently truncates longer ones.
  */
 export function checkInterfaceName(argument: string, value: unknown): string {
   if (
@@ -75,25 +76,29 @@ export function checkInterfaceName(argument: string, value: unknown): string {
     value === '.' ||
     value === '..' ||
     /[/:\s\0%]/.test(value) ||
-    Buffer.byteLength(value) > INTERFACE_NAME_BYTES
+    Buffer.byteLength(value) > MAX_INTERFACE_NAME_BYTES
   ) {
     throw invalidArgument(
       argument,
-      `an interface name: 1 to ${INTERFACE_NAME_BYTES} bytes without "/", ":", "%", white space or NUL`,
+      `an interface name: 1 to ${MAX_INTERFACE_NAME_BYTES} bytes without "/", ":", "%", white space or NUL`,
       value,
     );
   }
   return value;
 }
 
-/** As {@link checkInterfaceName}, but one `%d` may stand where the kernel is to put the lowest free number. */
+/** As {@link checkInterfaceName}, but with at most one `%d`, which the kernel replaces by the lowest free number. */
 export function checkInterfaceTemplate(argument: string, value: unknown): string {
   if (typeof value !== 'string') throw invalidArgument(argument, 'an interface name', value);
   const position = value.indexOf('%d');
   if (position === -1) return checkInterfaceName(argument, value);
   const rest = value.slice(0, position) + value.slice(position + 2);
-  if (rest.includes('%') || Buffer.byteLength(value) > INTERFACE_NAME_BYTES) {
-    throw invalidArgument(argument, `a name of at most ${INTERFACE_NAME_BYTES} bytes with one "%d"`, value);
+  if (rest.includes('%') || Buffer.byteLength(value) > MAX_INTERFACE_NAME_BYTES) {
+    throw invalidArgument(
+      argument,
+      `a name of at most ${MAX_INTERFACE_NAME_BYTES} bytes with one "%d"`,
+      value,
+    );
   }
   if (rest !== '') checkInterfaceName(argument, rest);
   return value;
@@ -107,12 +112,12 @@ export function checkPath(argument: string, value: unknown): string {
   return value;
 }
 
-/** A file descriptor's number. Whether it is open, the kernel says. */
+/** A file descriptor's number. The kernel reports whether it is open. */
 export function checkFd(argument: string, value: unknown): number {
   return checkInteger(argument, value, 0, 0x7fff_ffff);
 }
 
 /** A uid or gid. */
 export function checkId(argument: string, value: unknown): number {
-  return checkInteger(argument, value, 0, LARGEST_ID);
+  return checkInteger(argument, value, 0, MAX_ID);
 }

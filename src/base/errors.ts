@@ -1,9 +1,9 @@
-/** The errors of the library: one class, two sources (a failed system call, or the library's own refusal). */
+/** The library's errors: one class, for failed system calls and for the library's own refusals. */
 import { getSystemErrorName } from 'node:util';
 
-/** What a {@link TapfdError} may carry beside its code and message. */
+/** What a {@link TapfdError} may have besides its code and message. */
 export interface TapfdErrorDetails {
-  /** Negative errno of the failed system call, as Node gives it. */
+  /** Negative errno of the failed system call, as in Node's own errors. */
   errno?: number;
   /** The failed call: `open`, `ioctl TUNSETIFF`, `rtnetlink RTM_NEWLINK`. */
   syscall?: string;
@@ -11,28 +11,28 @@ export interface TapfdErrorDetails {
   path?: string;
   /** The network interface concerned. */
   interface?: string;
-  /** The kernel's own words: rtnetlink's extended acknowledgement, the log of the eBPF verifier. */
+  /** The kernel's own message: rtnetlink's extended acknowledgement, or the log of the eBPF verifier. */
   detail?: string;
   /** The option or argument that was refused: `name`, `guestMac`. */
   argument?: string;
   /** `writeBatch`: how many frames were sent although others were refused. */
   framesTaken?: number;
-  /** True when the stream or object goes on working after this error. Default false. */
+  /** True if the stream or object still works after this error. Default false. */
   recoverable?: boolean;
-  /** The error underneath, as the system or Node gave it. */
+  /** The underlying error of the system or of Node. */
   cause?: unknown;
 }
 
 /**
  * Every error of this library.
  *
- * `code` is the kernel's own name (`EBUSY`) when a system call failed, and `ERR_TAPFD_…` when the library refuses.
+ * `code` is the kernel's own name (`EBUSY`) if a system call failed, and `ERR_TAPFD_…` if the library refused.
  * Branch on `code`, never on the message.
  */
 export class TapfdError extends Error {
   /** The kernel's name of a failed call's errno (`EBUSY`), or `ERR_TAPFD_…`. docs/errors.md lists them with remedies. */
   readonly code: string;
-  /** Negative errno of the failed system call; absent when the library itself refuses. */
+  /** Negative errno of the failed system call; absent if the library itself refused. */
   declare readonly errno?: number;
   /** The failed call: `open`, `ioctl TUNSETIFF`, `rtnetlink RTM_NEWLINK`. */
   declare readonly syscall?: string;
@@ -40,16 +40,16 @@ export class TapfdError extends Error {
   declare readonly path?: string;
   /** The network interface concerned. */
   declare readonly interface?: string;
-  /** The kernel's own words: rtnetlink's extended acknowledgement, the log of the eBPF verifier. */
+  /** The kernel's own message: rtnetlink's extended acknowledgement, or the log of the eBPF verifier. */
   declare readonly detail?: string;
   /** The option or argument that was refused. */
   declare readonly argument?: string;
   /** `writeBatch`: how many frames were sent although others were refused. */
   declare readonly framesTaken?: number;
-  /** True when the stream or object that reported this goes on working. */
+  /** True if the stream or object that reported the error still works. */
   readonly recoverable: boolean;
 
-  /** The library makes them; a program may, for tests of its own. */
+  /** The library creates these errors; a program may do so for its own tests. */
   constructor(code: string, message: string, details: TapfdErrorDetails = {}) {
     const { cause, recoverable = false, ...facts } = details;
     super(message, cause === undefined ? undefined : { cause });
@@ -60,7 +60,7 @@ export class TapfdError extends Error {
   }
 }
 
-/** An argument that cannot be right, found before any system call. */
+/** An invalid argument, found before any system call. */
 export function invalidArgument(argument: string, expected: string, received: unknown): TapfdError {
   return new TapfdError(
     'ERR_TAPFD_INVALID_ARGUMENT',
@@ -69,7 +69,7 @@ export function invalidArgument(argument: string, expected: string, received: un
   );
 }
 
-/** A call that the object's present state does not allow. */
+/** A call that the object's current state does not allow. */
 export function invalidState(message: string, facts: TapfdErrorDetails = {}): TapfdError {
   return new TapfdError('ERR_TAPFD_INVALID_STATE', message, { recoverable: true, ...facts });
 }
@@ -83,7 +83,7 @@ function describe(value: unknown): string {
   return Array.isArray(value) ? 'an array' : 'an object';
 }
 
-/** errno values that libuv has no name for, and Node prints as unknown, but tun.c and tap.c return. */
+/** Values of errno that tun.c and tap.c return, but that libuv has no name for. */
 const NAMES_UNKNOWN_TO_LIBUV: Partial<Record<number, string>> = {
   [-67]: 'ENOLINK',
   [-77]: 'EBADFD',

@@ -1,7 +1,7 @@
-/** A descriptor as callers may give it. */
+/** How a caller may specify a descriptor. */
 import { checkFd } from './checks.js';
 
-/** A descriptor's number, or what holds one (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed either way. */
+/** A descriptor's number, or an object that holds a descriptor (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed in either case. */
 export type FdSource =
   | number
   | {
@@ -9,7 +9,7 @@ export type FdSource =
       readonly fd: number;
     };
 
-/** The number. Whether it is open, the kernel says. */
+/** Returns the number. The kernel reports whether it is open. */
 export function checkFdSource(argument: string, value: unknown): number {
   return checkFd(argument, typeof value === 'object' && value !== null && 'fd' in value ? value.fd : value);
 }

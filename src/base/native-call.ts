@@ -1,18 +1,18 @@
-/** Native calls whose failure becomes the library's own error, with cause and remedy. */
+/** Turns failures of native calls into the library's errors, with cause and remedy. */
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
-/** What was being done when a native call failed, for the remedy in the message. */
+/** What was being done when a native call failed, for the message. */
 export interface FailureContext {
   /** `openTap`, `links.create`, `setMac`. */
   operation: string;
   interface?: string;
   path?: string;
-  /** Cause and remedy, where the caller knows better than the table. */
+  /** Cause and remedy, if the caller knows more than the table does. */
   remedy?: string;
 }
 
-/** Makes the public error from one that the addon threw or rejected with; anything else passes unchanged. */
+/** Turns an error of the addon into the public error. Returns any other value unchanged. */
 export function fromNative(error: unknown, context: FailureContext): unknown {
   if (!(error instanceof Error) || error instanceof TapfdError) return error;
   const failure = error as Error & TapfdErrorDetails & { code?: string };
@@ -33,7 +33,7 @@ export function fromNative(error: unknown, context: FailureContext): unknown {
   );
 }
 
-/** The file or interface that the message names; a template such as `tap%d` is the name of none. */
+/** The file or interface that the message names. A template such as `tap%d` names neither. */
 function subjectOf(failure: TapfdErrorDetails, context: FailureContext): string | undefined {
   const subject = failure.path ?? failure.interface ?? context.interface;
   return subject?.includes('%') ? undefined : subject;

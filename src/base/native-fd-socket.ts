@@ -1,17 +1,17 @@
-/** What the addon offers for unix sockets that carry descriptors. */
+/** The addon's types for unix sockets that carry descriptors. */
 
-/** Who was at the other end of a socket when the connection was made, as this process's namespaces number them. */
+/** The process at the other end of a socket when the connection was made, as numbered in this process's namespaces. */
 export interface NativePeer {
   pid: number;
   uid: number;
   gid: number;
 }
 
-/** Descriptors that this process owns and nobody has taken. The garbage collector closes them too. */
+/** Descriptors that this process owns and that were not taken yet. The garbage collector closes them, too. */
 export interface NativeFdBundle {
   /** Empty after take() or close(). */
   readonly numbers: number[];
-  /** The numbers, which nobody here closes any more. */
+  /** Returns the numbers, which the addon will not close. */
   take(): number[];
   /** Off the JavaScript thread. */
   close(): Promise<void>;
@@ -20,34 +20,34 @@ export interface NativeFdBundle {
 /** What came with one NativeFdSocket.receive(). */
 export interface NativeReceived {
   bytes: number;
-  /** Nothing will come any more. */
+  /** The peer has ended its side. */
   end: boolean;
-  /** The message has descriptors that this process cannot take now; none was kept, and the message stays. */
+  /** The message has descriptors that this process cannot take now. None was kept, and the message remains. */
   truncated: boolean;
   fds?: NativeFdBundle;
 }
 
-/** A unix stream socket, connected or listening. Nothing waits; only what is awaited is polled. */
+/** A unix stream socket, connected or listening. No call blocks; it is polled only for what is awaited. */
 export interface NativeFdSocket {
   /** -1 after close(). */
   readonly fd: number;
   readonly peer: NativePeer;
-  /** Fills the buffer from its beginning; a negative errno when nothing came. */
+  /** Fills the buffer from its beginning; a negative errno if nothing was received. */
   receive(buffer: Uint8Array): NativeReceived | number;
-  /** @returns Bytes taken; with them `fds` are sent, all of them. Or a negative errno. */
+  /** @returns How many bytes were sent, and all `fds` with them; or a negative errno. */
   send(data: Uint8Array, offset: number, fds: readonly number[]): number;
-  /** A connection, or undefined where nobody waits. */
+  /** A connection, or undefined if none is pending. */
   accept(): NativeFdSocket | undefined;
-  /** Nothing will be sent any more. */
+  /** Ends the sending side. */
   shutdown(): void;
-  /** Calls back once. A second await takes the place of the first. */
+  /** Calls back once. A second await replaces the first. */
   awaitReadable(callback: () => void): void;
   awaitWritable(callback: () => void): void;
   stopAwaitingReadable(): void;
-  /** Whether what is awaited keeps the process alive; at first it does. */
+  /** Whether waiting keeps the process alive. It does at first. */
   ref(): void;
   unref(): void;
-  /** Stops polling at once, without calling back; closes off the JavaScript thread, and removes the socket file. */
+  /** Stops polling before it returns, without calling back. Closes off the JavaScript thread, and removes the socket file. */
   close(): Promise<void>;
 }
 
@@ -57,6 +57,6 @@ export interface NativeListenSettings {
   /** The absolute path; empty for an abstract name. */
   path: string;
   backlog: number;
-  /** Of the socket file; absent: all permissions but the umask's. */
+  /** Of the socket file; absent: all permissions that the umask allows. */
   mode?: number;
 }

@@ -1,12 +1,12 @@
-/** What the addon offers for links and namespaces: numbers as the kernel gives them. */
+/** The addon's types for links and namespaces. */
 
-/** A network namespace held open. `key` is equal for two handles of one namespace, and only then. */
+/** An open network namespace. Two handles have the same `key` if and only if they are handles of one namespace. */
 export interface NamespaceHandle {
   readonly key: string;
   close(): void;
 }
 
-/** Numbers as the kernel gives them; src/links/links.ts makes the public `Link` from it. */
+/** A link with the kernel's own numbers; src/links/link.ts turns it into the public `Link`. */
 export interface NativeLink {
   index: number;
   name: string;
@@ -50,7 +50,7 @@ export interface NativeLink {
   vxlan?: { id: number; remote: string; local: string; port: number; learning: boolean };
 }
 
-/** MACs are 6-byte Buffers, made by `parseMac`. `master: 0` takes the link out of its bridge. */
+/** MACs are 6-byte Buffers, made by `parseMac`. `master: 0` removes the link from its bridge. */
 export interface NativeLinkChanges {
   name?: string;
   mac?: Uint8Array;
@@ -63,7 +63,7 @@ export interface NativeLinkChanges {
   alias?: string;
   carrier?: boolean;
   macvlanMode?: number;
-  /** Move the link there. */
+  /** Moves the link there. */
   netns?: NamespaceHandle;
 }
 
@@ -101,9 +101,9 @@ export interface NativeIpPrefix {
 /** A link given by its index or by its name. */
 export type NativeLinkRef = number | string;
 
-/** A netlink socket that hears of every change to a namespace's links, polled on this environment's loop. */
+/** A netlink socket that receives every change to a namespace's links, polled on this environment's loop. */
 export interface NativeLinkWatch {
-  /** Keep (or do not keep) the process alive while watching; a new watch does not. */
+  /** Keeps the process alive while watching. A new watch does not. */
   ref(): void;
   unref(): void;
   close(): void;
@@ -112,6 +112,6 @@ export interface NativeLinkWatch {
 export type NativeLinkEvent =
   | { type: 'change'; link: NativeLink }
   | { type: 'remove'; link: NativeLink }
-  /** The kernel had more to say than the socket could hold: events were lost, list the links anew. */
+  /** The socket's buffer overflowed and events were lost: list the links again. */
   | { type: 'overrun' }
   | { type: 'error'; error: Error };

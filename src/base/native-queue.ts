@@ -1,13 +1,13 @@
-/** What the addon offers for TUN, TAP and macvtap descriptors. */
+/** The addon's types for TUN, TAP and macvtap descriptors. */
 import type { NamespaceHandle, NativeIpPrefix, NativeLink } from './native-links.js';
 
-/** What a queue needs whatever its kind. */
+/** Settings of a queue of any kind. */
 export interface NativeQueueSettings {
   /** 0: no vnet header. */
   vnetHeaderBytes: number;
   multiQueue: boolean;
   sendBufferBytes: number;
-  /** TUN_F_* masks to try, best first. None where a further queue is opened: it leaves them as they are. */
+  /** TUN_F_* masks to try, best first. Empty for a further queue, which leaves the device's offloads unchanged. */
   offloadMasks: number[];
 }
 
@@ -49,7 +49,7 @@ export interface NativeAdoptSettings {
   guestMac?: Uint8Array | undefined;
 }
 
-/** What a descriptor is. */
+/** The kind of device behind a descriptor. */
 export type DeviceKind = 'tap' | 'tun' | 'macvtap';
 
 export interface NativeOpened {
@@ -65,19 +65,19 @@ export interface NativeOpened {
   queue: NativeQueue;
 }
 
-/** What a written frame must be; native/frames/io.h `FrameRules`. */
+/** The rules for written frames; native/frames/io.h `FrameRules`. */
 export interface NativeFrameRules {
   ethernet: boolean;
   packetInfo: boolean;
   vnetHeaderBytes: number;
   mtu: number;
-  /** Offloads were granted: frames of 64 KiB are to be expected. */
+  /** Offloads were granted: expect frames of up to 64 KiB. */
   superFrames: boolean;
   /** Split and join in the library: frames are as JavaScript sees them, without the kernel's vnet header. */
   segment: boolean;
-  /** With `segment`: the kernel takes joined UDP datagrams. */
+  /** With `segment`: the kernel accepts joined UDP datagrams. */
   joinsUdp: boolean;
-  /** A TUN or TAP that is down: what has to wait is lost (EIO), as all else is. */
+  /** A TUN or TAP that is down: frames that would have to wait are lost (EIO), as all others are. */
   down: boolean;
   /** The only source MAC allowed; absent: any. */
   sourceMac?: Uint8Array;
@@ -86,7 +86,7 @@ export interface NativeFrameRules {
 /** native/frames/io.h `FrameFault`. A negative outcome of a write is -errno, 0 is success. */
 export const FrameFault = { tooShort: 1, tooLong: 2, invalid: 3, sourceMac: 4 } as const;
 
-/** A queue of the same device, by one of its descriptors. */
+/** A queue of the same device, found by one of its descriptors. */
 export interface NativeQueueHolder {
   pid: number;
   fd: number;
@@ -96,7 +96,7 @@ export interface NativeQueueHolder {
 export interface NativeOtherQueues {
   /** `st_rdev` of the descriptor. */
   device: number;
-  /** In processes that the caller may look into. */
+  /** In processes that the caller may inspect. */
   holders: NativeQueueHolder[];
 }
 
@@ -119,7 +119,7 @@ export type NativeBurstCallback = (
 
 /** One open descriptor. Calls that return promises run off the JavaScript thread. */
 export interface NativeQueue {
-  /** -1 after close() or release(). Who asks may share it: from then on it is not relied on to be non-blocking. */
+  /** -1 after close() or release(). Its reader may share it, so from then on it is not assumed to be non-blocking. */
   readonly fd: number;
   /** Whether frames of a batch are joined: with `segment`, until the kernel has refused some. */
   readonly joins: boolean;
@@ -148,21 +148,21 @@ export interface NativeQueue {
   awaitWritable(): void;
   ref(): void;
   unref(): void;
-  /** Stops polling and gives the descriptor away: its number, which nobody closes any more. */
+  /** Stops polling and gives up the descriptor: returns its number, which the addon will not close. */
   release(): number;
-  /** With `segment`: the frames still to come of a super-frame that was read, which would be lost after release(). */
+  /** With `segment`: the remaining frames of a super-frame that was read, which would be lost after release(). */
   takePending(): Buffer[];
-  /** Leaves a link that the opening call made in place when the queue is closed. */
+  /** Makes the link that the opening call created outlive the queue. */
   keepLink(): void;
-  /** Stops polling at once, and closes off the JavaScript thread: the descriptor, and a link that the open made. */
+  /** Stops polling before it returns. Closes the descriptor, and removes a link that the open created, off the JavaScript thread. */
   close(): Promise<void>;
   /** TUNGETIFF: rejects with EBADFD or ENOLINK when the device is gone. */
   getInterface(): Promise<{ name: string; flags: number }>;
   getMac(): Promise<string>;
   getNamespace(): Promise<NamespaceHandle>;
   /**
-   * The device's queues that are not this environment's. `tunName` is the interface's name, empty for macvtap; of TUN and
-   * TAP in other namespaces those of the same name are found too.
+   * The device's queues outside this environment. `tunName` is the interface's name, empty for macvtap. For TUN and TAP,
+   * queues of interfaces with the same name in other namespaces are found, too.
    */
   findOtherQueues(tunName: string): Promise<NativeOtherQueues>;
   setMac(mac: Uint8Array): Promise<void>;

@@ -28,22 +28,22 @@ import type {
   NativeTapSettings,
 } from './native-queue.js';
 
-// Both are CommonJS. `import` would first start Node's parser for what they export: 10 ms at the start of each program.
+// Both are CommonJS. `import` would run Node's parser for their exports: 10 ms at the start of every program.
 const require = createRequire(import.meta.url);
 const bindings: typeof import('bindings') = require('bindings');
 const { familySync }: typeof import('detect-libc') = require('detect-libc');
 
 /** The native functions. Those that may wait on the kernel return promises and run off the JavaScript thread. */
 export interface NativeAddon {
-  /** `undefined`: the namespace of the calling thread; a number: an open fd, borrowed and duplicated at once. */
+  /** `undefined`: the namespace of the calling thread; a number: an open fd, borrowed, and duplicated before the call returns. */
   openNamespace(netns: string | number | undefined): Promise<NamespaceHandle>;
-  /** Makes a namespace and binds it to `path` (whose directory is made, mounted and shared as `ip netns` does). */
+  /** Creates a namespace and binds it to `path`, in a directory that is created, mounted and shared as by `ip netns`. */
   createNamespace(path: string): Promise<NamespaceHandle>;
-  /** Nothing happens when `ns` does not stand there any more. */
+  /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**
-   * Waits for the calls under way, closes every queue, and removes the links and namespaces that this environment made.
-   * In place, for an `'exit'` listener; nothing works after it.
+   * Waits for pending calls, closes every queue, and removes the links and namespaces that this environment created.
+   * Synchronous, for an `'exit'` listener; the addon is unusable afterwards.
    */
   endEnvironment(): void;
 
@@ -55,7 +55,7 @@ export interface NativeAddon {
   addAddress(ns: NamespaceHandle, link: NativeLinkRef, prefix: NativeIpPrefix): Promise<void>;
   removeAddress(ns: NamespaceHandle, link: NativeLinkRef, prefix: NativeIpPrefix): Promise<void>;
   listAddresses(ns: NamespaceHandle, link: NativeLinkRef): Promise<NativeIpPrefix[]>;
-  /** `onEvents` gets every event of one wake-up in one call. */
+  /** Calls `onEvents` once per wake-up, with all events that are there. */
   watchLinks(
     ns: NamespaceHandle,
     options: { receiveBufferBytes?: number },
@@ -69,14 +69,14 @@ export interface NativeAddon {
   openTapQueue(ns: NamespaceHandle, settings: NativeTapSettings, index: number): Promise<NativeOpened>;
   openMacvtap(ns: NamespaceHandle, settings: NativeMacvtapSettings): Promise<NativeOpened>;
   openMacvtapQueue(ns: NamespaceHandle, settings: NativeQueueSettings, index: number): Promise<NativeOpened>;
-  /** The descriptor stays the caller's until the promise is fulfilled. */
+  /** The descriptor remains the caller's until the promise is fulfilled. */
   adoptQueue(ns: NamespaceHandle, fd: number, settings: NativeAdoptSettings): Promise<NativeOpened>;
 
-  /** Rejects with EAGAIN where as many wait to be accepted as the server allows. */
+  /** Rejects with EAGAIN if the server's backlog is full. */
   connectUnix(address: string): Promise<NativeFdSocket>;
   listenUnix(settings: NativeListenSettings): Promise<NativeFdSocket>;
   unixPair(): [NativeFdSocket, NativeFdSocket];
-  /** The descriptor stays the caller's when this throws. */
+  /** The descriptor remains the caller's if this throws. */
   adoptUnix(fd: number): NativeFdSocket;
   /** All or none. */
   duplicateFds(fds: readonly number[]): NativeFdBundle;
@@ -87,13 +87,13 @@ let addon: NativeAddon | undefined;
 /**
  * The addon, loaded at the first call and not at import, so that the module loads on every system.
  *
- * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_ADDON_NOT_LOADED` where neither a
+ * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_ADDON_NOT_LOADED` if neither a
  *   build nor a prebuild loads.
  */
 export function native(): NativeAddon {
   if (addon === undefined) {
     const loaded = load();
-    // An orderly end runs the addon's own clean-up, but process.exit() and an uncaught exception run only this event.
+    // A normal exit runs the addon's own clean-up; process.exit() and an uncaught exception only emit this event.
     process.on('exit', () => loaded.endEnvironment());
     addon = loaded;
   }
@@ -109,7 +109,7 @@ function load(): NativeAddon {
   }
   const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
   const system = `linux-${process.arch}`;
-  // `null` where it cannot be told: then there is no such prebuild either.
+  // `null` if it cannot be determined; then there is no prebuild for it either.
   const libc = `${familySync()}`;
   try {
     return bindings({

@@ -1,11 +1,11 @@
-/** Cause and remedy for each system call that fails in a known way. Text only: programs branch on codes. */
+/** Cause and remedy of each known failure of a system call. Text only: programs branch on codes. */
 import type { TapfdErrorDetails } from './errors.js';
 
 type Remedy = string | ((facts: TapfdErrorDetails) => string);
 
 /**
  * Keyed by `syscall code` (`rtnetlink RTM_NEWLINK EEXIST`), then by the call's first word (`rtnetlink EEXIST`), then by
- * `code` alone for what means the same everywhere.
+ * `code` alone if it means the same everywhere.
  */
 const REMEDIES: Partial<Record<string, Remedy>> = {
   EPERM: 'the kernel refuses this without CAP_NET_ADMIN: run as root or in a user namespace of your own',
@@ -17,87 +17,87 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'spawn EPERM': 'changing to options.uid or options.gid needs root',
   'setns EPERM': 'entering a network namespace needs CAP_SYS_ADMIN: run as root',
   'unshare EPERM': 'making a network namespace needs CAP_SYS_ADMIN: run as root',
-  'unshare ENOSPC': 'there are as many network namespaces as the sysctl user.max_net_namespaces allows',
+  'unshare ENOSPC': 'the limit on network namespaces is reached (sysctl user.max_net_namespaces)',
   'mount EPERM': 'mounting in /run/netns needs CAP_SYS_ADMIN: run as root',
   'umount2 EPERM': 'removing a network namespace needs CAP_SYS_ADMIN: run as root',
-  'ioctl EBADFD': 'the device behind the descriptor was deleted: open it anew',
-  'ioctl ENOLINK': 'the macvtap behind the descriptor was deleted: open it anew',
+  'ioctl EBADFD': 'the device behind the descriptor was deleted: open it again',
+  'ioctl ENOLINK': 'the macvtap behind the descriptor was deleted: open it again',
   'ioctl TUNGETIFF EBADFD':
     'the descriptor has no interface: it was never given one (TUNSETIFF), or its device was deleted',
   'ioctl TUNSETIFF EEXIST':
-    'the descriptor has its interface already, and with it its vnet header or none: leave out vnetHeader, or open the device anew',
+    'the descriptor already has its interface, which fixes the vnet header: leave out vnetHeader, or open the device again',
   'ioctl TUNSETQUEUE EINVAL':
-    'the queue is attached already, or detached already, or the only one of a device opened without multiQueue: true, or the device was deleted',
-  'ioctl TUNSETCARRIER EINVAL': 'this kernel has no TUNSETCARRIER (it came with Linux 5.0)',
+    'the queue is already attached or already detached, or it is the only one of a device opened without multiQueue: true, or the device was deleted',
+  'ioctl TUNSETCARRIER EINVAL': 'this kernel has no TUNSETCARRIER, which came with Linux 5.0',
   'ioctl TUNSETSTEERINGEBPF EBADF': 'that file descriptor is not open',
   'ioctl TUNSETSTEERINGEBPF EINVAL': 'that file descriptor is not a loaded socket-filter program',
   'ioctl TUNSETFILTEREBPF EBADF': 'that file descriptor is not open',
   'ioctl TUNSETFILTEREBPF EINVAL': 'that file descriptor is not a loaded socket-filter program',
   'ioctl SIOCSIFHWADDR EADDRINUSE':
-    'the lower device, or another link on it, has this MAC: choose another, such as randomMac() makes',
-  'bpf EPERM': 'loading a program needs CAP_BPF: run as root, or give the descriptor of a loaded program',
+    'the lower device, or another link on it, has this MAC: choose another, for example with randomMac()',
+  'bpf EPERM': 'loading a program needs CAP_BPF: run as root, or pass the descriptor of a loaded program',
   'bpf EACCES': "the kernel's verifier refuses the program",
   'bpf EINVAL': "the kernel's verifier refuses the program",
-  'epoll_ctl EEXIST': 'something else in this thread polls the descriptor: let go of it there first',
+  'epoll_ctl EEXIST': 'something else in this thread polls the descriptor: stop that first',
   'fstat EBADF': 'that file descriptor is not open',
-  'openat EBUSY': ({ interface: name }) => `${name} has 256 queues, the most a device can have: close one`,
-  'open EBUSY': ({ interface: name }) => `${name} has 256 queues, the most a device can have: close one`,
+  'openat EBUSY': ({ interface: name }) => `${name} has 256 queues, the maximum: close one`,
+  'open EBUSY': ({ interface: name }) => `${name} has 256 queues, the maximum: close one`,
   'open EACCES': ({ path }) =>
     path?.startsWith('/dev/tap')
-      ? `no permission on ${path}: nodes of macvtap links are root's; run as root, or have udev give it to this user`
+      ? `no permission on ${path}: nodes of macvtap links belong to root; run as root, or have udev give it to this user`
       : 'no permission on that file',
   'open EPERM':
-    "the container's device cgroup does not let this device be opened: give the container the device (docker: --device; Kubernetes: a device plugin)",
+    "the container's device cgroup does not allow this device: give it to the container (docker: --device; Kubernetes: a device plugin)",
   'openat EPERM': ({ interface: name }) =>
-    `the container's device cgroup does not let the node of ${name} be opened: give the container the device (docker: --device; Kubernetes: a device plugin)`,
+    `the container's device cgroup does not allow the node of ${name}: give it to the container (docker: --device; Kubernetes: a device plugin)`,
   'open EEXIST': ({ path }) =>
-    `${path} is there already: choose another name, or remove it (ip netns delete; rm when it is an empty file)`,
+    `${path} already exists: choose another name, or remove it (ip netns delete; rm if it is an empty file)`,
   'open ENOENT': ({ path }) =>
     path?.startsWith('/run/netns/')
-      ? 'no namespace of that name: make it with createNetns() or ip netns add'
+      ? 'no namespace of that name: create it with createNetns() or ip netns add'
       : 'there is no such file',
   'fcntl F_DUPFD_CLOEXEC EBADF': 'that file descriptor is not open',
   'sendmsg EBADF': 'one of the descriptors is not open; nothing was sent',
   'sendmsg EPIPE':
-    'the peer has closed its end, or end() was called on it; what it had sent can still be received',
+    'the peer has closed its end, or called end() on it; data that it had sent can still be received',
   'sendmsg ECONNRESET': 'the peer has closed its end without receiving everything',
   'recvmsg ECONNRESET': 'the peer has closed its end without receiving everything',
   'sendmsg ETOOMANYREFS':
-    'as many descriptors of this user are on their way, sent and not received, as it may have open (ulimit -n)',
-  'connect ECONNREFUSED': 'nobody listens there; a server that was killed may have left the file',
+    'too many descriptors of this user were sent but not yet received: the limit is that of open ones (ulimit -n)',
+  'connect ECONNREFUSED': 'no server listens there; one that was killed may have left the file behind',
   'connect ENOENT': 'there is no such socket: is the server running?',
   'connect EACCES':
     'no write permission on the socket, or a directory on the way to it is closed to this user',
   'connect EPROTOTYPE': 'it is a socket of another type, not a stream socket',
   'bind EADDRINUSE':
-    'a server listens there, or a file of another kind has the name: choose another, or remove the file if it is not needed',
-  'bind EACCES': 'no permission to make a file in that directory',
+    'a server listens there, or a file of another kind has the name: choose another name, or remove the file if it is not needed',
+  'bind EACCES': 'no permission to create a file in that directory',
   'bind ENOENT': 'the directory is missing',
-  EMFILE: 'this process has as many descriptors as it may (ulimit -n): close some',
+  EMFILE: 'this process has reached its limit of open descriptors (ulimit -n): close some',
   'rtnetlink EADDRINUSE':
-    'the lower device, or another link on it, has this MAC: choose another, such as randomMac() makes',
+    'the lower device, or another link on it, has this MAC: choose another, for example with randomMac()',
   'rtnetlink EADDRNOTAVAIL': 'a link cannot have a multicast or zero MAC',
   'rtnetlink EBUSY':
-    'the lower device or the link is taken: it is a bridge port (take it out with master: null), or a passthru link has it to itself, or it must be set down first',
+    'the lower device or the link is in use: it is a bridge port (remove it from the bridge with master: null), or a passthru link has it exclusively, or it must be set down first',
   'rtnetlink EEXIST':
-    'the name is taken, or a vxlan of this id is there: choose another, or links.remove() it',
+    'the name is taken, or there is a vxlan with this id: choose another, or remove it with links.remove()',
   'rtnetlink EINVAL':
-    'a value this kind of link cannot have: a loopback lower device, an MTU out of its range, a change of mode from or to passthru',
-  'rtnetlink ELOOP': 'a bridge cannot be a port of a bridge, nor of what sits on it',
-  'rtnetlink ENFILE': 'every number of the name is taken: remove links, or choose another name',
-  'rtnetlink ENODEV': 'no such link in that namespace: links.list() tells which there are',
+    'a value that this kind of link cannot have: a loopback lower device, an MTU out of its range, a change of mode from or to passthru',
+  'rtnetlink ELOOP': 'a bridge cannot be a port of another bridge, nor of a link on top of itself',
+  'rtnetlink ENFILE': 'every number for %d in the name is taken: remove links, or choose another name',
+  'rtnetlink ENODEV': 'no such link in that namespace: links.list() shows which exist',
   'rtnetlink ENOTSUP':
-    'this kind of link has no such thing, or the running kernel lacks the kind (modprobe it)',
+    'this kind of link does not support that, or the running kernel lacks the kind (load its module with modprobe)',
   'rtnetlink ERANGE': 'the value is out of the range of this kind of link',
   'rtnetlink RTM_DELADDR EADDRNOTAVAIL':
-    'the link has no such address with this prefix length: links.addresses() tells which it has',
-  'rtnetlink RTM_NEWADDR EEXIST': 'the link has this address already',
+    'the link has no such address with this prefix length: links.addresses() shows which it has',
+  'rtnetlink RTM_NEWADDR EEXIST': 'the link already has this address',
   'rtnetlink RTM_NEWADDR EACCES': 'IPv6 is disabled on the link (sysctl net.ipv6.conf.NAME.disable_ipv6)',
 };
 
 /**
- * The message of a failed system call: what failed, the kernel's own words, cause and remedy. `subject` is the file or
- * interface concerned.
+ * The message of a failed system call: what failed, the kernel's own message, cause and remedy. `subject` is the file or
+ * interface involved.
  */
 export function explain(
   code: string,

@@ -1,14 +1,14 @@
-/** Starting a child so that a failed start is a rejection, and a started child misses none of its events. */
+/** Starts a child process: a failed start rejects, and no event of a started child is missed. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
 /**
- * Spawns, and resolves within the `'spawn'` event: what the caller then does before it next yields to the event loop
- * comes before any output or `'exit'` of the child.
+ * Spawns, and resolves within the `'spawn'` event: what the caller does before it next yields to the event loop happens
+ * before any output or `'exit'` of the child.
  *
- * An aborted `signal` rejects with its reason, always without a child left running: one that had just been started
- * has been killed by Node, and is waited for.
+ * An aborted `signal` rejects with its reason and never leaves a child running: Node kills one that has just been
+ * started, and this call waits for its exit.
  */
 export async function startProcess(
   operation: string,
@@ -32,7 +32,7 @@ function started(child: ChildProcess): Promise<ChildProcess> {
     };
     const onError = (error: Error): void => {
       child.off('spawn', onSpawn);
-      // With a pid it did start, and the error is that of an abort between fork and 'spawn'.
+      // With a pid it did start: the error is that of an abort between fork and 'spawn'.
       if (child.pid === undefined) reject(error);
       else child.once('exit', () => reject(error));
     };
@@ -41,7 +41,7 @@ function started(child: ChildProcess): Promise<ChildProcess> {
   });
 }
 
-/** A failed system call becomes the library's error; an abort or an option that Node refuses stays what it is. */
+/** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */
 function spawnFailure(operation: string, command: string, error: unknown): unknown {
   if (!(error instanceof Error && 'errno' in error && typeof error.errno === 'number')) return error;
   const code = errnoName(error.errno);

@@ -8,7 +8,7 @@ export const IFF_PERSIST = 0x0800;
 const IFF_NO_PI = 0x1000;
 const IFF_VNET_HDR = 0x4000;
 
-/** How a device is set up, as TUNGETIFF told when it was opened. */
+/** How a device is set up, as TUNGETIFF reported when it was opened. */
 export interface DeviceFlags {
   /** Each frame has 4 bytes of packet information in front. */
   packetInfo: boolean;
@@ -22,7 +22,7 @@ export interface DeviceFlags {
   napi: boolean;
   /** NAPI with frames in fragments (`napi: 'frags'`). */
   napiFrags: boolean;
-  /** This queue takes no part in the device's traffic. */
+  /** This queue is detached from the device's traffic. */
   detached: boolean;
 }
 

@@ -15,7 +15,7 @@ import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
 import type { StreamSettings } from './settings.js';
 
-/** What an opening call hands to the class it makes. */
+/** What an opening call passes to the class that it creates. */
 export interface OpenedDevice {
   opened: NativeOpened;
   /** The watch of the device's namespace; the device releases it. */
@@ -23,22 +23,22 @@ export interface OpenedDevice {
   settings: StreamSettings;
   /** Opens a further queue of this device. */
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
-  /** Of a further queue: shared with the one that opened it. */
+  /** Of a further queue: shared with the queue that opened it. */
   offload?: SharedOffload;
 }
 
-/** What a device is granted (TUN_F_*), which is the same for all its queues. */
+/** The offloads that a device was granted (TUN_F_*): the same for all its queues. */
 export interface SharedOffload {
   mask: number;
 }
 
-/** What fits the length fields of IP. */
-const LARGEST_PACKET = 65535;
+/** The limit of the length fields of IP. */
+const MAX_PACKET_BYTES = 65535;
 
-/** The devices open in this thread. Held weakly: one that the program forgets is the garbage collector's. */
+/** The devices open in this thread, held weakly so that the garbage collector can take them. */
 const openDevices = new Set<WeakRef<DeviceHandle>>();
 
-/** How many attached queues of this one's device are open in this thread, this one among them. */
+/** How many attached queues of this queue's device are open in this thread, including this one. */
 export function attachedQueues(device: DeviceHandle): number {
   let count = 0;
   for (const other of devicesOfThread()) {
@@ -66,10 +66,10 @@ export class DeviceHandle {
   readonly supported: readonly string[];
   readonly #openFurther: OpenedDevice['openFurther'];
   readonly #offload: SharedOffload;
-  /** Native calls under way; closing waits for them, for their descriptor must not become another file's. */
-  readonly #underWay = new Set<Promise<unknown>>();
+  /** Pending native calls. Closing waits for them, because their descriptor must not become that of another file. */
+  readonly #pending = new Set<Promise<unknown>>();
   #flags: number;
-  /** As the kernel has it, also where the library splits and joins. */
+  /** The kernel's, even if the library splits and joins. */
   readonly #kernelVnetHeaderBytes: number;
   #sendBufferBytes: number;
   #handedOff = false;
@@ -115,7 +115,7 @@ export class DeviceHandle {
   /** Bytes of the longest frame that may be read (native/frames/io.h FrameRules::room). */
   get frameBytes(): number {
     const { packetInfo } = this.flags;
-    const packet = this.#offload.mask !== 0 && !this.settings.segment ? LARGEST_PACKET : this.link.mtu;
+    const packet = this.#offload.mask !== 0 && !this.settings.segment ? MAX_PACKET_BYTES : this.link.mtu;
     return packet + this.vnetHeaderBytes + (packetInfo ? 4 : 0) + (this.kind === 'tun' ? 0 : 22);
   }
 
@@ -123,12 +123,12 @@ export class DeviceHandle {
     return this.#handedOff;
   }
 
-  /** Keeps `flags` true to what a call has set. */
+  /** Updates `flags` after a call has set one. */
   noteFlag(flag: number, on: boolean): void {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
-  /** The MAC that a call has set, so that the frames written next are checked against it. */
+  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
   noteMac(mac: Uint8Array): void {
     this.follower.linkChanged({ ...this.link, mac: formatMac(mac) });
   }
@@ -137,11 +137,11 @@ export class DeviceHandle {
   async control<T>(operation: string, call: (queue: NativeQueue) => Promise<T>): Promise<T> {
     this.assertOpen(operation);
     const running = nativeCall({ operation, interface: this.link.name }, () => call(this.queue));
-    this.#underWay.add(running);
+    this.#pending.add(running);
     try {
       return await running;
     } finally {
-      this.#underWay.delete(running);
+      this.#pending.delete(running);
     }
   }
 
@@ -156,10 +156,10 @@ export class DeviceHandle {
     this.#sendBufferBytes = bytes;
   }
 
-  /** Sets up the descriptor as it is known here, after another program had it. */
+  /** Sets the descriptor up as before, after another program had it. */
   async restoreSettings(): Promise<void> {
     await this.control('restoreSettings', async (queue) => {
-      // Refused of a queue that is attached; what else may be wrong, the calls below meet as well.
+      // Fails if the queue is attached; any other problem makes the calls below fail, too.
       await queue.setAttached(true).catch(() => {});
       if (this.#kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.#kernelVnetHeaderBytes);
       await queue.setOffload([this.#offload.mask]);
@@ -167,7 +167,7 @@ export class DeviceHandle {
     });
   }
 
-  /** Opens a further queue as the opening call did. */
+  /** Opens a further queue with the settings of the opening call. */
   async openFurther(): Promise<OpenedDevice> {
     this.assertOpen('openQueue');
     const { name, index } = this.link;
@@ -187,7 +187,7 @@ export class DeviceHandle {
     }
   }
 
-  /** Our own descriptor, still alive, proves that no stranger has taken the index of a device that was deleted. */
+  /** If our own descriptor is still alive, the index has not been reused by another device. */
   async #openFurtherOrGone(watch: LinkWatch, name: string, index: number): Promise<NativeOpened> {
     const outcome = await this.#openFurther(watch, name, index).catch((error: Error) => error);
     if (await this.follower.isAlive()) {
@@ -198,10 +198,10 @@ export class DeviceHandle {
     throw this.goneError();
   }
 
-  /** Frames the kernel has dropped since this was asked last (at first: since the open). */
+  /** Frames that the kernel has dropped since the last call, or since the open. */
   async newKernelDrops(): Promise<number> {
     this.assertOpen('refreshStats');
-    // By rtnetlink and not by the descriptor, so nobody needs to wait for it.
+    // By rtnetlink and not by the descriptor, so closing need not wait for it.
     const link = await nativeCall({ operation: 'refreshStats', interface: this.link.name }, () =>
       this.follower.readLink(),
     );
@@ -211,12 +211,12 @@ export class DeviceHandle {
     return since;
   }
 
-  /** Gives the descriptor away: its number, which is closed by nobody here. */
+  /** Gives up the descriptor: returns its number, which will not be closed here. */
   handOff(): number {
     this.assertOpen('handOff');
     const { name } = this.link;
-    if (this.#underWay.size > 0) {
-      throw invalidState(`handOff: a call on ${name} is under way; await it first`, { interface: name });
+    if (this.#pending.size > 0) {
+      throw invalidState(`handOff: a call on ${name} is pending; await it first`, { interface: name });
     }
     this.#handedOff = true;
     openDevices.delete(this.#self);
@@ -225,17 +225,17 @@ export class DeviceHandle {
   }
 
   async idle(): Promise<void> {
-    while (this.#underWay.size > 0) await Promise.allSettled(this.#underWay);
+    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
   }
 
   /**
-   * Closes the descriptor, if it was not given away, and removes the link if the opening call made it; last things are
-   * waited for.
+   * Waits for `pending`, closes the descriptor unless it was given up, and removes the link if the opening call created
+   * it.
    */
-  async close(lastThings: Promise<unknown>): Promise<void> {
+  async close(pending: Promise<unknown>): Promise<void> {
     this.#closed = true;
     openDevices.delete(this.#self);
-    await lastThings;
+    await pending;
     await this.idle();
     this.follower.stop();
     await nativeCall({ operation: 'destroy', interface: this.link.name }, () => this.queue.close());
@@ -256,10 +256,10 @@ export class DeviceHandle {
 
   goneError(): TapfdError {
     const { name } = this.link;
-    return new TapfdError('ERR_TAPFD_DEVICE_GONE', `${name} was deleted: open it anew`, { interface: name });
+    return new TapfdError('ERR_TAPFD_DEVICE_GONE', `${name} was deleted: open it again`, { interface: name });
   }
 
-  /** Says what a written frame must be, from the link as it is now. */
+  /** Derives the rules for written frames from the current state of the link. */
   #setRules(): void {
     const { mtu, mac } = this.link;
     const rules: NativeFrameRules = {
@@ -277,7 +277,7 @@ export class DeviceHandle {
   }
 }
 
-/** Frames the kernel dropped on their way to the reader: tun counts them as sent, macvtap as received by the link. */
+/** Frames that the kernel dropped on their way to the reader: tun counts them as sent, macvtap as received by the link. */
 function kernelDrops(kind: DeviceKind, link: NativeLink): number {
   return kind === 'macvtap' ? link.stats.rxDropped : link.stats.txDropped;
 }

@@ -1,4 +1,4 @@
-/** Follows the link behind a descriptor: its changes, its move to another namespace, its end. */
+/** Follows the link of a descriptor: its changes, its move to another namespace, its removal. */
 import { invalidState, TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NativeLink } from '../base/native-links.js';
@@ -7,15 +7,15 @@ import { isolated, LinkWatch } from '../links/watch.js';
 
 /** `linux/if.h`. */
 const IFF_UP = 0x1;
-/** Nothing tells of the end of a macvtap that has left our namespace: it is asked this often. */
-const PROBE_MS = 1000;
+/** There is no event for the removal of a macvtap that has left our namespace: it is polled this often. */
+const POLL_MS = 1000;
 
 /** What may change about a link while its descriptor is open. */
 export type LinkFact = 'name' | 'mac' | 'mtu' | 'carrier' | 'up' | 'namespace';
 
-/** The argument of the event `'link'`: what changed, and how the link is now. */
+/** The argument of the event `'link'`: what changed, and the link as it is now. */
 export interface LinkChange {
-  /** What is other than before. */
+  /** What has changed. */
   changed: LinkFact[];
   /** The interface's name. */
   name: string;
@@ -25,7 +25,7 @@ export interface LinkChange {
   mac: string | undefined;
   /** Bytes of the longest packet. */
   mtu: number;
-  /** Whether the cable is in: always on, unless `setCarrier(false)` or the lower device took it away. */
+  /** Whether there is a carrier: always, unless `setCarrier(false)` or the lower device has turned it off. */
   carrier: boolean;
   /** Set up by the administrator. */
   up: boolean;
@@ -37,10 +37,10 @@ export interface LinkFollowerEvents {
   failed: (error: Error) => void;
 }
 
-/** A device that was dropped without destroy(): its descriptor is closed by then, and its share of the watch goes. */
+/** Devices that were garbage-collected without close(). The descriptor is closed by then; the watch is released here. */
 const forgotten = new FinalizationRegistry<{ watch: LinkWatch; name: string }>(({ watch, name }) => {
   watch.release();
-  process.emitWarning(`${name} was garbage-collected without destroy(); its descriptor was closed`, {
+  process.emitWarning(`${name} was garbage-collected without close(); its descriptor was closed`, {
     type: 'TapfdWarning',
     code: 'TAPFD_FORGOTTEN_DEVICE',
   });
@@ -52,7 +52,7 @@ export class LinkFollower {
   readonly #queue: NativeQueue;
   readonly #events: LinkFollowerEvents;
   #watch: LinkWatch | undefined;
-  #probe: NodeJS.Timeout | undefined;
+  #polling: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(opened: NativeOpened, watch: LinkWatch, events: LinkFollowerEvents) {
@@ -70,7 +70,7 @@ export class LinkFollower {
     return (this.link.flags & IFF_UP) !== 0;
   }
 
-  /** The link is a macvtap in another namespace, and only the descriptor leads to it. */
+  /** The link is a macvtap in another namespace, reachable through the descriptor only. */
   get movedAway(): boolean {
     return this.#watch === undefined;
   }
@@ -80,7 +80,7 @@ export class LinkFollower {
     return this.#watch === other.#watch && this.link.index === other.link.index;
   }
 
-  /** The watch with one more share for the caller to release. */
+  /** Returns the watch, which the caller must release. */
   shareWatch(): LinkWatch {
     if (this.#watch === undefined)
       throw invalidState(`${this.link.name} has moved to another network namespace`);
@@ -106,10 +106,10 @@ export class LinkFollower {
     }
   }
 
-  /** Nothing is told from now on, by what is under way neither. */
+  /** Stops all events, including those of pending calls. */
   stop(): void {
     this.#stopped = true;
-    clearInterval(this.#probe);
+    clearInterval(this.#polling);
     this.#unfollow();
   }
 
@@ -120,12 +120,12 @@ export class LinkFollower {
     if (changed.length > 0) this.#report(changed);
   }
 
-  /** Called by the watch: the link was deleted, or has left for another namespace with our descriptor on it. */
+  /** Called by the watch: the link was deleted, or has moved to another namespace together with our descriptor. */
   linkRemoved(): void {
     this.#confirmRemoval().catch(() => this.#gone());
   }
 
-  /** Called by the watch: nothing more will be heard, so deletion would go unnoticed. */
+  /** Called by the watch: there will be no more events, so the link's removal would go unnoticed. */
   watchFailed(error: unknown): void {
     this.#events.failed(
       new TapfdError('ERR_TAPFD_WATCH_LOST', `${this.link.name} can no longer be watched`, {
@@ -142,7 +142,7 @@ export class LinkFollower {
     const here = await native()
       .getLink(watch.ns, this.link.index)
       .catch(() => undefined);
-    // An index given out twice: the message was about the link that had it before.
+    // A reused index: the message was about the link that had it before.
     if (here !== undefined && here.name === name && here.mac === this.link.mac) this.linkChanged(here);
     else await this.#followAway(name);
   }
@@ -151,8 +151,8 @@ export class LinkFollower {
     this.#unfollow();
     if (this.#stopped) return;
     if (this.#kind === 'macvtap') {
-      // Only the descriptor still leads to the link.
-      this.#probe = setInterval(() => this.#ask(), PROBE_MS).unref();
+      // The link is reachable through the descriptor only.
+      this.#polling = setInterval(() => this.#poll(), POLL_MS).unref();
       this.link = { ...this.link, name };
       this.#report(['namespace']);
       return;
@@ -172,7 +172,7 @@ export class LinkFollower {
     this.#report(['namespace', ...changed]);
   }
 
-  async #ask(): Promise<void> {
+  async #poll(): Promise<void> {
     try {
       const { name } = await this.#queue.getInterface();
       const mac = await this.#queue.getMac();
@@ -199,15 +199,15 @@ export class LinkFollower {
 
   #gone(): void {
     if (this.#stopped) return;
-    clearInterval(this.#probe);
+    clearInterval(this.#polling);
     this.#events.gone();
   }
 
   #report(changed: LinkFact[]): void {
-    /* c8 ignore next -- a stop between two answers of a device that is on its way to another namespace */
+    /* c8 ignore next -- a stop between two answers of a device that is moving to another namespace */
     if (this.#stopped) return;
     const { name, index, mac, mtu, carrier } = this.link;
-    // A listener that throws is no failure of the link.
+    // An error of a listener is not one of the link.
     isolated(() => this.#events.changed({ changed, name, index, mac, mtu, carrier, up: this.up }));
   }
 }

@@ -1,4 +1,4 @@
-/** Offloads by their names, and the masks that TUNSETOFFLOAD takes. */
+/** Offloads by name, and the masks that TUNSETOFFLOAD takes. */
 import { checkOneOf } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
@@ -20,10 +20,10 @@ const MASKS: Record<Offload, number> = {
 
 const NAMES: readonly Offload[] = ['csum', 'tso4', 'tso6', 'tso-ecn', 'uso4', 'uso6'];
 
-/** What `segment` asks for unless told otherwise: everything, of which the kernel grants what it knows. */
+/** The default with `segment`: everything, of which the kernel grants what it knows. */
 export const ALL_OFFLOADS: readonly Offload[] = NAMES;
 
-/** Checks a list of offloads for what the kernel would refuse whole (`drivers/net/tun.c` set_offload). */
+/** Checks a list of offloads for combinations that the kernel refuses as a whole (`drivers/net/tun.c` set_offload). */
 export function checkOffload(argument: string, value: unknown): Offload[] {
   if (!Array.isArray(value)) throw invalidArgument(argument, 'an array of offloads', value);
   const list = value.map((entry, i) => checkOneOf(`${argument}[${i}]`, entry, NAMES));

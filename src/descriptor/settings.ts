@@ -1,9 +1,9 @@
-/** What an open device is to do with frames, as its options said. */
+/** The settings of an open device's stream, from its options. */
 
-/** What a written frame gets whose source MAC is not the macvtap's. */
+/** What happens to a written frame whose source MAC is not the macvtap's. */
 export type MacCheck = 'error' | 'drop' | 'off';
 
-/** What {@link FrameStream} needs of the options. */
+/** What {@link FrameStream} needs from the options. */
 export interface StreamSettings {
   readableHighWaterMark: number;
   writableHighWaterMark: number;
@@ -11,6 +11,6 @@ export interface StreamSettings {
   segment: boolean;
   macCheck: MacCheck;
   guestMac: Uint8Array | undefined;
-  /** As set at opening; of an adopted descriptor, the default. */
+  /** As set at opening; the default for an adopted descriptor. */
   sendBufferBytes: number;
 }

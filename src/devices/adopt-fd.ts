@@ -1,4 +1,4 @@
-/** Taking over a descriptor that someone else opened. */
+/** Adopting a descriptor that was opened elsewhere. */
 import { checkFd, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
@@ -15,24 +15,24 @@ import { Tap } from './tap.js';
 import { Tun } from './tun.js';
 
 /**
- * Takes over an open TUN, TAP or macvtap descriptor, whoever opened it, and finds out which it is. The descriptor is
- * made non-blocking and close-on-exec.
+ * Takes ownership of an open TUN, TAP or macvtap descriptor, and finds out which kind it is. The descriptor is made
+ * non-blocking and close-on-exec.
  *
- * Ownership passes when the promise is fulfilled; a call that fails leaves the descriptor the caller's, open.
+ * Ownership passes when the promise is fulfilled. If the call fails, the descriptor remains the caller's, and open.
  *
- * Privilege: none, but where the device is in another namespace (`netns`): CAP_SYS_ADMIN. For macvtap the identity rule
- * of {@link openMacvtap} holds, and a `/sys` that shows another namespace needs CAP_SYS_ADMIN.
+ * Privilege: none, or CAP_SYS_ADMIN if the device is in another namespace (`netns`). For macvtap the identity rule of
+ * {@link openMacvtap} applies, which needs CAP_SYS_ADMIN if `/sys` shows another namespace.
  *
  * @throws TapfdError
- * - `ERR_TAPFD_INVALID_ARGUMENT`: an argument that cannot be right, before any system call.
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid argument, before any system call.
  * - `EBADF` (`fstat`): not an open descriptor.
  * - `ERR_TAPFD_NOT_A_DEVICE`: a file, a socket, another device.
- * - `EBADFD` (`ioctl TUNGETIFF`): a clone device that has no interface yet or lost it; `ENOLINK`: a macvtap's link is
- *   gone.
+ * - `EBADFD` (`ioctl TUNGETIFF`): a clone device that has no interface yet, or whose interface was deleted; `ENOLINK`:
+ *   the macvtap's link was deleted.
  * - `ERR_TAPFD_WRONG_DEVICE`: its interface is in another namespace than `netns` (default: the caller's).
  * - `ERR_TAPFD_MAC_MISMATCH`: `guestMac` is not the link's MAC.
- * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader`, or `segment`, asks for another setting than a TUN or TAP descriptor has.
- * - `ERR_TAPFD_INVALID_STATE`: the descriptor is a device of this thread already.
+ * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader` or `segment` differs from the setting of a TUN or TAP descriptor.
+ * - `ERR_TAPFD_INVALID_STATE`: the descriptor already is a device of this thread.
  * - `EEXIST` (`epoll_ctl`): something else in this thread polls the descriptor.
  */
 export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<Tap | Tun | Macvtap> {
@@ -41,7 +41,7 @@ export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<T
   return adoptWith(fd, adoptSettings(options));
 }
 
-/** {@link adoptFd} with options that were checked. */
+/** {@link adoptFd} with checked options. */
 export async function adoptWith(
   fd: number,
   { place, stream, device }: AdoptSettings,
@@ -53,7 +53,7 @@ export async function adoptWith(
       opened.queue.release();
       throw invalidArgument('segment', 'used on a descriptor with a vnet header of 10 bytes', true);
     },
-    /* c8 ignore next -- only an abort in the very moment of success gets here; open-abort.test.ts shows the same for opens */
+    /* c8 ignore next -- only reached by an abort at the moment of success; open-abort.test.ts tests the same for opens */
     undo: async ({ queue }) => void queue.release(),
   });
   const adopted = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
@@ -67,10 +67,10 @@ export async function adoptWith(
   }
 }
 
-/** Splitting and joining know this vnet header only; every opening call here sets it. */
+/** Splitting and joining work with this vnet header only, which every opening call sets. */
 const SEGMENT_HEADER_BYTES = 10;
 
-/** Further queues are opened as the adopted one is set up, through the usual clone device. */
+/** Opens further queues with the settings of the adopted one, through the usual clone device. */
 function furtherQueues({ kind, flags, vnetHeaderBytes }: NativeOpened): OpenedDevice['openFurther'] {
   const { multiQueue, packetInfo, napi, napiFrags } = deviceFlags(flags);
   const queue: NativeQueueSettings = {

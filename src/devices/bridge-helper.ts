@@ -1,4 +1,4 @@
-/** QEMU's setuid program that opens a TAP in a bridge for who may not: finding it, running it, and what it says. */
+/** QEMU's setuid program that opens a TAP in a bridge for unprivileged callers: finding it, running it, and its errors. */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
@@ -7,7 +7,7 @@ import { TapfdError } from '../base/errors.js';
 import { startProcess } from '../base/start-process.js';
 import type { FdSocket } from '../fd-socket/socket.js';
 
-/** Where distributions install it; the first that is there is taken. */
+/** Where distributions install it; the first that exists is used. */
 const HELPER_PATHS = [
   '/usr/lib/qemu/qemu-bridge-helper', // Debian, Ubuntu, Arch
   '/usr/libexec/qemu-bridge-helper', // Fedora, RHEL
@@ -16,13 +16,13 @@ const HELPER_PATHS = [
   '/usr/local/libexec/qemu-bridge-helper', // built from source
 ];
 
-/** What is kept of the helper's complaint. */
-const MOST_COMPLAINT_BYTES = 4096;
+/** How much of the helper's error output is kept. */
+const MAX_COMPLAINT_BYTES = 4096;
 
 /** `linux/stat.h` S_ISUID. */
 const SET_UID = 0o4000;
 
-/** The helper's path, which can be run. */
+/** Returns the path of an executable helper. */
 export async function findBridgeHelper(
   wanted: string | undefined,
   places: readonly string[] = HELPER_PATHS,
@@ -38,7 +38,7 @@ export async function findBridgeHelper(
   throw new TapfdError(
     'ERR_TAPFD_BRIDGE_HELPER',
     `openTapFromBridgeHelper: there is no program ${candidates.join(', nor ')}; ` +
-      'install it (Debian: qemu-system-common), or name it with helperPath',
+      'install it (Debian: qemu-system-common), or give its path as helperPath',
     wanted === undefined ? {} : { path: wanted },
   );
 }
@@ -51,9 +51,9 @@ export interface HelperEnd {
   complaint: string;
 }
 
-/** A helper that runs. */
+/** A running helper. */
 export interface RunningHelper {
-  /** Ends it at once. */
+  /** Kills it. */
   kill(): void;
   ended: Promise<HelperEnd>;
 }
@@ -69,7 +69,7 @@ export async function startBridgeHelper(
   return {
     kill() {
       child.kill('SIGKILL');
-      // What it has started may hold the other end for longer.
+      // Its own children may hold the other end for longer.
       child.stderr?.destroy();
     },
     ended: endOf(child),
@@ -79,13 +79,13 @@ export async function startBridgeHelper(
 async function endOf(child: ChildProcess): Promise<HelperEnd> {
   let complaint = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    complaint = `${complaint}${text}`.slice(0, MOST_COMPLAINT_BYTES);
+    complaint = `${complaint}${text}`.slice(0, MAX_COMPLAINT_BYTES);
   });
   const [code, signal] = await once(child, 'close');
   return { status: code ?? signal, complaint: complaint.trim() };
 }
 
-/** The error for a helper that gave no TAP, with what its words and its file tell about the cause. */
+/** The error for a helper that sent no TAP, with the cause as far as its output and its file show it. */
 export async function helperFailure(path: string, bridge: string, end: HelperEnd): Promise<TapfdError> {
   const how =
     typeof end.status === 'number' ? `ended with status ${end.status}` : `was ended by ${end.status}`;
@@ -100,12 +100,12 @@ export async function helperFailure(path: string, bridge: string, end: HelperEnd
 async function remedyFor(path: string, bridge: string, complaint: string): Promise<string> {
   if (/acl file/.test(complaint)) {
     return (
-      `the administrator decides in /etc/qemu/bridge.conf, which this user must be able to read: ` +
-      `it needs a line "allow ${bridge}" or "allow all", and no "deny" of it`
+      `the administrator allows bridges in /etc/qemu/bridge.conf, which this user must be able to read: ` +
+      `it needs a line "allow ${bridge}" or "allow all", and no "deny" for that bridge`
     );
   }
   if (/No such device/.test(complaint)) {
-    return `there is no bridge ${bridge} in this network namespace: make it (ip link add ${bridge} type bridge)`;
+    return `there is no bridge ${bridge} in this network namespace: create it (ip link add ${bridge} type bridge)`;
   }
   if (/Operation not supported|Invalid argument/.test(complaint)) return `is ${bridge} a bridge?`;
   if (/not permitted|[Pp]ermission denied|privileges/.test(complaint)) {
@@ -115,7 +115,7 @@ async function remedyFor(path: string, bridge: string, complaint: string): Promi
     );
     return isPrivileged
       ? '/dev/net/tun must be open to this user (chmod 666 /dev/net/tun), and the file system of the helper mounted without nosuid'
-      : `the helper needs root's rights of its own: chmod u+s ${path} (Debian: dpkg-statoverride)`;
+      : `the helper must be setuid root: chmod u+s ${path} (Debian: dpkg-statoverride)`;
   }
   return "it should have sent one TAP: is that QEMU's qemu-bridge-helper?";
 }

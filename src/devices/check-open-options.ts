@@ -1,4 +1,4 @@
-/** Checks of the opening options, all before any system call, and the native settings made from them. */
+/** Checks of the opening calls' options, before any system call, and the native settings made from them. */
 import { checkSignal } from '../base/abort.js';
 import {
   checkBoolean,
@@ -39,10 +39,10 @@ import {
   type TapOptions,
 } from './open-options.js';
 
-const LARGEST_INT = 0x7fff_ffff;
+const MAX_INT = 0x7fff_ffff;
 /** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
-const SMALLEST_MTU = 68;
-const LARGEST_MTU = 65521;
+const MIN_MTU = 68;
+const MAX_MTU = 65521;
 
 const DEFAULT_HIGH_WATER_MARK = 64;
 /** `linux/virtio_net.h` struct virtio_net_hdr. */
@@ -52,7 +52,7 @@ function checkNames(call: keyof typeof OPTION_NAMES, options: unknown): void {
   checkOptionNames(call, checkObject('options', options), OPTION_NAMES[call]);
 }
 
-/** What every opening call's options say, checked. */
+/** The checked options of every opening call. */
 interface OpenSettings {
   place: OpenPlace;
   stream: StreamSettings;
@@ -63,7 +63,7 @@ function openSettings(
 ): OpenSettings {
   const place = { netns: options.netns, signal: checkSignal(options.signal) };
   const mark = (name: 'readableHighWaterMark' | 'writableHighWaterMark') =>
-    optional(options[name], (value) => checkInteger(name, value, 1, LARGEST_INT)) ?? DEFAULT_HIGH_WATER_MARK;
+    optional(options[name], (value) => checkInteger(name, value, 1, MAX_INT)) ?? DEFAULT_HIGH_WATER_MARK;
   const stream: StreamSettings = {
     readableHighWaterMark: mark('readableHighWaterMark'),
     writableHighWaterMark: mark('writableHighWaterMark'),
@@ -75,17 +75,17 @@ function openSettings(
       ) ?? 'error',
     guestMac: optional(options.guestMac, (value) => checkUnicastMac('guestMac', value)),
     sendBufferBytes:
-      optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, LARGEST_INT)) ??
-      LARGEST_INT,
+      optional(options.sendBufferBytes, (value) => checkInteger('sendBufferBytes', value, 1, MAX_INT)) ??
+      MAX_INT,
   };
   return { place, stream };
 }
 
-/** What is wanted; `segment` needs it. */
+/** Whether a vnet header is requested; `segment` needs one. */
 function vnetHeaderOf({ segment, vnetHeader }: QueueOptions | AdoptOptions): boolean | undefined {
   const wanted = optional(vnetHeader, (value) => checkBoolean('vnetHeader', value));
   if (segment !== true) return wanted;
-  if (wanted === false) throw invalidArgument('segment', 'used with vnetHeader, not against it', segment);
+  if (wanted === false) throw invalidArgument('segment', 'used with vnetHeader true or left out', segment);
   return true;
 }
 
@@ -97,7 +97,7 @@ function queueSettings(options: QueueOptions, { sendBufferBytes }: StreamSetting
   if (offload.length > 0 && !vnetHeader) {
     throw invalidArgument(
       'offload',
-      'used with vnetHeader: true, which tells of each frame what was left to do',
+      'used with vnetHeader: true, which describes the work left to do for each frame',
       offload,
     );
   }
@@ -114,7 +114,7 @@ function linkSettings(options: LinkOptions & { mac?: string; bridge?: string }):
   if (!Array.isArray(addresses)) throw invalidArgument('addresses', 'an array of addresses', addresses);
   return {
     mac: optional(options.mac, (value) => checkUnicastMac('mac', value)),
-    mtu: optional(options.mtu, (value) => checkInteger('mtu', value, SMALLEST_MTU, LARGEST_MTU)),
+    mtu: optional(options.mtu, (value) => checkInteger('mtu', value, MIN_MTU, MAX_MTU)),
     allMulticast: optional(options.allMulticast, (value) => checkBoolean('allMulticast', value)),
     bridge: optional(options.bridge, (value) => checkInterfaceName('bridge', value)),
     addresses: addresses.map((address, i) => checkIpPrefix(`addresses[${i}]`, address)),
@@ -129,7 +129,7 @@ function checkNapi(value: unknown): boolean | 'frags' {
 
 export interface TapSettings extends OpenSettings {
   device: NativeTapSettings;
-  /** What is done when all else has come off: see {@link openDevice}. */
+  /** Set after everything else has succeeded: see {@link openDevice}. */
   persist: boolean | undefined;
 }
 
@@ -180,10 +180,10 @@ export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
   const mode = optional(options.mode, (value) => checkMacvlanMode('mode', value));
   const persist = optional(options.persist, (value) => checkBoolean('persist', value)) ?? false;
   if (lower === undefined && options.name === undefined) {
-    throw invalidArgument('name', 'given, or lower to make a link on', undefined);
+    throw invalidArgument('name', 'given, or lower to create a link on', undefined);
   }
   if (lower === undefined && mode !== undefined) {
-    throw invalidArgument('mode', 'given with lower only: it belongs to a link that this call makes', mode);
+    throw invalidArgument('mode', 'given with lower only: it applies to a link that this call creates', mode);
   }
   const link = linkSettings(options);
   const { guestMac } = common.stream;
@@ -214,7 +214,7 @@ export function adoptSettings(options: AdoptOptions): AdoptSettings {
   return { ...common, device: { vnetHeader: vnetHeaderOf(options), guestMac: common.stream.guestMac } };
 }
 
-/** What the helper is to be started with, and the descriptor that it sends adopted with. */
+/** The settings for starting the helper and for adopting the descriptor that it sends. */
 export interface BridgeHelperSettings {
   bridge: string;
   helperPath: string | undefined;

@@ -6,8 +6,8 @@ import { checkUnicastMac, formatMac } from '../links/mac.js';
 /**
  * A macvtap descriptor: each chunk is one Ethernet frame. Made by {@link openMacvtap}.
  *
- * Frames to another unicast MAC than the link's never arrive (except in mode `passthru`), and a written frame must have
- * the link's MAC as its source unless `macCheck` says otherwise.
+ * Frames to a unicast MAC other than the link's never arrive (except in mode `passthru`), and written frames must have the
+ * link's MAC as their source unless `macCheck` is changed.
  */
 export class Macvtap extends FrameStream {
   /** Always `'macvtap'`. */
@@ -31,27 +31,27 @@ export class Macvtap extends FrameStream {
   }
 
   /**
-   * Whether frames can reach the guest: the link's MAC still is the guest's. True as long as no `guestMac` was given.
-   * Look again at each `'link'` event whose `changed` has `mac`.
+   * Whether frames can reach the guest: the link's MAC is still the guest's. Always true if no `guestMac` was given.
+   * Check it again at each `'link'` event whose `changed` includes `mac`.
    */
   get guestMacMatches(): boolean {
     return this.#guestMac === undefined || this.#guestMac === this.mac;
   }
 
   /**
-   * Opens the node once more: a further queue, which gets a share of the traffic.
+   * Opens the node again: a further queue, which receives a share of the traffic.
    *
-   * @throws TapfdError `EBUSY` (`open`) for the 257th queue, `ERR_TAPFD_DEVICE_GONE` when the link was deleted,
-   *   `ERR_TAPFD_WRONG_DEVICE` when its node cannot be proved to be its own.
+   * @throws TapfdError `EBUSY` (`open`) for the 257th queue, `ERR_TAPFD_DEVICE_GONE` if the link was deleted,
+   *   `ERR_TAPFD_WRONG_DEVICE` if its node cannot be proved to be its own.
    */
   async openQueue(): Promise<Macvtap> {
     return new Macvtap(await this.device.openFurther());
   }
 
   /**
-   * Sets the link's MAC through the descriptor, so that it follows the guest's: no privilege needed.
+   * Sets the link's MAC through the descriptor, so that it can follow the guest's. Needs no privilege.
    *
-   * @throws TapfdError `EADDRINUSE` (`ioctl SIOCSIFHWADDR`) for a MAC that the lower device or a sibling has,
+   * @throws TapfdError `EADDRINUSE` (`ioctl SIOCSIFHWADDR`) for the MAC of the lower device or a sibling,
    *   `ERR_TAPFD_INVALID_ARGUMENT` for one that is malformed, multicast or zero.
    */
   async setMac(mac: string): Promise<void> {

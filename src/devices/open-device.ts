@@ -1,4 +1,4 @@
-/** The frame of every opening call: namespace, watch, abort, and nothing left behind when it fails. */
+/** What all opening calls have in common: namespace, watch, abort, and leaving nothing behind if they fail. */
 
 import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened } from '../base/native-queue.js';
@@ -6,27 +6,26 @@ import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { type NetnsLike, openNetns } from '../links/namespace.js';
 import { LinkWatch } from '../links/watch.js';
 
-/** What the caller's options say about where and how long. */
+/** Where to open, and what aborts it. */
 export interface OpenPlace {
   netns: NetnsLike | undefined;
   signal: AbortSignal | undefined;
 }
 
 export interface OpenSteps {
-  /** Everything that goes away when the queue is closed. */
+  /** Everything that is undone when the queue is closed. */
   open: (ns: NamespaceHandle) => Promise<NativeOpened>;
-  /** What outlives the queue, and so comes last, when nobody can call the open off any more. */
+  /** What outlives the queue, and so comes last, when the open can no longer be aborted. */
   finish?: (opened: NativeOpened) => Promise<void>;
-  /** Takes back `open`. Default: closes the queue. */
+  /** Undoes `open`. Default: closes the queue. */
   undo?: (opened: NativeOpened) => Promise<void>;
 }
 
 /**
- * Opens in the wanted namespace. The watch begins first, so that no change of the link is missed between the open and
- * the first look at it.
+ * Opens in the given namespace. The watch starts first, so that no change of the link after the open is missed.
  *
- * The kernel's part cannot be interrupted. An open that is aborted meanwhile is taken back when it has come to its
- * end, and only then does the promise reject: nothing is left then.
+ * The kernel's part cannot be interrupted. If it is aborted, the open is undone as soon as it has ended, and only then does
+ * the promise reject: nothing is left behind.
  */
 export async function openDevice(
   { netns, signal }: OpenPlace,

@@ -8,24 +8,24 @@ import { openDevice } from './open-device.js';
 import type { MacvtapOptions } from './open-options.js';
 
 /**
- * Opens a macvtap: the link called `name`, or one that it makes on `lower`.
+ * Opens a macvtap: the link called `name`, or one that it creates on `lower`.
  *
- * The identity rule: the character device is opened only when sysfs of the wanted namespace, the descriptor's device
- * number, and name and MAC on the descriptor agree. `/dev/tap<index>` may be another namespace's; then the right node
- * is made where no one else sees it.
+ * The identity rule: the open only succeeds if the sysfs of the given namespace, the descriptor's device number, and name
+ * and MAC on the descriptor agree. If `/dev/tap<index>` is the node of a link in another namespace, the right node is
+ * created where no other program sees it.
  *
- * Privilege: CAP_NET_ADMIN to make or change the link, CAP_SYS_ADMIN to look at the namespace's sysfs unless `/sys`
- * shows it, CAP_MKNOD where the node is missing or another's. For an existing link and node: permission on the node.
+ * Privilege: CAP_NET_ADMIN to create or change the link, CAP_SYS_ADMIN to read the namespace's sysfs unless `/sys` shows
+ * it, CAP_MKNOD if the node is missing or another link's. For an existing link and node: permission on the node.
  *
  * @throws TapfdError
- * - `ERR_TAPFD_INVALID_ARGUMENT`: an option that cannot be right, before any system call.
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before any system call.
  * - `ERR_TAPFD_UNSUPPORTED_PLATFORM`: not Linux.
  * - `ERR_TAPFD_MAC_MISMATCH`: `guestMac` is not the link's MAC; the message names both.
- * - `ERR_TAPFD_WRONG_DEVICE`: the link's own node cannot be proved or made.
+ * - `ERR_TAPFD_WRONG_DEVICE`: the link's own node can be neither proved nor created.
  * - `ERR_TAPFD_NOT_A_MACVTAP`: `name` is another kind of link.
  * - `ERR_TAPFD_NOT_A_NAMESPACE`: `netns` is another kind of file.
  * - `ENODEV` (`rtnetlink RTM_GETLINK`): no link `name`, or no device `lower`.
- * - `EBUSY`, `EINVAL`, `EEXIST`, `EADDRINUSE`, … (`rtnetlink RTM_NEWLINK`): with the kernel's own words in `detail`.
+ * - `EBUSY`, `EINVAL`, `EEXIST`, `EADDRINUSE`, … (`rtnetlink RTM_NEWLINK`): with the kernel's own message in `detail`.
  * - `EACCES` (`open`): no permission on the node.
  */
 export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {

@@ -16,19 +16,20 @@ import { Tap } from './tap.js';
 const closeFd = promisify(close);
 
 /**
- * Opens a new TAP in a bridge by way of QEMU's `qemu-bridge-helper`, for who has not the privilege to make one. The
- * helper is setuid root, asks `/etc/qemu/bridge.conf` whether this bridge is allowed, and sends the descriptor back. It
- * names the TAP itself (`tap0`, …), puts it into the bridge and sets it up; the TAP goes with the descriptor.
+ * Opens a new TAP in a bridge through QEMU's `qemu-bridge-helper`, for callers without the privilege to create one. The
+ * helper is setuid root, checks in `/etc/qemu/bridge.conf` that this bridge is allowed, and sends the descriptor back. It
+ * chooses the TAP's name (`tap0`, …), adds it to the bridge and sets it up. The TAP goes with the descriptor.
  *
- * Privilege: none, if the administrator has allowed the bridge, made the helper setuid, and `/dev/net/tun` may be opened.
+ * Privilege: none, if the administrator has allowed the bridge and made the helper setuid, and the caller may open
+ * `/dev/net/tun`.
  *
  * @throws TapfdError
- * - `ERR_TAPFD_INVALID_ARGUMENT`: an option that cannot be right, before anything is started.
- * - `ERR_TAPFD_BRIDGE_HELPER`: there is no helper, or it gave no TAP: it is not setuid, the bridge is not allowed, or
- *   there is none. The message has its words and the remedy; `detail` its words alone.
- * - `ERR_TAPFD_NOT_A_DEVICE`, `ERR_TAPFD_WRONG_DEVICE`: what it sent is no TAP, or is not in this bridge.
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before anything is started.
+ * - `ERR_TAPFD_BRIDGE_HELPER`: there is no helper, or it sent no TAP: it is not setuid, or the bridge is not allowed or
+ *   does not exist. The message has the helper's output and the remedy; `detail` has the output alone.
+ * - `ERR_TAPFD_NOT_A_DEVICE`, `ERR_TAPFD_WRONG_DEVICE`: what it sent is not a TAP, or not one in this bridge.
  * - `EMFILE`, `EACCES` (`spawn`), …: the helper could not be started.
- * @throws The reason of `options.signal`, when it was aborted: the helper is ended, however it hangs, and nothing is left.
+ * @throws The reason of `options.signal`, if it was aborted: the helper is killed, and nothing is left behind.
  */
 export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Promise<Tap> {
   refuseSurplus('openTapFromBridgeHelper', arguments, 1);
@@ -41,7 +42,7 @@ export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Pro
   const [ours, theirs] = FdSocket.pair();
   try {
     const helper = await startBridgeHelper(path, args, theirs);
-    // Else the helper's end would not be the end of the stream.
+    // Otherwise the stream would not end with the helper.
     await theirs[Symbol.asyncDispose]();
     const message = await messageFrom(helper, ours, signal);
     const end = await helper.ended;
@@ -52,7 +53,7 @@ export async function openTapFromBridgeHelper(options: BridgeHelperOptions): Pro
   }
 }
 
-/** What the helper sends before it ends; undefined when it sends nothing. It has ended then, whatever has happened. */
+/** What the helper sends before it ends; undefined if it sends nothing. The helper has ended when this settles. */
 async function messageFrom(
   helper: RunningHelper,
   socket: FdSocket,
@@ -69,13 +70,13 @@ async function messageFrom(
     kill();
     await helper.ended;
     throw error;
-    /* c8 ignore next -- V8 counts a way past try and catch that there is not */
+    /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
   } finally {
     signal?.removeEventListener('abort', kill);
   }
 }
 
-/** Takes the descriptor over, if it is what was asked for; closes it otherwise. */
+/** Adopts the descriptor if it is what was requested; otherwise closes it. */
 async function adoptPort(fd: number, { bridge, vnetHeader, adopt }: BridgeHelperSettings): Promise<Tap> {
   const device = await adoptWith(fd, adopt).catch(async (error: unknown) => {
     await closeFd(fd);

@@ -19,23 +19,23 @@ import { Tun } from './tun.js';
 import { tunSetIffRemedy } from './tunsetiff-remedy.js';
 
 /**
- * Opens a TAP device, Ethernet frames: makes it, or attaches to one that exists.
+ * Opens a TAP device, which carries Ethernet frames: creates it, or attaches to an existing one.
  *
- * The kernel's steps are those of the paper: open the clone device, TUNSETIFF, then the link by rtnetlink.
+ * It opens the clone device, calls TUNSETIFF, and then sets the link up by rtnetlink.
  *
- * Privilege: CAP_NET_ADMIN to make a device or to change its link; none to attach to one whose `owner` or `group` the
- * caller is, if the link is as the options want it. Read and write permission on `devicePath`.
+ * Privilege: CAP_NET_ADMIN to create a device or to change its link; none to attach to a device with the caller as its
+ * `owner` or `group`, if the options change nothing of the link. Read and write permission on `devicePath`.
  *
  * @throws TapfdError
- * - `ERR_TAPFD_INVALID_ARGUMENT`: an option that cannot be right, before any system call.
+ * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before any system call.
  * - `ERR_TAPFD_UNSUPPORTED_PLATFORM`: not Linux.
- * - `ERR_TAPFD_UNSUPPORTED_FEATURE`: a flag this kernel's driver does not know.
+ * - `ERR_TAPFD_UNSUPPORTED_FEATURE`: a flag that this kernel's driver does not know.
  * - `ERR_TAPFD_WRONG_DEVICE`: `devicePath` is not a TUN/TAP clone device.
  * - `ERR_TAPFD_NOT_A_BRIDGE`: `bridge` is another kind of link.
  * - `ERR_TAPFD_NOT_A_NAMESPACE`: `netns` is another kind of file.
- * - `EBUSY`, `EINVAL`, `EPERM`, `E2BIG` (`ioctl TUNSETIFF`): the message says which device stands in the way.
+ * - `EBUSY`, `EINVAL`, `EPERM`, `E2BIG` (`ioctl TUNSETIFF`): the message describes the device in the way.
  * - `ENOENT`, `EACCES` (`open`): no clone device, or no permission on it.
- * - `EEXIST`, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV`, … (`rtnetlink RTM_…`): with the kernel's own words in `detail`.
+ * - `EEXIST`, `EADDRNOTAVAIL`, `EINVAL`, `ENODEV`, … (`rtnetlink RTM_…`): with the kernel's own message in `detail`.
  */
 export async function openTap(options: TapOptions = {}): Promise<Tap> {
   refuseSurplus('openTap', arguments, 1);
@@ -43,7 +43,8 @@ export async function openTap(options: TapOptions = {}): Promise<Tap> {
 }
 
 /**
- * Opens a TUN device, IP packets: makes it, or attaches to one that exists. Privilege and errors as {@link openTap}.
+ * Opens a TUN device, which carries IP packets: creates it, or attaches to an existing one. Privilege and errors as for
+ * {@link openTap}.
  */
 export async function openTun(options: TunOptions = {}): Promise<Tun> {
   refuseSurplus('openTun', arguments, 1);
@@ -66,7 +67,7 @@ async function setPersist(operation: string, opened: NativeOpened, persist: bool
   opened.flags = persist ? opened.flags | IFF_PERSIST : opened.flags & ~IFF_PERSIST;
 }
 
-/** Opens further queues of a device that was opened with these settings. */
+/** Returns the function that opens further queues of a device opened with these settings. */
 export function tapQueueOpener(settings: NativeTapSettings): OpenedDevice['openFurther'] {
   return (watch, name, index) => {
     const further = { ...settings, name, exclusive: false };
@@ -74,7 +75,7 @@ export function tapQueueOpener(settings: NativeTapSettings): OpenedDevice['openF
   };
 }
 
-/** Adds what only this call knows: what the path is for, what the device of that name is. */
+/** Adds what only this call knows to a failure: the purpose of the path, and the device that has the name. */
 async function explained(
   operation: string,
   ns: NamespaceHandle,
@@ -85,7 +86,7 @@ async function explained(
   try {
     return await nativeCall(context, open);
   } catch (error) {
-    /* c8 ignore next -- the addon rejects with nothing that is not made a TapfdError; only the types allow for it */
+    /* c8 ignore next -- every rejection of the addon becomes a TapfdError; only the types allow for others */
     if (!(error instanceof TapfdError)) throw error;
     const remedy =
       error.syscall === 'ioctl TUNSETIFF'
@@ -100,10 +101,10 @@ function cloneDeviceRemedy({ syscall, code, path }: TapfdError): string | undefi
   if (syscall !== 'open') return undefined;
   switch (code) {
     case 'ENOENT':
-      return `there is no ${path}: load the driver (modprobe tun), or make the node (mknod ${path} c 10 200)`;
-    /* c8 ignore next 2 -- a node without its driver: a machine that lacks the driver runs none of the kernel tests */
+      return `there is no ${path}: load the driver (modprobe tun), or create the node (mknod ${path} c 10 200)`;
+    /* c8 ignore next 2 -- a node without its driver: the kernel tests do not run on such a machine */
     case 'ENODEV':
-      return 'the node is there, its driver is not: load it (modprobe tun)';
+      return 'the node exists, but its driver is not loaded: load it (modprobe tun)';
     case 'EACCES':
     case 'EPERM':
       return `no permission on ${path}: have root give it mode 0666, as udev does, or run as root`;

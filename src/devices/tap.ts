@@ -6,24 +6,24 @@ import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { checkMac, checkUnicastMac, isMulticastMac } from '../links/mac.js';
 import { TunTapDevice } from './tun-tap-device.js';
 
-/** `drivers/net/tun.c` FLT_EXACT_COUNT: one more address and the kernel switches the filter off. */
-const MOST_EXACT_ADDRESSES = 8;
-/** `struct tun_filter` counts in 16 bits. */
-const MOST_ADDRESSES = 0xffff;
+/** `drivers/net/tun.c` FLT_EXACT_COUNT: with one more address the kernel turns the filter off. */
+const MAX_EXACT_ADDRESSES = 8;
+/** `struct tun_filter` has a 16-bit count. */
+const MAX_ADDRESSES = 0xffff;
 
 /** Which destinations reach the reader of a TAP. */
 export interface TxFilter {
   /**
-   * Unicast and multicast MACs that pass, broadcast (`ff:ff:ff:ff:ff:ff`) only if it is listed; at most 8 unicast ones.
-   * Behind the first 8 addresses, multicast MACs are kept as a hash of 64 bits: some that are not listed pass too. An
-   * empty list lets everything pass.
+   * Unicast and multicast MACs that pass; broadcast (`ff:ff:ff:ff:ff:ff`) only passes if it is listed. At most 8 unicast
+   * MACs. After the first 8 addresses, multicast MACs are kept as a hash of 64 bits, so that some unlisted ones pass, too.
+   * With an empty list everything passes.
    */
   addresses: string[];
   /** Let every multicast frame pass. Default false. */
   allMulticast?: boolean;
 }
 
-/** A TAP device: each chunk is one Ethernet frame, without checksum at its end. Made by {@link openTap}. */
+/** A TAP device: each chunk is one Ethernet frame, without a frame check sequence. Made by {@link openTap}. */
 export class Tap extends TunTapDevice {
   /** Always `'tap'`. */
   readonly kind = 'tap';
@@ -38,17 +38,17 @@ export class Tap extends TunTapDevice {
   }
 
   /**
-   * Opens a further queue of this device: a stream of its own, with a share of the traffic. Needs `multiQueue`.
+   * Opens a further queue of this device: another stream, which receives a share of the traffic. Needs `multiQueue`.
    *
    * @throws TapfdError `E2BIG` for the 257th queue, `ERR_TAPFD_INVALID_STATE` without `multiQueue`,
-   *   `ERR_TAPFD_DEVICE_GONE` when the device was deleted.
+   *   `ERR_TAPFD_DEVICE_GONE` if the device was deleted.
    */
   async openQueue(): Promise<Tap> {
     return new Tap(await this.device.openFurther());
   }
 
   /**
-   * Sets the MAC of the interface, through the descriptor: no privilege needed.
+   * Sets the MAC of the interface through the descriptor. Needs no privilege.
    *
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a MAC that is malformed, multicast or zero.
    */
@@ -59,10 +59,10 @@ export class Tap extends TunTapDevice {
   }
 
   /**
-   * Says which frames reach the reader, by destination (TUNSETTXFILTER): what the guest's card would take.
+   * Selects the frames that reach the reader by destination (TUNSETTXFILTER), as the guest's network card would.
    *
-   * @param filter - null lets everything pass.
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for what is no filter, or more than 8 unicast MACs.
+   * @param filter - With null everything passes.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an invalid filter, or more than 8 unicast MACs.
    */
   async setTxFilter(filter: TxFilter | null): Promise<void> {
     const { allMulticast, macs } =
@@ -75,18 +75,18 @@ function checkTxFilter(filter: TxFilter): { allMulticast: boolean; macs: Buffer[
   checkObject('filter', filter);
   const { addresses, allMulticast = false } = filter;
   checkBoolean('filter.allMulticast', allMulticast);
-  if (!Array.isArray(addresses) || addresses.length > MOST_ADDRESSES) {
-    throw invalidArgument('filter.addresses', `an array of at most ${MOST_ADDRESSES} MACs`, addresses);
+  if (!Array.isArray(addresses) || addresses.length > MAX_ADDRESSES) {
+    throw invalidArgument('filter.addresses', `an array of at most ${MAX_ADDRESSES} MACs`, addresses);
   }
   const macs = addresses.map((address, i) => checkMac(`filter.addresses[${i}]`, address));
   const unicast = macs.filter((mac) => !isMulticastMac(mac));
-  if (unicast.length > MOST_EXACT_ADDRESSES) {
+  if (unicast.length > MAX_EXACT_ADDRESSES) {
     throw invalidArgument(
       'filter.addresses',
-      `a list with at most ${MOST_EXACT_ADDRESSES} unicast MACs`,
+      `a list with at most ${MAX_EXACT_ADDRESSES} unicast MACs`,
       unicast.length,
     );
   }
-  // The kernel keeps the first 8 exactly and hashes the rest; a unicast MAC there switches the filter off.
+  // The kernel keeps the first 8 exactly and hashes the rest; a unicast MAC there turns the filter off.
   return { allMulticast, macs: [...unicast, ...macs.filter(isMulticastMac)] };
 }

@@ -17,10 +17,10 @@ export class Tun extends TunTapDevice {
   }
 
   /**
-   * Opens a further queue of this device: a stream of its own, with a share of the traffic. Needs `multiQueue`.
+   * Opens a further queue of this device: another stream, which receives a share of the traffic. Needs `multiQueue`.
    *
    * @throws TapfdError `E2BIG` for the 257th queue, `ERR_TAPFD_INVALID_STATE` without `multiQueue`,
-   *   `ERR_TAPFD_DEVICE_GONE` when the device was deleted.
+   *   `ERR_TAPFD_DEVICE_GONE` if the device was deleted.
    */
   async openQueue(): Promise<Tun> {
     return new Tun(await this.device.openFurther());

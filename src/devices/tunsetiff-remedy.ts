@@ -1,4 +1,4 @@
-/** Why TUNSETIFF failed: the kernel has one errno for many causes, and the device that stands there tells which. */
+/** Why TUNSETIFF failed: the kernel has one errno for many causes, which the existing device tells apart. */
 import type { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
@@ -7,7 +7,7 @@ import type { NativeTapSettings } from '../base/native-queue.js';
 /** `linux/if_tun.h` IFF_TUN, as IFLA_TUN_TYPE gives it. */
 const TYPE_TUN = 1;
 
-/** Cause and remedy of a failed TUNSETIFF, from the device of that name if there is one. */
+/** Cause and remedy of a failed TUNSETIFF, from the device with that name if there is one. */
 export async function tunSetIffRemedy(
   error: TapfdError,
   ns: NamespaceHandle,
@@ -24,7 +24,7 @@ export async function tunSetIffRemedy(
     case 'EPERM':
       return permissionRemedy(settings, link);
     case 'E2BIG':
-      return `${settings.name} has 256 queues already, the most a device can have: close one`;
+      return `${settings.name} has 256 queues, the maximum: close one`;
     default:
       return undefined;
   }
@@ -32,13 +32,13 @@ export async function tunSetIffRemedy(
 
 function busyRemedy(settings: NativeTapSettings): string {
   return settings.exclusive
-    ? `${settings.name} exists: leave out exclusive, or take another name`
-    : `${settings.name} is open already and has one queue: close it there, or open it with multiQueue: true everywhere`;
+    ? `${settings.name} exists: leave out exclusive, or choose another name`
+    : `${settings.name} is already open and has one queue: close it there, or open it with multiQueue: true everywhere`;
 }
 
 function invalidRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string {
   const { name, tun, queue } = settings;
-  if (link === undefined) return `the kernel takes no device of the name ${name}: choose another`;
+  if (link === undefined) return `the kernel accepts no device with the name ${name}: choose another`;
   if (link.tun === undefined) {
     return `${name} is ${link.kind ? `a ${link.kind} link` : 'no virtual link'}, not a TUN or TAP device: choose another name`;
   }
@@ -57,13 +57,13 @@ function permissionRemedy(settings: NativeTapSettings, link: NativeLink | undefi
   if (settings.napiFrags)
     return "napi: 'frags' needs CAP_NET_ADMIN outside any user namespace: run as root, or use napi: true";
   if (link === undefined) {
-    return 'making a device needs CAP_NET_ADMIN: run as root, or have root make it with persist: true and owner set to your uid';
+    return 'creating a device needs CAP_NET_ADMIN: run as root, or have root create it with persist: true and owner set to your uid';
   }
   const owners: string[] = [];
   if (link.tun?.owner !== undefined) owners.push(`uid ${link.tun.owner}`);
   if (link.tun?.group !== undefined) owners.push(`gid ${link.tun.group}`);
-  // Kernels differ in who may attach then.
+  // Kernels differ in who may attach to such a device.
   if (owners.length === 0)
-    return `${settings.name} belongs to no one: attaching needs CAP_NET_ADMIN, or setOwner()`;
+    return `${settings.name} has no owner: attaching needs CAP_NET_ADMIN, or setOwner()`;
   return `${settings.name} belongs to ${owners.join(' and ')}: attaching needs that uid or gid, or CAP_NET_ADMIN`;
 }

@@ -10,7 +10,7 @@ import { diagnoseMacvtap } from './macvtap.js';
 import { diagnoseQueues } from './queues.js';
 import { lookAround } from './surroundings.js';
 
-/** Errors first. Nothing is changed. */
+/** Returns errors first. Changes nothing. */
 export async function diagnose(device: DeviceHandle): Promise<Finding[]> {
   const around = await device.control('diagnose', () => lookAround(device));
   const findings = [

@@ -1,4 +1,4 @@
-/** What stops frames at the interface itself, or in the bridge that a TAP is a port of. */
+/** What stops frames at the interface itself, or in a TAP's bridge. */
 
 import type { Link } from '../links/link.js';
 import type { Finding } from './finding.js';
@@ -11,7 +11,7 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       code: 'queue-detached',
       severity: 'error',
       interface: name,
-      message: `this queue of ${name} is detached: the kernel sends it nothing`,
+      message: `this queue of ${name} is detached: it receives nothing`,
       remedy: 'call attachQueue()',
     };
   }
@@ -34,7 +34,7 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       remedy: 'call setCarrier(true)',
     };
   }
-  /* c8 ignore next -- the port of a bridge has a master; only the types allow for none */
+  /* c8 ignore next -- a bridge port always has a master; only the types allow for none */
   const bridge = link.portKind === 'bridge' ? links.get(link.master ?? 0) : undefined;
   if (bridge) {
     yield* diagnoseBridge(
@@ -64,7 +64,7 @@ function* diagnoseBridge(link: Link, bridge: Link, ports: readonly Link[]): Gene
     interface: smallest.name,
     message:
       `the MTU of ${smallest.name} is ${smallest.mtu}, that of ${largest.name} in the same bridge ${largest.mtu}: ` +
-      `${bridge.name} drops longer packets on the way to ${smallest.name}`,
-    remedy: `give all ports of ${bridge.name} one MTU, and what is behind them no larger one`,
+      `${bridge.name} drops packets that are too long for ${smallest.name}`,
+    remedy: `give all ports of ${bridge.name} the same MTU, and the hosts behind them no larger one`,
   };
 }

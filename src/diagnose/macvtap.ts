@@ -1,4 +1,4 @@
-/** What stops frames of a macvtap; docs/macvtap.md tells of each. */
+/** What stops frames of a macvtap; docs/macvtap.md explains each case. */
 import { stat } from 'node:fs/promises';
 import type { Link } from '../links/link.js';
 import { formatMac } from '../links/mac.js';
@@ -9,8 +9,8 @@ import type { Surroundings } from './surroundings.js';
 export async function diagnoseMacvtap({ device, link, links, others }: Surroundings): Promise<Finding[]> {
   const mac = macFindings(link, device.settings.guestMac);
   if (links === undefined) return [movedAway(link), ...mac];
-  // A lower device in another namespace shows by its carrier only, which is also the link's.
-  /* c8 ignore next -- a macvtap has a lower device; only the types allow for none */
+  // Of a lower device in another namespace only the carrier is visible, which is also the link's.
+  /* c8 ignore next -- a macvtap always has a lower device; only the types allow for none */
   const lower = link.lowerNetnsId === undefined ? links.get(link.lower ?? 0) : undefined;
   return [
     ...lowerFindings(link, lower),
@@ -26,7 +26,7 @@ function movedAway({ name }: Link): Finding {
     code: 'moved-away',
     severity: 'warning',
     interface: name,
-    message: `${name} has moved to another network namespace, where its state and its lower device cannot be seen`,
+    message: `${name} has moved to another network namespace, where its state and its lower device are not visible`,
     remedy: 'diagnose a device opened there: openMacvtap({ name, netns })',
   };
 }
@@ -37,7 +37,7 @@ function* lowerFindings(link: Link, lower: Link | undefined): Generator<Finding>
       code: 'lower-down',
       severity: 'error',
       interface: lower.name,
-      message: `${lower.name}, the lower device of ${link.name}, is down: frames are dropped, those of siblings too`,
+      message: `${lower.name}, the lower device of ${link.name}, is down: its frames and those of its siblings are dropped`,
       remedy: `set it up: links.set('${lower.name}', { up: true })`,
     };
   } else if (!link.carrier) {
@@ -46,9 +46,9 @@ function* lowerFindings(link: Link, lower: Link | undefined): Generator<Finding>
       severity: 'error',
       interface: lower?.name ?? link.name,
       message:
-        `${lower?.name ?? 'the lower device, in another namespace,'} has no carrier: frames of ${link.name} are ` +
-        'dropped, those of siblings too',
-      remedy: 'plug its cable in; of a veth, set the other end up',
+        `${lower?.name ?? 'the lower device, in another namespace,'} has no carrier: frames of ${link.name} ` +
+        'and of its siblings are dropped',
+      remedy: 'connect its cable; if it is a veth, set the other end up',
     };
   }
   if (lower && link.mtu < lower.mtu) {
@@ -58,8 +58,8 @@ function* lowerFindings(link: Link, lower: Link | undefined): Generator<Finding>
       interface: link.name,
       message:
         `the MTU of ${link.name} is ${link.mtu}, that of its lower device ${lower.name} ${lower.mtu} (lowering that ` +
-        'lowers both, raising it does not): a guest that goes by the wire sends packets that are lost',
-      remedy: `links.set('${link.name}', { mtu: ${lower.mtu} }), or tell the guest: ${link.mtu}`,
+        'lowers both, raising it does not): a guest that uses the larger MTU sends packets that are lost',
+      remedy: `links.set('${link.name}', { mtu: ${lower.mtu} }), or set ${link.mtu} in the guest`,
     };
   }
 }
@@ -72,7 +72,7 @@ function* macFindings(link: Link, bytes: Uint8Array | undefined): Generator<Find
     code: 'mac-mismatch',
     severity: 'error',
     interface: link.name,
-    message: `the guest has the MAC ${guestMac}, ${link.name} has ${link.mac}: nothing that is sent to the guest arrives`,
+    message: `the guest has the MAC ${guestMac}, ${link.name} has ${link.mac}: frames to the guest do not arrive`,
     remedy: `setMac('${guestMac}'), or give the guest ${link.mac}`,
   };
 }
@@ -80,9 +80,9 @@ function* macFindings(link: Link, bytes: Uint8Array | undefined): Generator<Find
 const MODES: Partial<Record<MacvlanMode, Pick<Finding, 'code' | 'message'>>> = {
   vepa: {
     code: 'mode-vepa',
-    message: 'siblings on the lower device are reached only if a switch on the wire sends their frames back',
+    message: 'frames to siblings on the lower device arrive only if a switch on the wire sends them back',
   },
-  private: { code: 'mode-private', message: 'siblings on the lower device are never reached' },
+  private: { code: 'mode-private', message: 'frames to siblings on the lower device never arrive' },
   source: { code: 'mode-source', message: 'frames arrive only from the MACs in its list' },
 };
 
@@ -94,26 +94,26 @@ function* modeFindings({ name, mode }: Link): Generator<Finding> {
     severity: 'warning',
     interface: name,
     message: `${name} is in mode ${mode}: ${found.message}`,
-    remedy: `if that is not meant: links.set('${name}', { mode: 'bridge' })`,
+    remedy: `if that is not intended: links.set('${name}', { mode: 'bridge' })`,
   };
 }
 
 function* multicastFindings({ name, mode, allMulticast, promiscuous }: Link): Generator<Finding> {
-  // In mode source what comes from a listed MAC arrives, whatever its destination.
+  // In mode source, frames from listed MACs arrive, whatever their destination.
   if (allMulticast || promiscuous || mode === 'source') return;
   yield {
     code: 'multicast',
     severity: 'warning',
     interface: name,
-    message: `${name} lets only those multicast groups through that the host has joined on it: IPv6 in a guest may fail`,
+    message: `${name} only receives multicast groups that the host has joined on it: IPv6 in a guest may fail`,
     remedy: `links.set('${name}', { allMulticast: true }), or the option allMulticast when opening it`,
   };
 }
 
 async function nodeFindings({ name, index }: Link, device: number): Promise<Finding[]> {
   const path = `/dev/tap${index}`;
-  const standing = await stat(path).catch(() => undefined);
-  if (standing === undefined || standing.rdev === device) return [];
+  const node = await stat(path).catch(() => undefined);
+  if (node === undefined || node.rdev === device) return [];
   return [
     {
       code: 'wrong-node',
@@ -121,8 +121,8 @@ async function nodeFindings({ name, index }: Link, device: number): Promise<Find
       interface: name,
       message:
         `${path} is not the node of ${name} but another device's, such as a macvtap of the same index in another ` +
-        'namespace: this descriptor is right, what opens that path gets the frames of the other',
-      remedy: 'hand this descriptor to programs (spawnQemu, spawnWithFds), never the path',
+        'namespace: this descriptor is the right one, but a program that opens that path gets frames of the other device',
+      remedy: 'pass this descriptor to programs (spawnQemu, spawnWithFds), never the path',
     },
   ];
 }

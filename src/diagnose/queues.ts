@@ -1,4 +1,4 @@
-/** Queues that take a share of a device's frames away from those who read it. */
+/** Queues that receive a share of a device's frames beside those of this program. */
 
 import type { NativeQueueHolder } from '../base/native-queue.js';
 import { attachedQueues } from '../descriptor/device-handle.js';
@@ -7,7 +7,7 @@ import type { Surroundings } from './surroundings.js';
 
 export function* diagnoseQueues({ device, link, links, others }: Surroundings): Generator<Finding> {
   const { holders } = others;
-  // The kernel counts the queues of a TUN or TAP that may have several. It does not count those of a macvtap.
+  // The kernel counts the queues of a multi-queue TUN or TAP, but not those of a macvtap.
   const strays =
     device.kind === 'macvtap'
       ? holders.length
@@ -15,21 +15,21 @@ export function* diagnoseQueues({ device, link, links, others }: Surroundings): 
         ? link.tun.queues - attachedQueues(device)
         : 0;
   if (strays <= 0) return;
-  const what = strays === 1 ? 'another queue takes' : `${strays} other queues take`;
+  const what = strays === 1 ? 'another queue receives' : `${strays} other queues receive`;
   yield {
     code: 'stray-queue',
     severity: 'warning',
     interface: link.name,
     message: `${what} a share of the frames of ${link.name}: ${describe(holders)}`,
     remedy:
-      'where nobody reads it, close it. A program that is to have the device is handed this descriptor ' +
-      '(spawnWithFds, handOff), and does not open the device once more',
+      'close it if no program reads it. To give the device to a program, pass it this descriptor ' +
+      '(spawnWithFds, handOff) instead of having it open the device again',
   };
 }
 
 function describe(holders: readonly NativeQueueHolder[]): string {
-  /* c8 ignore next -- root, as the kernel tests are, may look into every process */
-  if (holders.length === 0) return 'held by a process that this user may not look into';
+  /* c8 ignore next -- the kernel tests run as root, which may inspect every process */
+  if (holders.length === 0) return 'held by a process that this user may not inspect';
   return holders
     .map(({ pid, fd, command }) =>
       pid === process.pid

@@ -1,20 +1,20 @@
-/** What is around a device at one moment: its link, the other links of the namespace, the device's other queues. */
+/** The surroundings of a device at one moment: its link, the namespace's other links, the device's other queues. */
 
 import { native } from '../base/native.js';
 import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { type Link, linkFromNative } from '../links/link.js';
 
-/** Everything the checks look at, as it was at one moment. */
+/** What the checks examine. */
 export interface Surroundings {
   device: DeviceHandle;
   link: Link;
-  /** All links of the link's namespace by index; undefined when only the descriptor leads there. */
+  /** All links of the link's namespace by index; undefined if it is reachable through the descriptor only. */
   links: ReadonlyMap<number, Link> | undefined;
   others: NativeOtherQueues;
 }
 
-/** Asks the kernel anew. */
+/** Queries the kernel. */
 export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
   const { name } = await device.queue.getInterface().catch(() => {
     throw device.goneError();

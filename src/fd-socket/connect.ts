@@ -20,7 +20,7 @@ export async function connectForFds(address: string, options: AbortOptions): Pro
     if (signal?.aborted) await socket?.close();
     signal?.throwIfAborted();
     if (socket !== undefined) return socket;
-    // Rejects with an error of its own when aborted; the reason is thrown above.
+    // Rejects with Node's own error when aborted; the reason is thrown above.
     await delay(RETRY_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
   }
 }

@@ -5,7 +5,7 @@ import { fromNative } from '../base/native-call.js';
 
 /** The public error of a call that returned a negative errno. */
 export function socketFailure(operation: string, syscall: string, errno: number): Error {
-  /* c8 ignore next -- libuv has words for every errno of a socket call */
+  /* c8 ignore next -- libuv has a text for every errno of a socket call */
   const text = getSystemErrorMap().get(errno)?.[1] ?? `errno ${-errno}`;
   const failure = Object.assign(new Error(`${syscall}: ${text}`), { errno, syscall });
   const error = fromNative(failure, { operation });
@@ -13,7 +13,7 @@ export function socketFailure(operation: string, syscall: string, errno: number)
   return error instanceof Error ? error : new TapfdError(errnoName(errno), operation);
 }
 
-/** What waits on a socket, or asks for something, when it is closed. */
+/** The error of calls on a socket that is closed, or is closed while they wait. */
 export function socketClosed(operation: string): TapfdError {
   return new TapfdError('ERR_TAPFD_CLOSED', `${operation}: the socket is closed`);
 }

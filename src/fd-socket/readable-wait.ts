@@ -1,4 +1,4 @@
-/** Waiting until a socket can be read, which an abort or the socket's end can cut short. */
+/** Waiting until a socket is readable. An abort or closing the socket ends the wait. */
 
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
@@ -11,9 +11,9 @@ export class ReadableWait {
     this.#socket = socket;
   }
 
-  /** Resolves when a read is worth trying. One wait at a time. */
+  /** Resolves when the socket may be readable. One wait at a time. */
   start(operation: string, signal: AbortSignal | undefined): Promise<void> {
-    // What has been aborted since the caller looked tells no listener any more.
+    // A signal that was aborted since the caller looked calls no listener.
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
       const settle = (): void => {

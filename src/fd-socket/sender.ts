@@ -1,4 +1,4 @@
-/** What goes out of a socket: in order, as much as the kernel takes, and never another descriptor than was meant. */
+/** Sends messages in order, as the kernel accepts them, and guarantees that the descriptors are the ones that were given. */
 import { constants } from 'node:os';
 import { invalidArgument } from '../base/errors.js';
 import { checkFdSource } from '../base/fd-source.js';
@@ -12,12 +12,12 @@ const { EAGAIN } = constants.errno;
 /** `net/scm.h` SCM_MAX_FD. */
 const MAX_FDS = 253;
 
-/** What waits until the kernel takes more. */
+/** A message that waits until the kernel accepts more. */
 interface PendingSend {
   data: Uint8Array;
-  /** Bytes the kernel has. Those descriptors that are to go with the first byte are gone when it is not 0. */
+  /** Bytes sent so far. If it is not 0, the descriptors are sent, too, as they go with the first byte. */
   offset: number;
-  /** Duplicates, so that a number which the caller has closed meanwhile does not mean another file. */
+  /** Duplicates: the caller may close a number meanwhile, which then may be that of another file. */
   bundle: NativeFdBundle | undefined;
   resolve: () => void;
   reject: (error: unknown) => void;
@@ -26,14 +26,14 @@ interface PendingSend {
 export class FdSender {
   readonly #socket: NativeFdSocket;
   #queue: PendingSend[] = [];
-  /** A message was cut off: what is sent after it would be taken for its rest. */
+  /** A message was cut off: the peer would take anything sent after it for its remainder. */
   #broken: Error | undefined;
 
   constructor(socket: NativeFdSocket) {
     this.#socket = socket;
   }
 
-  /** Resolves when the kernel has all of it and of what was sent before. */
+  /** Resolves when the kernel has accepted this and all earlier messages. */
   async send(data: Uint8Array, fds: readonly number[]): Promise<void> {
     if (this.#broken) throw this.#broken;
     let offset = 0;
@@ -48,7 +48,7 @@ export class FdSender {
     });
   }
 
-  /** Nothing more goes out: what waits fails. */
+  /** Fails all waiting messages. */
   fail(error: unknown): void {
     const queue = this.#queue;
     this.#queue = [];
@@ -60,18 +60,18 @@ export class FdSender {
 
   #await(): void {
     try {
-      this.#socket.awaitWritable(() => this.#goOn());
+      this.#socket.awaitWritable(() => this.#resume());
     } catch (error) {
       this.fail(fromNative(error, { operation: 'send' }));
     }
   }
 
-  #goOn(): void {
+  #resume(): void {
     while (this.#queue.length > 0 && this.#attempt(this.#queue[0])) this.#queue.shift();
     if (this.#queue.length > 0) this.#await();
   }
 
-  /** Goes on with it; false when it has to wait again. */
+  /** Continues with a message; false if it has to wait again. */
   #attempt(send: PendingSend): boolean {
     try {
       if (this.#broken) throw this.#broken;
@@ -85,7 +85,7 @@ export class FdSender {
     return true;
   }
 
-  /** Gives the kernel what it takes now. Returns the offset behind it. */
+  /** Sends as much as the kernel accepts now. Returns the new offset. */
   #push(data: Uint8Array, offset: number, fds: readonly number[]): number {
     let next = offset;
     while (next < data.length) {
@@ -112,12 +112,12 @@ function duplicate(fds: readonly number[]): NativeFdBundle {
   }
 }
 
-/** What `send()` is given, checked. */
+/** Checks the arguments of `send()`. */
 export function checkMessage(data: unknown, fds: unknown): { bytes: Uint8Array; fds: number[] } {
   const bytes = checkData(data);
   const numbers = checkFds(fds);
   if (numbers.length > 0 && bytes.length === 0) {
-    throw invalidArgument('data', 'at least one byte, which the descriptors go with', data);
+    throw invalidArgument('data', 'at least one byte, which descriptors need to go with', data);
   }
   return { bytes, fds: numbers };
 }

@@ -1,4 +1,4 @@
-/** A unix socket that others connect to. */
+/** A unix socket that accepts connections. */
 
 import { resolve as absolutePath } from 'node:path';
 import { type AbortOptions, checkSignal } from '../base/abort.js';
@@ -14,27 +14,27 @@ import { ReadableWait } from './readable-wait.js';
 /** Options of `FdSocket.listen`. */
 export interface FdServerOptions {
   /**
-   * Permissions of the socket's file, which it has from its beginning, or fewer; who may write to it may connect. Default:
-   * 0o777 less the umask. Without meaning for an abstract name, to which every process of the network namespace may
-   * connect.
+   * Permissions of the socket's file, which never has more than these. A process needs write permission to connect.
+   * Default: 0o777 less the umask. Has no effect for an abstract name, to which every process of the network namespace
+   * may connect.
    */
   mode?: number;
-  /** Connections that may wait to be accepted; the kernel allows `net.core.somaxconn` at most. Default 128. */
+  /** How many connections may wait to be accepted: at most `net.core.somaxconn`. Default 128. */
   backlog?: number;
-  /** Aborts the opening: the promise rejects with the signal's reason, and nothing is left. */
+  /** Aborts the call: the promise rejects with the signal's reason, and no socket or file remains. */
   signal?: AbortSignal;
 }
 
 const DEFAULT_BACKLOG = 128;
-const MOST_BACKLOG = 0x7fff_ffff;
+const MAX_BACKLOG = 0x7fff_ffff;
 const ALL_PERMISSIONS = 0o777;
 
 /**
- * A unix socket that accepts connections, made by `FdSocket.listen`: an async iterable of them. A connection that nobody
- * asks for waits in the kernel.
+ * A unix socket that accepts connections, made by `FdSocket.listen`: an async iterable of connections. The kernel holds
+ * those that were not accepted yet.
  */
 export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
-  /** The path or abstract name, as it was given. */
+  /** The path or abstract name, as given to `FdSocket.listen`. */
   readonly address: string;
   readonly #socket: NativeFdSocket;
   readonly #wrap: (socket: NativeFdSocket) => T;
@@ -62,7 +62,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
       address: checked,
       path: isAbstract(checked) ? '' : absolutePath(checked),
       ...(options.mode !== undefined && { mode: checkInteger('mode', options.mode, 0, ALL_PERMISSIONS) }),
-      backlog: checkInteger('backlog', options.backlog ?? DEFAULT_BACKLOG, 0, MOST_BACKLOG),
+      backlog: checkInteger('backlog', options.backlog ?? DEFAULT_BACKLOG, 0, MAX_BACKLOG),
     };
     signal?.throwIfAborted();
     const socket = await nativeCall({ operation: 'listen', path: address }, () =>
@@ -74,9 +74,9 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
   }
 
   /**
-   * The next connection.
+   * Returns the next connection.
    *
-   * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open. The connection waits on.
+   * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open. The connection remains pending.
    * `ERR_TAPFD_INVALID_STATE`: another accept() is under way. `ERR_TAPFD_CLOSED`: the server was closed.
    */
   async accept(options: AbortOptions = {}): Promise<T> {
@@ -84,7 +84,8 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
     checkObject('options', options);
     const signal = checkSignal(options.signal);
     signal?.throwIfAborted();
-    if (this.#accepting) throw invalidState('accept: another accept() or iteration of this server waits');
+    if (this.#accepting)
+      throw invalidState('accept: another accept() or iteration of this server is waiting');
     this.#accepting = true;
     try {
       for (;;) {
@@ -98,7 +99,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
     }
   }
 
-  /** The connections, until the server is closed. Leaving the loop leaves it open. */
+  /** Iterates over the connections until the server is closed. Leaving the loop does not close it. */
   async *[Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
     for (;;) {
       let socket: T;
@@ -112,19 +113,19 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
     }
   }
 
-  /** Removes the socket's file, unless another stands there, and closes. Connections that were accepted live on. */
+  /** Closes the server and removes its file, unless another has its name. Accepted connections stay open. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
   }
 
-  /** Keeps the process alive while a connection is waited for, which is the default. */
+  /** Keeps the process alive while waiting for a connection. This is the default. */
   ref(): this {
     this.#socket.ref();
     return this;
   }
 
-  /** Lets the process end although a connection is waited for. */
+  /** Lets the process end while waiting for a connection. */
   unref(): this {
     this.#socket.unref();
     return this;

@@ -21,15 +21,15 @@ import { FdServer, type FdServerOptions } from './server.js';
 
 const { EAGAIN } = constants.errno;
 
-/** Bytes of one receive at most. */
+/** Maximum bytes of one receive. */
 const RECEIVE_BYTES = 64 * 1024;
 
-/** Where every receive of this thread reads to; what came is copied out at once. */
+/** The buffer of every receive in this thread; the bytes are copied out immediately. */
 let scratch: Buffer | undefined;
 
-/** The process at the other end, when the connection was made, as this process's namespaces number it. */
+/** The process at the other end when the connection was made, as numbered in this process's namespaces. */
 export interface PeerCredentials {
-  /** 0: it is in a namespace that cannot be seen from here. */
+  /** 0: it is in a namespace that is not visible from here. */
   readonly pid: number;
   /** Its effective uid. */
   readonly uid: number;
@@ -38,13 +38,13 @@ export interface PeerCredentials {
 }
 
 /**
- * A connected unix stream socket that carries descriptors beside bytes (SCM_RIGHTS, unix(7)).
+ * A connected unix stream socket that carries descriptors besides bytes (SCM_RIGHTS, unix(7)).
  *
- * It is a stream: what one `send()` sent may arrive in pieces, and what several sent together. But descriptors keep their
- * place: see {@link FdMessage}.
+ * It is a stream: the bytes of one `send()` may arrive in pieces, and those of several together. Descriptors keep their
+ * position: see {@link FdMessage}.
  *
- * Nothing is read that nobody asks for, so a reader that stops stops the sender. No privilege is needed, but what the
- * socket's file asks for.
+ * Data is only read on request, so a reader that stops stops the sender. No privilege is needed beyond the permissions
+ * of the socket's file.
  *
  *     const socket = await FdSocket.connect('/run/frames.sock');
  *     for await (const message of socket) {
@@ -70,12 +70,11 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Connects to a server's socket. Where as many wait to be accepted as the server allows, it tries again until `signal`
-   * says otherwise.
+   * Connects to a server's socket. If the server's backlog is full, it tries again until `signal` is aborted.
    *
    * @param address - A path, or `@name` (or `'\0name'`) for an abstract name. At most 107 bytes, `@` or NUL not counted.
-   * A path that begins with `@` is written `./@…`.
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENOENT`: there is no such file; `ECONNREFUSED`: nobody listens;
+   * A path that begins with `@` must be written `./@…`.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENOENT`: there is no such file; `ECONNREFUSED`: no server listens;
    * `EACCES`: no write permission on it; `EPROTOTYPE`: a socket of another type.
    */
   static async connect(address: string, options: AbortOptions = {}): Promise<FdSocket> {
@@ -84,15 +83,15 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Makes a server's socket. Its file is removed when the server is closed, and with the process or worker, except after
+   * Opens a server's socket. Its file is removed when the server is closed, and when the process or worker ends, except by
    * a signal that kills at once.
    *
-   * A file that such an end has left is replaced, when the kernel tells that no socket is behind it any more. Anything
-   * else that has the name is left as it is.
+   * A file left behind like that is replaced if the kernel reports that it has no socket any more. Anything else with the
+   * name is left as it is.
    *
    * @param address - As for {@link FdSocket.connect}.
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRINUSE`: another server listens there, or a file of another
-   * kind has the name; `EACCES`, `ENOENT`: of the directory.
+   * kind has the name; `EACCES`, `ENOENT`: the directory.
    */
   static async listen(address: string, options: FdServerOptions = {}): Promise<FdServer<FdSocket>> {
     refuseSurplus('FdSocket.listen', arguments, 2);
@@ -100,10 +99,10 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Two sockets that are connected to each other. To give one to a child process, put its `fd` in the child's `stdio`
-   * and close it here once the child runs; until it has been used here it is in blocking mode, as most programs expect.
+   * Returns two connected sockets. To pass one to a child process, put its `fd` in the child's `stdio`, and close it here
+   * once the child runs. Until it is used here it is in blocking mode, as most programs expect.
    *
-   * @throws TapfdError `EMFILE`, `ENFILE`: there are too many descriptors.
+   * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open.
    */
   static pair(): [FdSocket, FdSocket] {
     const [one, other] = attempt('pair', () => native().unixPair());
@@ -111,19 +110,19 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Takes over a socket that someone else opened, such as one inherited from a parent process. Made close-on-exec. The
-   * descriptor is the caller's still when this throws.
+   * Takes ownership of an open socket, such as one inherited from a parent process, and makes it close-on-exec. If this
+   * throws, the descriptor remains the caller's.
    *
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EBADF` (`fstat`): not an open descriptor;
-   * `ERR_TAPFD_NOT_A_UNIX_SOCKET`: something else than a connected unix stream socket; `ERR_TAPFD_INVALID_STATE`: it is
-   * an FdSocket of this thread already.
+   * `ERR_TAPFD_NOT_A_UNIX_SOCKET`: not a connected unix stream socket; `ERR_TAPFD_INVALID_STATE`: it already is an FdSocket
+   * of this thread.
    */
   static adopt(fd: number): FdSocket {
     checkFd('fd', fd);
     return new FdSocket(attempt('adopt', () => native().adoptUnix(fd)));
   }
 
-  /** The socket's own descriptor, borrowed; -1 after the end. */
+  /** The socket's own descriptor, borrowed; -1 after {@link FdSocket.close}. */
   get fd(): number {
     return this.#socket.fd;
   }
@@ -134,19 +133,19 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Sends bytes, and descriptors with the first of them. What is sent first arrives first.
+   * Sends bytes, and descriptors with the first byte. Messages arrive in the order in which they are sent.
    *
-   * The descriptors stay the caller's, and may be closed as soon as this returns its promise. The bytes must not change
-   * until it is settled.
+   * The descriptors remain the caller's, and may be closed as soon as this has returned its promise. The bytes must not
+   * change until it is settled.
    *
-   * @param data - Bytes, or text that is sent as UTF-8. At least one byte where there are descriptors.
+   * @param data - Bytes, or text to send as UTF-8. Descriptors need at least one byte.
    * @param fds - At most 253.
-   * @returns A promise that is fulfilled when the kernel has all of it: when the peer does not read, it waits.
+   * @returns A promise that is fulfilled when the kernel has accepted everything: it waits for a peer that does not read.
    * @throws TapfdError
    * - `ERR_TAPFD_INVALID_ARGUMENT`, before any system call.
-   * - `EBADF`: one of `fds` is not open. Nothing was sent, and the socket lives on.
-   * - `EMFILE`, `ETOOMANYREFS`: too many descriptors of this user are open, or on their way. Likewise.
-   * - `EPIPE`, `ECONNRESET`: the peer has closed its end. What it had sent can still be received.
+   * - `EBADF`: one of `fds` is not open. Nothing was sent, and the socket still works.
+   * - `EMFILE`, `ETOOMANYREFS`: too many descriptors of this user are open, or sent and not received. Likewise.
+   * - `EPIPE`, `ECONNRESET`: the peer has closed its end. Data that it had sent can still be received.
    * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async send(data: Uint8Array | string, fds: readonly FdSource[] = []): Promise<void> {
@@ -157,13 +156,14 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * The next message: what is there, up to 64 KiB. Descriptors of the message before that nobody took are closed.
+   * Returns the next message: what has arrived, up to 64 KiB. Closes the previous message's descriptors that were not
+   * taken.
    *
-   * @returns undefined when the peer has closed or ended its side, and everything was received.
+   * @returns undefined if the peer has closed or ended its side, and everything was received.
    * @throws TapfdError
-   * - `ERR_TAPFD_FDS_TRUNCATED`: this process cannot take the descriptors that come next (mostly because it has as many
-   *   as it may: `ulimit -n`). Those it could were closed. Nothing is lost: the message stays, for another receive().
-   * - `ECONNRESET`: the peer has closed without having received everything.
+   * - `ERR_TAPFD_FDS_TRUNCATED`: this process cannot take the next descriptors, usually because it has reached its limit
+   *   (`ulimit -n`). Nothing is lost: the message remains for another receive().
+   * - `ECONNRESET`: the peer has closed before it received everything.
    * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async receive(options: AbortOptions = {}): Promise<FdMessage | undefined> {
@@ -171,7 +171,8 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     const signal = signalOf(options);
     signal?.throwIfAborted();
     this.#assertOpen('receive');
-    if (this.#receiving) throw invalidState('receive: another receive() or iteration of this socket waits');
+    if (this.#receiving)
+      throw invalidState('receive: another receive() or iteration of this socket is waiting');
     this.#receiving = true;
     try {
       await this.#last?.close();
@@ -182,8 +183,8 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * The messages until the peer ends, or the socket is closed here. Leaving the loop closes what nobody took of the
-   * last message, and leaves the socket as it is. Errors as for {@link FdSocket.receive}.
+   * Iterates over the messages until the peer ends its side or the socket is closed here. Leaving the loop closes the last
+   * message's descriptors that were not taken, but not the socket. Errors as for {@link FdSocket.receive}.
    */
   async *[Symbol.asyncIterator](): AsyncGenerator<FdMessage, void, undefined> {
     try {
@@ -198,13 +199,13 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   }
 
   /**
-   * Says that nothing more will be sent, once all was: the peer's reading comes to its end. Receiving goes on.
+   * Ends the sending side once everything was sent: the peer reads to the end. Receiving still works.
    *
    * @throws TapfdError `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async end(): Promise<void> {
     this.#assertOpen('end');
-    // Behind everything that waits; it takes no byte.
+    // An empty message, to wait for those before it.
     this.#ending ??= this.#sender.send(new Uint8Array(0), []).then(() => {
       attempt('end', () => this.#socket.shutdown());
     });
@@ -222,13 +223,13 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     return this.#closing;
   }
 
-  /** Keeps the process alive while something is waited for, which is the default. */
+  /** Keeps the process alive while waiting. This is the default. */
   ref(): this {
     this.#socket.ref();
     return this;
   }
 
-  /** Lets the process end although something is waited for. */
+  /** Lets the process end while waiting. */
   unref(): this {
     this.#socket.unref();
     return this;
@@ -265,7 +266,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
       this.#assertOpen('receive');
       const received = this.#socket.receive(scratch);
       if (typeof received === 'object') {
-        // At once: a close() in the very next moment has to find it.
+        // Before anything else can run: close() must find it.
         this.#last = FdMessage.from(received, scratch);
         return this.#last;
       }

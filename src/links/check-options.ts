@@ -1,4 +1,4 @@
-/** Checks of what `links.create` and `links.set` are given, all before any system call. */
+/** Checks of the options of `links.create` and `links.set`, before any system call. */
 import {
   checkBoolean,
   checkInteger,
@@ -15,10 +15,10 @@ import { checkUnicastMac } from './mac.js';
 import { checkMacvlanMode, macvlanModeNumber } from './macvlan-mode.js';
 import { checkNetns } from './namespace.js';
 
-/** A namespace option that {@link checkNetns} let pass. */
+/** A namespace option that {@link checkNetns} has checked. */
 export type CheckedNetns = string | number | undefined;
 
-/** Checked `links.set`; names of links are found and namespaces opened by the caller. */
+/** Checked changes of `links.set`. The caller looks up the links and opens the namespaces. */
 export interface CheckedChanges {
   native: NativeLinkChanges;
   netns: CheckedNetns;
@@ -26,7 +26,7 @@ export interface CheckedChanges {
   moveTo: CheckedNetns;
 }
 
-/** Checked `links.create`. */
+/** Checked options of `links.create`. */
 export interface CheckedNewLink {
   native: NativeNewLink;
   netns: CheckedNetns;
@@ -36,10 +36,10 @@ export interface CheckedNewLink {
   lower: NativeLinkRef | undefined;
 }
 
-const LEAST_MTU = 68;
-const MOST_INT = 0x7fff_ffff;
-const MOST_QUEUES = 4096;
-const MOST_ALIAS_BYTES = 255;
+const MIN_MTU = 68;
+const MAX_INT = 0x7fff_ffff;
+const MAX_QUEUES = 4096;
+const MAX_ALIAS_BYTES = 255;
 const VXLAN_PORT = 4789;
 
 const SETTING_NAMES = ['mac', 'mtu', 'up', 'allMulticast', 'promiscuous', 'txQueueLength', 'alias'];
@@ -56,33 +56,33 @@ const KINDS = ['bridge', 'veth', 'macvlan', 'macvtap', 'vxlan'] as const;
 
 type Check<T> = (argument: string, value: unknown) => T;
 
-/** Checks option `name` of `options` when it is given, and passes it on. */
+/** Checks the option `name` of `options` if it is given, and passes the value to `use`. */
 function given<T>(options: object, name: string, check: Check<T>, use: (value: T) => void): void {
   const value: unknown = Reflect.get(options, name);
   if (value !== undefined) use(check(name, value));
 }
 
-/** A link by index or name. */
+/** Checks a link given by index or name. */
 export function checkLinkRef(argument: string, value: unknown): NativeLinkRef {
-  if (typeof value === 'number') return checkInteger(argument, value, 1, MOST_INT);
+  if (typeof value === 'number') return checkInteger(argument, value, 1, MAX_INT);
   return checkInterfaceName(argument, value);
 }
 
 function checkMtu(argument: string, value: unknown): number {
-  return checkInteger(argument, value, LEAST_MTU, MOST_INT);
+  return checkInteger(argument, value, MIN_MTU, MAX_INT);
 }
 
 function checkQueueLength(argument: string, value: unknown): number {
-  return checkInteger(argument, value, 0, MOST_INT);
+  return checkInteger(argument, value, 0, MAX_INT);
 }
 
 function checkQueues(argument: string, value: unknown): number {
-  return checkInteger(argument, value, 1, MOST_QUEUES);
+  return checkInteger(argument, value, 1, MAX_QUEUES);
 }
 
 function checkAlias(argument: string, value: unknown): string {
-  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > MOST_ALIAS_BYTES) {
-    throw invalidArgument(argument, `text of at most ${MOST_ALIAS_BYTES} bytes without NUL`, value);
+  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > MAX_ALIAS_BYTES) {
+    throw invalidArgument(argument, `text of at most ${MAX_ALIAS_BYTES} bytes without NUL`, value);
   }
   return value;
 }
@@ -91,9 +91,9 @@ function checkMode(argument: string, value: unknown): number {
   return macvlanModeNumber(checkMacvlanMode(argument, value));
 }
 
-/** Milliseconds in the kernel's hundredths of a second (USER_HZ). */
+/** Converts milliseconds into the kernel's hundredths of a second (USER_HZ). */
 function checkHundredths(argument: string, value: unknown): number {
-  const milliseconds = checkInteger(argument, value, 0, MOST_INT);
+  const milliseconds = checkInteger(argument, value, 0, MAX_INT);
   if (milliseconds % 10 !== 0) throw invalidArgument(argument, 'a multiple of 10 milliseconds', value);
   return milliseconds / 10;
 }

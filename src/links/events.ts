@@ -10,36 +10,36 @@ import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.j
 export interface WatchOptions {
   /** Default: the namespace of the calling thread. */
   netns?: NetnsLike;
-  /** Ends the iteration: it throws the signal's reason. */
+  /** Ends the iteration, which throws the signal's reason. */
   signal?: AbortSignal;
-  /** Begin with an `'add'` for each link that is there. Default false. */
+  /** Start with an `'add'` for each link that exists. Default false. */
   existing?: boolean;
   /** Keep the process alive while watching. Default true. */
   persistent?: boolean;
   /**
-   * Receive buffer of the socket, in bytes of kernel memory (an event takes 2 to 4 KiB). Counts for the first watch of
-   * a namespace in this thread, as it opens the socket for all. Default 8 MiB; without CAP_NET_ADMIN at most
+   * Receive buffer of the socket, in bytes of kernel memory; an event takes 2 to 4 KiB. Only used by the first watch of
+   * a namespace in this thread, which opens the socket for all. Default 8 MiB; without CAP_NET_ADMIN at most
    * net.core.rmem_max.
    */
   receiveBufferBytes?: number;
 }
 
-/** One step of `links.watch`: a link that is new, has changed, or is gone. */
+/** One event of `links.watch`: a link that is new, has changed, or is gone. */
 export type LinkEvent =
   | {
-      /** New in the namespace: made there, or moved there. */
+      /** New in the namespace: created there, or moved there. */
       readonly type: 'add';
-      /** The link as it is. */
+      /** The link as it is now. */
       readonly link: Link;
-      /** Nothing was told of it before. */
+      /** Undefined: the link was not reported before. */
       readonly previous?: undefined;
     }
   | {
-      /** Changed in anything but its counters. */
+      /** Changed, other than its counters. */
       readonly type: 'change';
       /** The link as it is now. */
       readonly link: Link;
-      /** The link as it was last told of. */
+      /** The link as it was last reported. */
       readonly previous: Link;
     }
   | {
@@ -47,21 +47,21 @@ export type LinkEvent =
       readonly type: 'remove';
       /** The link as it was. */
       readonly link: Link;
-      /** Nothing: `link` is what was. */
+      /** Undefined: `link` is the last state. */
       readonly previous?: undefined;
     };
 
-/** Steps that wait for the consumer; with more, single steps are left out. */
-const MOST_WAITING = 1024;
+/** How many steps may wait for the consumer. Beyond that, intermediate steps are skipped. */
+const MAX_WAITING = 1024;
 
 type Step = { readonly removed: boolean; readonly link: NativeLink };
 
 /**
- * What `links.watch` returns: an async iterable to go through once. Leaving the loop closes it; so do `close()` and
+ * What `links.watch` returns: an async iterable that can be iterated once. Leaving the loop closes it; so do `close()` and
  * `await using`.
  */
 export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDisposable {
-  /** Resolves when the watch hears everything from then on; rejects with what kept it from starting. */
+  /** Resolves when the watch has started and will miss no change; rejects if it could not start. */
   readonly ready: Promise<void>;
   readonly #signal: AbortSignal | undefined;
   readonly #persistent: boolean;
@@ -71,13 +71,13 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     watchFailed: (error) => this.#finish(error),
   };
   readonly #onAbort = () => this.#finish(this.#signal?.reason);
-  /** What the consumer was told. */
-  readonly #told = new Map<number, NativeLink>();
+  /** The links as the consumer knows them. */
+  readonly #reported = new Map<number, NativeLink>();
   #steps: Step[] = [];
-  /** Steps were left out: the next come from comparing what was told with what is. */
+  /** Steps were skipped: the next ones come from comparing what was reported with what is. */
   #behind = false;
   #watch: LinkWatch | undefined;
-  /** Calls of next() that wait for something to tell. */
+  /** Calls of next() that wait for an event. */
   #waiting: (() => void)[] = [];
   #finished: { readonly error?: unknown } | undefined;
 
@@ -108,7 +108,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
     this.ready = this.#start(netns, existing, watchOptions);
-    // next() tells it too; nobody needs to look at `ready`.
+    // next() reports it, too: `ready` may be ignored.
     this.ready.catch((error) => this.#finish(error));
   }
 
@@ -124,20 +124,20 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     watch.follow(this.#follower);
     if (this.#persistent) watch.ref();
     if (existing) this.#behind = true;
-    else for (const link of watch.links()) this.#told.set(link.index, link);
+    else for (const link of watch.links()) this.#reported.set(link.index, link);
     this.#wake();
   }
 
   #add(step: Step): void {
     if (!this.#behind) this.#steps.push(step);
-    if (this.#steps.length > MOST_WAITING) {
+    if (this.#steps.length > MAX_WAITING) {
       this.#steps = [];
       this.#behind = true;
     }
     this.#wake();
   }
 
-  /** Gives back the watch. What was not told yet is forgotten. */
+  /** Releases the watch. Events not yet reported are dropped. */
   #finish(error?: unknown): void {
     if (this.#finished) return;
     this.#finished = error === undefined ? {} : { error };
@@ -153,9 +153,9 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   }
 
   /**
-   * The next event, as soon as there is one.
+   * Returns the next event as soon as there is one.
    *
-   * @throws the signal's reason, or what ended the watch; once, then the iteration is over.
+   * @throws The signal's reason, or the error that ended the watch: once, after which the iteration is over.
    */
   async next(): Promise<IteratorResult<LinkEvent, undefined>> {
     for (;;) {
@@ -163,7 +163,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
       if (event) return { done: false, value: event };
       if (this.#finished) {
         const { error } = this.#finished;
-        // Thrown once; afterwards the iteration is simply over.
+        // Thrown once; after that the iteration is over.
         this.#finished = {};
         if (error !== undefined) throw error;
         return { done: true, value: undefined };
@@ -175,7 +175,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   #wake(): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    for (const go of waiting) go();
+    for (const wake of waiting) wake();
   }
 
   #nextEvent(): LinkEvent | undefined {
@@ -191,9 +191,9 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   }
 
   #stepsTo(watch: LinkWatch): Step[] {
-    const gone = [...this.#told.values()].filter((told) => {
-      const link = watch.get(told.index);
-      return link === undefined || isAnotherLink(told, link);
+    const gone = [...this.#reported.values()].filter((reported) => {
+      const link = watch.get(reported.index);
+      return link === undefined || isAnotherLink(reported, link);
     });
     return [
       ...gone.map((link) => ({ removed: true, link })),
@@ -201,17 +201,17 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     ];
   }
 
-  /** Moves on what was told by one step; nothing when the step changes nothing. */
+  /** Applies one step to what was reported; undefined if it changes nothing. */
   #eventOf({ removed, link }: Step): LinkEvent | undefined {
-    const told = this.#told.get(link.index);
+    const reported = this.#reported.get(link.index);
     if (removed) {
-      this.#told.delete(link.index);
-      return told && { type: 'remove', link: linkFromNative(link) };
+      this.#reported.delete(link.index);
+      return reported && { type: 'remove', link: linkFromNative(link) };
     }
-    this.#told.set(link.index, link);
-    if (told === undefined) return { type: 'add', link: linkFromNative(link) };
-    if (isSameState(told, link)) return undefined;
-    return { type: 'change', link: linkFromNative(link), previous: linkFromNative(told) };
+    this.#reported.set(link.index, link);
+    if (reported === undefined) return { type: 'add', link: linkFromNative(link) };
+    if (isSameState(reported, link)) return undefined;
+    return { type: 'change', link: linkFromNative(link), previous: linkFromNative(reported) };
   }
 
   /** Ends the iteration and releases the socket. A second call does nothing. */

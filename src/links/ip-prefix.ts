@@ -4,23 +4,23 @@ import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeIpPrefix } from '../base/native-links.js';
 
-/** An address to give to a link. */
+/** An address for a link. */
 export interface IpPrefix {
   /** IPv4 or IPv6, without a zone (`%eth0`). */
   address: string;
   /** 0 to 32 or 128. */
   prefixLength: number;
   /**
-   * IPv6: usable at once, without duplicate address detection, which takes more than a second and never ends on a link
-   * without carrier. Default false.
+   * IPv6: usable immediately, without duplicate address detection, which takes more than a second and never ends on a
+   * link without carrier. Default false.
    */
   noDad?: boolean;
 }
 
-/** Text `ADDRESS/LENGTH`, or the parts. */
+/** Text `ADDRESS/LENGTH`, or its parts. */
 export type IpPrefixLike = string | IpPrefix;
 
-/** A printed IPv4 or IPv6 address without a zone. */
+/** An IPv4 or IPv6 address as text, without a zone. */
 export function checkIpAddress(argument: string, value: unknown): string {
   if (typeof value !== 'string' || value.includes('%') || !(isIPv4(value) || isIPv6(value))) {
     throw invalidArgument(argument, 'an IPv4 or IPv6 address', value);
@@ -28,7 +28,7 @@ export function checkIpAddress(argument: string, value: unknown): string {
   return value;
 }
 
-/** Checks and translates what the option `argument` gives. */
+/** Checks the value of the option `argument`, and parses it. */
 export function checkIpPrefix(argument: string, value: unknown): NativeIpPrefix {
   if (typeof value === 'string') return fromText(argument, value);
   const given: { address?: unknown; prefixLength?: unknown; noDad?: unknown } = checkObject(argument, value);
@@ -54,17 +54,17 @@ function fromText(argument: string, text: string): NativeIpPrefix {
   return { address, prefixLength, noDad: false };
 }
 
-/** 4 or 16 bytes of an address that {@link checkIpAddress} let pass. */
+/** The 4 or 16 bytes of an address that {@link checkIpAddress} has checked. */
 export function ipBytes(address: string): Uint8Array {
   if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number);
-  // Where `::` stands, as many groups of zeros as are missing.
+  // `::` stands for the missing groups, which are zero.
   const [head = '', tail] = address.split('::');
   const before = groupBytes(head);
   const after = groupBytes(tail ?? '');
   return Uint8Array.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
 }
 
-/** The bytes of `1:22:333`, the last of which may be an IPv4 address. */
+/** The bytes of `1:22:333`; the last group may be an IPv4 address. */
 function groupBytes(groups: string): number[] {
   if (groups === '') return [];
   return groups.split(':').flatMap((group) => {
@@ -74,7 +74,7 @@ function groupBytes(groups: string): number[] {
   });
 }
 
-/** Prints 4 or 16 bytes; IPv6 as RFC 5952 wants it. */
+/** Formats 4 or 16 bytes; IPv6 as in RFC 5952. */
 export function formatIp(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);

@@ -1,4 +1,4 @@
-/** What a program sees of a network link. */
+/** The public form of a network link. */
 import { isDeepStrictEqual } from 'node:util';
 import type { NativeLink } from '../base/native-links.js';
 import { type MacvlanMode, macvlanModeName } from './macvlan-mode.js';
@@ -10,7 +10,7 @@ const IFF_PROMISC = 0x100;
 const IFF_ALLMULTI = 0x200;
 const TUN_TYPE_TUN = 1;
 
-/** Whether a link passes frames, as RFC 2863 says it; TUN, TAP and others that do not tell are `'unknown'` when up. */
+/** Whether a link passes frames (RFC 2863). TUN, TAP and other drivers that do not report it are `'unknown'` when up. */
 export type OperState = 'unknown' | 'notpresent' | 'down' | 'lowerlayerdown' | 'testing' | 'dormant' | 'up';
 
 /** In the order of `linux/if.h` IF_OPER_*. */
@@ -36,7 +36,7 @@ export interface LinkStats {
   readonly txBytes: number;
   /** Frames received damaged. */
   readonly rxErrors: number;
-  /** Frames that could not be sent for a fault. */
+  /** Frames that could not be sent because of an error. */
   readonly txErrors: number;
   /** Frames received and dropped. On macvtap: the descriptor's queue was full. */
   readonly rxDropped: number;
@@ -46,11 +46,11 @@ export interface LinkStats {
   readonly multicast: number;
 }
 
-/** What only a TUN or TAP link has (`linux/if_link.h` IFLA_TUN_*). */
+/** Details of a TUN or TAP link (`linux/if_link.h` IFLA_TUN_*). */
 export interface TunLink {
   /** Packets (`tun`) or Ethernet frames (`tap`). */
   readonly type: 'tun' | 'tap';
-  /** The uid that may attach; absent: it takes CAP_NET_ADMIN alone. */
+  /** The uid that may attach; absent: attaching needs CAP_NET_ADMIN. */
   readonly owner?: number;
   /** The gid that may attach. */
   readonly group?: number;
@@ -60,69 +60,69 @@ export interface TunLink {
   readonly vnetHeader: boolean;
   /** It outlives its descriptors. */
   readonly persist: boolean;
-  /** It may have several queues. */
+  /** Several queues are allowed. */
   readonly multiQueue: boolean;
-  /** Attached queues; the kernel tells it of multi-queue links only, else 0. */
+  /** Attached queues. The kernel reports them for multi-queue links only; otherwise 0. */
   readonly queues: number;
   /** Detached queues. */
   readonly disabledQueues: number;
 }
 
-/** What only a vxlan link has. */
+/** Details of a vxlan link. */
 export interface VxlanLink {
   /** The network identifier (VNI). */
   readonly id: number;
-  /** Where frames for unknown MACs go; absent: nowhere. */
+  /** The destination of frames for unknown MACs; absent: they are dropped. */
   readonly remote?: string;
   /** The source address. */
   readonly local?: string;
   /** UDP destination port. */
   readonly port: number;
-  /** Learns which MAC is behind which address. */
+  /** Learns which address each MAC is at. */
   readonly learning: boolean;
 }
 
 /** One network link as the kernel described it at one moment. It does not change afterwards. */
 export interface Link {
-  /** The number that stays while the link does (but may change when it moves to another namespace). */
+  /** A number that does not change, except when the link moves to another namespace. */
   readonly index: number;
   /** 1 to 15 bytes. */
   readonly name: string;
   /** `tun` (TAP too), `macvtap`, `macvlan`, `bridge`, `veth`, `vxlan`, …; absent for hardware and loopback. */
   readonly kind?: string;
-  /** As what it serves its master: `bridge` for a bridge port. */
+  /** Its role below its master: `bridge` for a bridge port. */
   readonly portKind?: string;
-  /** Absent where there is none: TUN. */
+  /** Absent if it has none, as a TUN. */
   readonly mac?: string;
-  /** Bytes of the longest packet, Ethernet header not counted. */
+  /** Bytes of the longest packet, without the Ethernet header. */
   readonly mtu: number;
   /** Set up by the administrator (IFF_UP). */
   readonly up: boolean;
-  /** Up, and the kernel would send through it (IFF_RUNNING). */
+  /** Up and able to send (IFF_RUNNING). */
   readonly running: boolean;
-  /** There is something at the other end. */
+  /** The other end is connected. */
   readonly carrier: boolean;
   /** Whether it passes frames. */
   readonly operState: OperState;
-  /** It is `lo`. */
+  /** It is a loopback link: `lo`. */
   readonly loopback: boolean;
-  /** Set by the administrator; a link may be promiscuous without, for a bridge or a packet socket. */
+  /** Set by the administrator. Without it a link may still be promiscuous for a bridge or a packet socket. */
   readonly promiscuous: boolean;
-  /** It takes multicast frames of every group. */
+  /** It receives multicast frames of every group. */
   readonly allMulticast: boolean;
   /** Index of the bridge (or bond, VRF) it belongs to. */
   readonly master?: number;
   /** Index of the lower device; of the peer for a veth. */
   readonly lower?: number;
-  /** `lower` is an index in another namespace, which this namespace knows by this number (`ip netns list-id`). */
+  /** `lower` is an index in another namespace, and this is that namespace's number here (`ip netns list-id`). */
   readonly lowerNetnsId?: number;
-  /** Frames that may wait to be sent. */
+  /** How many frames may wait to be sent. */
   readonly txQueueLength: number;
   /** Transmit queues. */
   readonly txQueues: number;
   /** Receive queues. */
   readonly rxQueues: number;
-  /** Free text that the administrator gave it; empty without. */
+  /** Free text set by the administrator; may be empty. */
   readonly alias: string;
   /** Counters at that moment. */
   readonly stats: LinkStats;
@@ -134,7 +134,7 @@ export interface Link {
   readonly vxlan?: VxlanLink;
 }
 
-/** The public form of what the addon read. */
+/** Turns what the addon read into the public form. */
 export function linkFromNative(native: NativeLink): Link {
   const mode = macvlanModeName(native.macvlanMode);
   return {
@@ -173,15 +173,15 @@ function vxlanFromNative({ remote, local, ...rest }: NonNullable<NativeLink['vxl
   return { ...rest, ...(remote !== '' && { remote }), ...(local !== '' && { local }) };
 }
 
-/** Whether two descriptions of one link tell the same. Counters aside: they move without any event. */
+/** Whether two descriptions of one link are equal, apart from counters, which change without an event. */
 export function isSameState(a: NativeLink, b: NativeLink): boolean {
   return isDeepStrictEqual({ ...a, stats: undefined }, { ...b, stats: undefined });
 }
 
 /**
- * Whether an index has passed on to another link between two descriptions. The kernel gives no identity beyond the
- * index (which it does not use again by itself, but a creator may ask for it), so this goes by what cannot change in
- * a link, and takes name and MAC both new for a new link.
+ * Whether an index belongs to another link in the second description. The kernel has no identity beyond the index, which
+ * it does not reuse by itself, but which a creator may ask for. So this compares what cannot change in a link, and takes
+ * it for another link if both name and MAC differ.
  */
 export function isAnotherLink(before: NativeLink, after: NativeLink): boolean {
   return (

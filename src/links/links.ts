@@ -29,7 +29,7 @@ export interface LinkAddress {
   readonly prefixLength: number;
   /** IPv4 or IPv6. */
   readonly family: 4 | 6;
-  /** Was added without duplicate address detection. */
+  /** Added without duplicate address detection. */
   readonly noDad: boolean;
 }
 
@@ -39,7 +39,7 @@ function netnsOf(operation: string, options: unknown): CheckedNetns {
   return checkNetns('netns', given.netns);
 }
 
-/** Opens the namespace of an option, to be closed when the work is over. */
+/** Opens the namespace of an option, which is closed when the work is done. */
 type OpenNamespace = (argument: string, netns: CheckedNetns) => Promise<NamespaceHandle>;
 
 async function withNamespaces<T>(work: (open: OpenNamespace) => Promise<T>): Promise<T> {
@@ -59,7 +59,7 @@ function withNetns<T>(netns: CheckedNetns, work: (ns: NamespaceHandle) => Promis
   return withNamespaces(async (open) => work(await open('netns', netns)));
 }
 
-/** What a failure of `operation` on `link` is told with. */
+/** The context of a failure of `operation` on `link`. */
 function about(operation: string, link: NativeLinkRef) {
   return { operation, ...(typeof link === 'string' && { interface: link }) };
 }
@@ -71,12 +71,12 @@ async function indexOf(operation: string, ns: NamespaceHandle, link: NativeLinkR
 }
 
 /**
- * Every link of a namespace, in the kernel's order.
+ * Returns every link of a namespace, in the kernel's order.
  *
  * Needs no privilege in the caller's own namespace.
  *
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; what {@link NetnsOption} can meet: `ENOENT`, `EPERM`,
- * `ERR_TAPFD_NOT_A_NAMESPACE`; `EINTR` when the list changed each of a hundred times it was read.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; for {@link NetnsOption}: `ENOENT`, `EPERM`,
+ * `ERR_TAPFD_NOT_A_NAMESPACE`; `EINTR` if the list changed during each of a hundred attempts to read it.
  */
 async function list(options: ListOptions = {}): Promise<Link[]> {
   refuseSurplus('links.list', arguments, 1);
@@ -92,11 +92,11 @@ async function list(options: ListOptions = {}): Promise<Link[]> {
 }
 
 /**
- * One link by its name (alternative names count) or index.
+ * Returns one link by its name, alternative names included, or by its index.
  *
  * Needs no privilege in the caller's own namespace.
  *
- * @throws TapfdError `ENODEV` when there is none; as {@link list}.
+ * @throws TapfdError `ENODEV` if there is none; as {@link list}.
  */
 async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
   refuseSurplus('links.get', arguments, 2);
@@ -107,16 +107,16 @@ async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
 }
 
 /**
- * Makes a link and returns it as the kernel made it. When a later step fails (its bridge, its going up, the move),
- * the link is removed again.
+ * Creates a link and returns it as the kernel created it. If a later step fails (adding it to a bridge, setting it up,
+ * moving it), the link is removed again.
  *
  * Needs CAP_NET_ADMIN over the namespace, and over those of `moveTo` and `peer.netns`.
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: the name is taken, or a vxlan with the same `id`;
- * `EBUSY`: the lower device is a bridge port or has a passthru link; `EINVAL`: the lower device is loopback, a value is
- * out of the kind's range (`detail` has the kernel's words); `EADDRINUSE`: the MAC is that of another link on
- * the same lower device, told when the link goes up; `ENODEV`: no such lower device or bridge; `ENOTSUP`: the
- * kernel does not know the kind; `EPERM`.
+ * `EBUSY`: the lower device is a bridge port or has a passthru link; `EINVAL`: the lower device is loopback, or a value
+ * is out of the kind's range (`detail` has the kernel's message); `EADDRINUSE`: another link on the lower device has the
+ * MAC, which the kernel reports when the link is set up; `ENODEV`: no such lower device or bridge; `ENOTSUP`: the kernel
+ * does not know the kind; `EPERM`.
  */
 async function create(options: NewLink): Promise<Link> {
   refuseSurplus('links.create', arguments, 1);
@@ -136,14 +136,14 @@ async function create(options: NewLink): Promise<Link> {
 }
 
 /**
- * Changes a link. The kernel takes the changes one by one, so that those before one that fails stay.
- * Setting down comes first and setting up last.
+ * Changes a link. The kernel makes the changes one by one, so that those before a failed one remain. The link is set
+ * down first and set up last.
  *
  * Needs CAP_NET_ADMIN over the namespace, and over that of `moveTo`.
  *
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; `EBUSY`: the link is another master's or must be down
- * for it; `EEXIST`: the name is taken; `EINVAL`, `ERANGE`: a value the link cannot have; `EADDRINUSE`,
- * `EADDRNOTAVAIL`: the MAC; `ENOTSUP`: this kind has no such thing; `EPERM`.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ENODEV`; `EBUSY`: the link has another master, or must be down
+ * for the change; `EEXIST`: the name is taken; `EINVAL`, `ERANGE`: a value the link cannot have; `EADDRINUSE`,
+ * `EADDRNOTAVAIL`: the MAC; `ENOTSUP`: this kind does not support it; `EPERM`.
  */
 async function set(link: LinkRef, changes: LinkChanges): Promise<void> {
   refuseSurplus('links.set', arguments, 2);
@@ -159,8 +159,8 @@ async function set(link: LinkRef, changes: LinkChanges): Promise<void> {
 }
 
 /**
- * Removes a link; of a veth pair both ends go. Programs that hold a descriptor of a TUN, TAP or macvtap link are left
- * with a dead one.
+ * Removes a link; with one end of a veth pair, the other goes, too. Descriptors of a TUN, TAP or macvtap link that
+ * programs hold become useless.
  *
  * Needs CAP_NET_ADMIN over the namespace.
  *
@@ -176,13 +176,13 @@ async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
 }
 
 /**
- * Gives a link an address, without a broadcast address and with the route to its network, as `ip address add`.
+ * Adds an address to a link, without a broadcast address and with the route to its network, as `ip address add` does.
  *
  * Needs CAP_NET_ADMIN over the namespace.
  *
- * @param address - `'10.0.0.1/24'`, `'fd00::1/64'`, or the parts with `noDad`.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: it has the address; `ENODEV`; `EACCES`: IPv6 is disabled
- * on it; `EPERM`.
+ * @param address - `'10.0.0.1/24'`, `'fd00::1/64'`, or an object, which can have `noDad`.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: it already has the address; `ENODEV`; `EACCES`: IPv6 is
+ * disabled on it; `EPERM`.
  */
 async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
   refuseSurplus('links.addAddress', arguments, 3);
@@ -194,7 +194,7 @@ async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOp
 }
 
 /**
- * Takes an address from a link.
+ * Removes an address from a link.
  *
  * Needs CAP_NET_ADMIN over the namespace.
  *
@@ -211,7 +211,7 @@ async function removeAddress(link: LinkRef, address: IpPrefixLike, options: Netn
 }
 
 /**
- * The addresses of a link, those the kernel made itself (IPv6 link-local) among them.
+ * Returns the addresses of a link, including those that the kernel added itself (IPv6 link-local).
  *
  * Needs no privilege in the caller's own namespace.
  *
@@ -232,15 +232,15 @@ async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<Link
 }
 
 /**
- * Tells of links that are made, changed and removed (or moved to another namespace, which looks the same from here).
+ * Reports links that are created, changed and removed (or moved to another namespace, which looks like a removal).
  *
  * ```ts
  * for await (const { type, link } of links.watch()) console.log(type, link.name);
  * ```
  *
- * Starts at once; what happens after `ready` has resolved is told for certain. Repetitions, of which the kernel sends
- * many, are not told. When it sends faster than the program reads, single steps are left out: the events then lead
- * from what was last told to what is. All watches of one namespace share one socket.
+ * It starts immediately, and reports every change after `ready` has resolved. The kernel repeats many messages;
+ * repetitions are not reported. If changes come faster than the program reads, intermediate steps are skipped: the events
+ * then lead from the last reported state to the current one. All watches of one namespace share one socket.
  *
  * Needs no privilege in the caller's own namespace.
  *
@@ -254,7 +254,7 @@ function watch(options: WatchOptions = {}): LinkEvents {
 
 /**
  * Links over rtnetlink (rtnetlink(7)). Every call runs off the JavaScript thread, and none changes the namespace of a
- * thread that lasts. An error carries the kernel's own words as `detail` where it gave any.
+ * thread that outlives it. The `detail` of an error has the kernel's own message, if there was one.
  *
  * @namespace
  */

@@ -7,24 +7,24 @@ const MAC_BYTES = 6;
 const MULTICAST_BIT = 0x01;
 const LOCALLY_ADMINISTERED_BIT = 0x02;
 
-/** The bytes of `aa:bb:…` or `aa-bb-…` when there are `least` to `most` of them. */
-function bytesOf(text: unknown, least: number, most: number): Buffer | undefined {
+/** The bytes of `aa:bb:…` or `aa-bb-…` if there are `min` to `max` of them. */
+function bytesOf(text: unknown, min: number, max: number): Buffer | undefined {
   if (typeof text !== 'string') return undefined;
   const separator = text.includes('-') ? '-' : ':';
   const parts = text.split(separator);
-  if (parts.length < least || parts.length > most) return undefined;
+  if (parts.length < min || parts.length > max) return undefined;
   if (!parts.every((part) => /^[0-9a-f]{2}$/i.test(part))) return undefined;
   return Buffer.from(parts.join(''), 'hex');
 }
 
-/** A MAC in an option named `argument`, as 6 bytes. */
+/** Checks a MAC in the option `argument`. Returns its 6 bytes. */
 export function checkMac(argument: string, value: unknown): Buffer {
   const bytes = bytesOf(value, MAC_BYTES, MAC_BYTES);
   if (bytes === undefined) throw invalidArgument(argument, 'a MAC such as "02:00:00:00:00:01"', value);
   return bytes;
 }
 
-/** A MAC that an interface can have (`linux/etherdevice.h` is_valid_ether_addr): neither multicast nor zero. */
+/** Like {@link checkMac}, for a MAC that an interface can have (`linux/etherdevice.h` is_valid_ether_addr): neither multicast nor zero. */
 export function checkUnicastMac(argument: string, value: unknown): Buffer {
   const bytes = checkMac(argument, value);
   if (isMulticastMac(bytes)) throw invalidArgument(argument, 'a unicast MAC, not a multicast one', value);
@@ -35,7 +35,7 @@ export function checkUnicastMac(argument: string, value: unknown): Buffer {
 /**
  * The six bytes of a MAC written `aa:bb:cc:dd:ee:ff` or `aa-bb-cc-dd-ee-ff`, in either case.
  *
- * @param text - Two hexadecimal digits for each byte, one kind of separator throughout.
+ * @param text - Two hexadecimal digits per byte, with one kind of separator.
  * @returns A new Buffer of 6 bytes.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything else.
  */
@@ -44,7 +44,7 @@ export function parseMac(text: string): Buffer {
 }
 
 /**
- * A MAC as the kernel and this library print it: lower case, with colons.
+ * Formats a MAC as the kernel and this library print it: lower case, with colons.
  *
  * @param bytes - Exactly 6 bytes.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for another length or type.
@@ -59,18 +59,18 @@ export function formatMac(bytes: Uint8Array): string {
 /** Options of {@link randomMac}. */
 export interface RandomMacOptions {
   /**
-   * The first 1 to 5 bytes, such as `'52:54:00'`, the one QEMU and libvirt use; it must not be multicast.
-   * Default: none, 46 random bits. The 24 bits that `52:54:00` leaves give two of 600 guests the same address in one
-   * of a hundred networks.
+   * The first 1 to 5 bytes, such as `'52:54:00'`, which QEMU and libvirt use; must not be multicast. Default: none,
+   * 46 random bits. With only the 24 random bits after `52:54:00`, two of 600 guests have the same MAC in one network of
+   * a hundred.
    */
   prefix?: string;
 }
 
 /**
- * A random unicast MAC. Without a prefix it is locally administered (the bit 0x02 of the first byte), so that it is no
- * manufacturer's.
+ * Returns a random unicast MAC. Without a prefix it is locally administered (the bit 0x02 of the first byte), so that it
+ * cannot be that of any hardware.
  *
- * @returns Text as {@link formatMac} makes it.
+ * @returns Text in the form of {@link formatMac}.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a prefix that is malformed or multicast.
  */
 export function randomMac(options: RandomMacOptions = {}): string {
@@ -102,9 +102,9 @@ function isMulticastBit(bytes: Uint8Array): boolean {
 }
 
 /**
- * Whether a MAC addresses a group (broadcast is one): the bit 0x01 of its first byte.
+ * Whether a MAC is that of a group, broadcast included: the bit 0x01 of its first byte.
  *
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` when it is no MAC.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` if it is not a MAC.
  */
 export function isMulticastMac(mac: string | Uint8Array): boolean {
   if (typeof mac === 'string') return isMulticastBit(parseMac(mac));

@@ -2,9 +2,9 @@
 import { checkOneOf } from '../base/checks.js';
 
 /**
- * What a macvlan or macvtap link does with frames for its siblings on the same lower device: `bridge` delivers them
- * directly, `vepa` sends them out and expects a switch to send them back, `private` never lets them meet, `passthru`
- * has the lower device to itself, `source` takes only frames from listed MACs.
+ * How macvlan and macvtap links on one lower device reach each other: `bridge` delivers their frames directly, `vepa`
+ * sends them out and relies on a switch to send them back, `private` keeps the links apart, `passthru` uses the lower
+ * device exclusively, `source` receives only frames from listed MACs.
  */
 export type MacvlanMode = 'bridge' | 'vepa' | 'private' | 'passthru' | 'source';
 
@@ -22,7 +22,7 @@ export function macvlanModeNumber(mode: MacvlanMode): number {
   return NUMBERS[mode];
 }
 
-/** The mode that has this number. */
+/** The mode with this number, if there is one. */
 export function macvlanModeName(number: number | undefined): MacvlanMode | undefined {
   return NAMES.find((name) => NUMBERS[name] === number);
 }

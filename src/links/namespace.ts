@@ -1,4 +1,4 @@
-/** Which network namespace an option means, and opening it. */
+/** The network namespaces that options name, and opening them. */
 import { checkFd, checkPath } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
@@ -10,19 +10,19 @@ export const NETNS_DIRECTORY = '/run/netns';
 
 /**
  * A network namespace in an option: a name under `/run/netns`, a path (anything with a `/`, such as
- * `/proc/1234/ns/net`), or an open file descriptor, which stays the caller's.
+ * `/proc/1234/ns/net`), or an open file descriptor, which remains the caller's.
  */
 export type NetnsLike = string | number;
 
-/** Where a function of {@link links} works. */
+/** The namespace in which a function of {@link links} works. */
 export interface NetnsOption {
-  /** Default: the namespace of the calling thread. Another needs CAP_SYS_ADMIN to enter it. */
+  /** Default: the namespace of the calling thread. Entering another one needs CAP_SYS_ADMIN. */
   netns?: NetnsLike;
 }
 
-const MOST_NAME_BYTES = 255;
+const MAX_NAME_BYTES = 255;
 
-/** A name that is one file below {@link NETNS_DIRECTORY}, and no way out of it. */
+/** The name of a file in {@link NETNS_DIRECTORY}, which cannot lead out of it. */
 export function checkNetnsName(argument: string, value: unknown): string {
   if (
     typeof value !== 'string' ||
@@ -31,18 +31,18 @@ export function checkNetnsName(argument: string, value: unknown): string {
     value === '..' ||
     value.includes('/') ||
     value.includes('\0') ||
-    Buffer.byteLength(value) > MOST_NAME_BYTES
+    Buffer.byteLength(value) > MAX_NAME_BYTES
   ) {
     throw invalidArgument(
       argument,
-      `the name of a namespace: 1 to ${MOST_NAME_BYTES} bytes without "/" or NUL, not "." or ".."`,
+      `the name of a namespace: 1 to ${MAX_NAME_BYTES} bytes without "/" or NUL, not "." or ".."`,
       value,
     );
   }
   return value;
 }
 
-/** Checks the option without opening anything: a path, a descriptor's number, or `undefined` as it came. */
+/** Checks the option without opening anything. Returns a path, a descriptor's number, or `undefined`. */
 export function checkNetns(argument: string, value: unknown): string | number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'number') return checkFd(argument, value);
@@ -54,13 +54,13 @@ export function checkNetns(argument: string, value: unknown): string | number | 
 }
 
 /**
- * Opens the namespace that the option `argument` names; `undefined` is the one the calling thread is in.
+ * Opens the namespace that the option `argument` names; `undefined` is that of the calling thread.
  *
- * Needs no privilege; to work in another namespace than one's own needs CAP_SYS_ADMIN (setns(2)).
+ * Needs no privilege; working in another namespace than the caller's needs CAP_SYS_ADMIN (setns(2)).
  *
  * @returns A handle that the caller closes.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_NOT_A_NAMESPACE` when it is something else;
- * `ENOENT` when it is missing; `EBADF` when the descriptor is closed; `EACCES`.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_NOT_A_NAMESPACE` if it is something else;
+ * `ENOENT` if it is missing; `EBADF` if the descriptor is closed; `EACCES`.
  */
 export async function openNetns(argument: string, netns: NetnsLike | undefined): Promise<NamespaceHandle> {
   const wanted = checkNetns(argument, netns);

@@ -1,4 +1,4 @@
-/** Network namespaces of one's own: made, used for child processes, and gone with the program. */
+/** Network namespaces that a program creates: they can run child processes, and go when the program ends. */
 import {
   type ChildProcess,
   type ChildProcessWithoutNullStreams,
@@ -16,12 +16,12 @@ import type { NamespaceHandle } from '../base/native-links.js';
 import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
 
 /**
- * A network namespace made by {@link createNetns}. It is the program's own: `close()` or `await using` removes it,
- * and what is left when the process or the worker thread ends (by itself, by `process.exit()`, by an uncaught
- * exception, by `worker.terminate()`) is removed then. Only a signal that kills at once leaves it, as any file.
+ * A network namespace made by {@link createNetns}. The program owns it: `close()` or `await using` removes it, and so
+ * does the end of the process or the worker thread (a normal exit, `process.exit()`, an uncaught exception,
+ * `worker.terminate()`). Only a signal that kills at once leaves its file behind.
  */
 export class Netns implements AsyncDisposable {
-  /** Its name, as `ip netns` lists it; what the option `netns` of every function takes. */
+  /** Its name, as `ip netns` lists it and as every option `netns` takes it. */
   readonly name: string;
   /** Its file: `/run/netns/NAME`. */
   readonly path: string;
@@ -37,12 +37,12 @@ export class Netns implements AsyncDisposable {
 
   /**
    * Starts a program inside the namespace: `child_process.spawn` through `nsenter --net=PATH --` (util-linux), with
-   * the same options and result. `/sys` is that of the caller's namespace, as nsenter leaves the mounts alone.
+   * the same options and result. `/sys` remains that of the caller's namespace, as nsenter does not change mounts.
    *
    * Needs CAP_SYS_ADMIN.
    *
-   * @throws TapfdError `ENOENT` when the namespace is removed, or another one stands in its place. A program that does not exist is nsenter's exit status
-   * 127; a missing nsenter is the `'error'` event, as with any spawn.
+   * @throws TapfdError `ENOENT` if the namespace was removed, or its file is that of another one. If the program does not
+   * exist, nsenter exits with status 127. If nsenter is missing, the child emits `'error'`, as with any spawn.
    */
   spawn(
     command: string,
@@ -53,7 +53,7 @@ export class Netns implements AsyncDisposable {
   spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
     const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
     if (there === undefined || `${there.dev}:${there.ino}` !== this.#handle.key) {
-      throw new TapfdError('ENOENT', `spawn: the namespace ${this.name} is gone (ENOENT); create it anew`, {
+      throw new TapfdError('ENOENT', `spawn: the namespace ${this.name} is gone (ENOENT); create it again`, {
         path: this.path,
       });
     }
@@ -61,13 +61,13 @@ export class Netns implements AsyncDisposable {
   }
 
   /**
-   * Unmounts and unlinks the file. The namespace itself, with its links, lives on while a process, a socket or a
-   * descriptor in it does. A second call does nothing; one that finds the file gone, or another namespace in its
-   * place, leaves everything as it is.
+   * Unmounts and unlinks the file. The namespace itself, with its links, exists as long as a process, a socket or a
+   * descriptor in it does. A second call does nothing. If the file is gone, or is that of another namespace, nothing is
+   * changed.
    *
    * Needs CAP_SYS_ADMIN.
    *
-   * @throws TapfdError `ERR_TAPFD_NOT_A_NAMESPACE` when an ordinary file stands there by now, which is left; `EPERM`.
+   * @throws TapfdError `ERR_TAPFD_NOT_A_NAMESPACE` if an ordinary file has its name by now, which is not touched; `EPERM`.
    */
   async close(): Promise<void> {
     this.#removal ??= nativeCall({ operation: 'netns.close', path: this.path }, () =>
@@ -89,15 +89,15 @@ export class Netns implements AsyncDisposable {
 }
 
 /**
- * Makes a network namespace, as `ip netns add` does: a file in `/run/netns` that other programs can use too. In it is
- * only `lo`, and that is down, as the kernel makes it (`ip netns add` leaves it so too): `links.set('lo', {up: true,
- * netns})`. The calling process stays in its own.
+ * Creates a network namespace, as `ip netns add` does: a file in `/run/netns` that other programs can use, too. Its only
+ * link is `lo`, which is down at first: set it up with `links.set('lo', { up: true, netns })`. The calling process stays
+ * in its own namespace.
  *
  * Needs CAP_SYS_ADMIN and write access to `/run/netns`.
  *
- * @param name - Default: one that is not in use, `tapfd-PID-…`.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST` when there is one of that name, or what is left of it;
- * `EPERM`, `EACCES`; `ENOSPC` when `user.max_net_namespaces` is reached.
+ * @param name - Default: an unused name, `tapfd-PID-…`.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST` if the name is in use, or its file was left behind;
+ * `EPERM`, `EACCES`; `ENOSPC` if `user.max_net_namespaces` is reached.
  */
 export async function createNetns(name?: string): Promise<Netns> {
   refuseSurplus('createNetns', arguments, 1);

@@ -5,77 +5,77 @@ import type { NetnsLike, NetnsOption } from './namespace.js';
 /** A link given by its name or by its index. */
 export type LinkRef = string | number;
 
-/** What can be given to a new link and changed of one that is there. */
+/** Settings of a new link, which can also be changed later. */
 export interface LinkSettings {
   /** Unicast, not zero. */
   mac?: string;
-  /** Bytes, 68 or more; the link's kind and its lower device set the upper bound. */
+  /** Bytes: at least 68, at most what the link's kind and its lower device allow. */
   mtu?: number;
-  /** Whether the link is set up. */
+  /** Set the link up or down. */
   up?: boolean;
-  /** Take every multicast frame, not only those of joined groups. */
+  /** Receive every multicast frame, not only those of joined groups. */
   allMulticast?: boolean;
-  /** Take every frame, whatever its destination. */
+  /** Receive every frame, whatever its destination. */
   promiscuous?: boolean;
   /** In packets. */
   txQueueLength?: number;
-  /** Free text of at most 255 bytes; empty removes it. */
+  /** Free text of at most 255 bytes; an empty string removes it. */
   alias?: string;
 }
 
-/** Changes for `links.set`; only what is given is changed. */
+/** Changes for `links.set`. What is left out does not change. */
 export interface LinkChanges extends LinkSettings, NetnsOption {
   /** A new name. Kernels before 6.2 rename only links that are down. */
   name?: string;
-  /** The bridge to put it into; `null` takes it out. With `moveTo`: a bridge of that namespace. */
+  /** The bridge to add it to; `null` removes it from its bridge. With `moveTo`: a bridge of that namespace. */
   master?: LinkRef | null;
-  /** Carrier as the driver is to show it. TUN and TAP let one set it, few others do (`ENOTSUP`). */
+  /** The carrier that the driver reports. It can be set on TUN and TAP, and on few others (`ENOTSUP`). */
   carrier?: boolean;
-  /** macvlan and macvtap. To and from `passthru` the kernel refuses to change. */
+  /** macvlan and macvtap. The kernel refuses changes to and from `passthru`. */
   mode?: MacvlanMode;
   /**
-   * Move it to this namespace, where its index may be another. It arrives down unless `up` is true. The kernel does not
-   * let bridges leave theirs.
+   * Move it to this namespace, where its index may differ. It arrives down unless `up` is true. The kernel does not let
+   * bridges leave their namespace.
    */
   moveTo?: NetnsLike;
 }
 
-/** What every kind takes when it is made. */
+/** Settings of new links of every kind. */
 export interface NewLinkSettings extends LinkSettings {
-  /** With at most one `%d` for the lowest free number. Default: the kind and a number: `bridge0`. */
+  /** May have one `%d` for the lowest free number. Default: the kind and a number, such as `bridge0`. */
   name?: string;
-  /** The bridge to put it into. With `moveTo`: one of that namespace. */
+  /** The bridge to add it to. With `moveTo`: a bridge of that namespace. */
   master?: LinkRef;
-  /** Transmit queues, 1 to 4096. Default: the kind's own. */
+  /** Transmit queues, 1 to 4096. Default: that of the kind. */
   txQueues?: number;
-  /** Receive queues, 1 to 4096. Default: the kind's own. */
+  /** Receive queues, 1 to 4096. Default: that of the kind. */
   rxQueues?: number;
-  /** The namespace to make it in. Default: the calling thread's. */
+  /** The namespace to create it in. Default: that of the calling thread. */
   netns?: NetnsLike;
 }
 
-/** What every kind but a bridge takes, which the kernel does not let leave its namespace. */
+/** Settings of new links of every kind but a bridge, which cannot leave its namespace. */
 export interface NewMovableSettings extends NewLinkSettings {
-  /** Make it in `netns` (where its lower device is) and move it to this namespace. */
+  /** Create it in `netns`, where its lower device is, and move it to this namespace. */
   moveTo?: NetnsLike;
 }
 
-/** A bridge to make. */
+/** A new bridge. */
 export interface NewBridge extends NewLinkSettings {
-  /** Says which of {@link NewLink}. */
+  /** The kind of {@link NewLink}. */
   kind: 'bridge';
   /** Spanning tree protocol. Default off. */
   stp?: boolean;
-  /** Keep VLANs apart. Default off. */
+  /** Filter by VLAN. Default off. */
   vlanFiltering?: boolean;
-  /** Learn who wants which multicast group. Default on. */
+  /** Learn which ports have members of which multicast group. Default on. */
   multicastSnooping?: boolean;
   /**
-   * Listening and learning time of a new port, a multiple of 10. With `stp` 2000 to 30000, as the kernel would bend
-   * other values silently. Default 15000.
+   * Listening and learning time of a new port, a multiple of 10. With `stp` 2000 to 30000, because the kernel silently
+   * changes other values. Default 15000.
    */
   forwardDelayMs?: number;
-  /** How long a MAC is remembered, a multiple of 10. Default 300000. */
+  /** How long a learned MAC is kept, a multiple of 10. Default 300000. */
   ageingTimeMs?: number;
 }
 
@@ -85,53 +85,53 @@ export interface VethPeer {
   name?: string;
   /** Its MAC: unicast, not zero. Default: the kernel's choice. */
   mac?: string;
-  /** Where it is made. Default: the namespace of the first end. */
+  /** The namespace to create it in. Default: that of the first end. */
   netns?: NetnsLike;
 }
 
-/** A veth pair to make: what one end sends, the other receives. */
+/** A new veth pair: what one end sends, the other receives. */
 export interface NewVeth extends NewMovableSettings {
-  /** Says which of {@link NewLink}. */
+  /** The kind of {@link NewLink}. */
   kind: 'veth';
   /** The other end, which is down at first. */
   peer?: VethPeer;
 }
 
-/** What macvlan and macvtap share. */
+/** Settings of new macvlan and macvtap links. */
 export interface NewMacvlanSettings extends NewMovableSettings {
-  /** The device it sits on. Not a bridge port, not loopback. */
+  /** The device that it uses: neither a bridge port nor loopback. */
   lower: LinkRef;
-  /** Default `bridge`; the kernel's own would be `vepa`. */
+  /** Default `bridge` (the kernel's own default is `vepa`). */
   mode?: MacvlanMode;
-  /** With mode `source`, which needs them: the MACs it takes frames from. */
+  /** The MACs from which it receives frames. Required in mode `source`, and only allowed there. */
   sourceMacs?: readonly string[];
 }
 
-/** A macvlan to make: an interface with a MAC of its own on a lower device. */
+/** A new macvlan: an interface with its own MAC on a lower device. */
 export interface NewMacvlan extends NewMacvlanSettings {
-  /** Says which of {@link NewLink}. */
+  /** The kind of {@link NewLink}. */
   kind: 'macvlan';
 }
 
-/** A macvtap to make, which {@link openMacvtap} opens by its name. */
+/** A new macvtap, which {@link openMacvtap} can open by its name. */
 export interface NewMacvtap extends NewMacvlanSettings {
-  /** Says which of {@link NewLink}. */
+  /** The kind of {@link NewLink}. */
   kind: 'macvtap';
 }
 
-/** A vxlan to make: Ethernet over UDP. */
+/** A new vxlan: Ethernet over UDP. */
 export interface NewVxlan extends NewMovableSettings {
-  /** Says which of {@link NewLink}. */
+  /** The kind of {@link NewLink}. */
   kind: 'vxlan';
   /** Network identifier (VNI), 0 to 16777215. */
   id: number;
-  /** Where frames for unknown MACs go: an address, or a multicast group, which needs `lower`. */
+  /** The destination of frames for unknown MACs: an address, or a multicast group, which needs `lower`. */
   remote?: string;
   /** The source address. */
   local?: string;
-  /** UDP destination port. Default 4789, the assigned one (the kernel's own would be 8472). */
+  /** UDP destination port. Default 4789, the assigned port (the kernel's own default is 8472). */
   port?: number;
-  /** Learn which MAC is behind which address. Default true. */
+  /** Learn which address each MAC is at. Default true. */
   learning?: boolean;
   /** The device whose address and routes it uses. */
   lower?: LinkRef;

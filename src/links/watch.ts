@@ -1,4 +1,4 @@
-/** One table of a namespace's links, kept true by the kernel's own messages, for everybody in this thread. */
+/** One table of a namespace's links for the whole thread, kept up to date by the kernel's messages. */
 
 import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -6,16 +6,16 @@ import type { NamespaceHandle, NativeLink, NativeLinkEvent, NativeLinkWatch } fr
 import { isAnotherLink, isSameState } from './link.js';
 
 /**
- * Who wants to hear of one link. Events reach JavaScript some time after the fact: who subscribes to an index that the
- * kernel gave out twice in between may hear of the link before, so `linkRemoved` is to be confirmed where it matters
- * (TUNGETIFF on the descriptor).
+ * A listener for one link. Events reach JavaScript with a delay: if the kernel has meanwhile reused the index, a new
+ * subscriber may receive events of the link that had it before. Confirm `linkRemoved` where it matters (TUNGETIFF on the
+ * descriptor).
  */
 export interface LinkSubscriber {
-  /** `previous` is undefined when the watch has not seen the link before. */
+  /** `previous` is undefined if the watch has not seen the link before. */
   linkChanged(link: NativeLink, previous: NativeLink | undefined): void;
   /** Removed, or moved to another namespace. */
   linkRemoved(link: NativeLink): void;
-  /** The socket is lost and nothing more will be heard. */
+  /** The socket is lost, and there will be no more events. */
   watchFailed?(error: unknown): void;
 }
 
@@ -23,7 +23,7 @@ export interface LinkSubscriber {
 export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks'>;
 
 export interface LinkWatchOptions {
-  /** Of the socket, when this call is the one that opens it. Default: room for some thousand events. */
+  /** Of the socket, if this call opens it. Default: room for a few thousand events. */
   receiveBufferBytes?: number;
   /** Default: the addon. */
   port?: LinkWatchPort;
@@ -41,7 +41,7 @@ export class LinkWatch {
   readonly #followers = new Set<LinkSubscriber>();
   readonly #started: Promise<void>;
   #native: NativeLinkWatch | undefined;
-  /** A list is being read. What arrives meanwhile is held back, as the list may be older than that. */
+  /** A list is being read. Events that arrive meanwhile are held back, as the list may be older. */
   #listing = true;
   #held: NativeLinkEvent[] = [];
   #users = 0;
@@ -50,12 +50,12 @@ export class LinkWatch {
   #failure: { readonly error: unknown } | undefined;
 
   /**
-   * The watch of `ns`, shared by all who acquire it in this environment. Takes over the handle: the watch closes it,
-   * at once when it has one of the same namespace. Each call wants one {@link release}.
+   * Returns the watch of `ns`, which is shared by all its users in this environment. Takes ownership of the handle, and
+   * closes it before it returns if the watch already has one. Each call requires one {@link release}.
    *
-   * It does not keep the process alive ({@link ref} does).
+   * It does not keep the process alive; {@link ref} does.
    *
-   * @throws what opening the socket or the first list meets; the handle is closed then, too.
+   * @throws Errors from opening the socket and reading the first list. The handle is closed then, too.
    */
   static async acquire(ns: NamespaceHandle, options: LinkWatchOptions = {}): Promise<LinkWatch> {
     const key = ns.key;
@@ -83,17 +83,17 @@ export class LinkWatch {
     this.#started = this.#start(options.receiveBufferBytes);
   }
 
-  /** What is known of a link; stale by the time its last event takes to arrive. */
+  /** A link as last reported by the kernel; changes arrive with a delay. */
   get(index: number): NativeLink | undefined {
     return this.#table.get(index);
   }
 
-  /** Every link known. */
+  /** All known links. */
   links(): IterableIterator<NativeLink> {
     return this.#table.values();
   }
 
-  /** Calls `subscriber` for one link from now on. It is held weakly: who is gone is not called. */
+  /** Calls `subscriber` for one link from now on. It is held weakly. */
   subscribe(index: number, subscriber: LinkSubscriber): void {
     this.#setSubscribers(index, [...this.#subscribersOf(index), subscriber]);
   }
@@ -114,7 +114,7 @@ export class LinkWatch {
     this.#followers.delete(follower);
   }
 
-  /** Keeps the process alive until as many {@link unref}. */
+  /** Keeps the process alive until {@link unref} was called as often. */
   ref(): void {
     if (this.#keepers++ === 0) this.#native?.ref();
   }
@@ -123,13 +123,13 @@ export class LinkWatch {
     if (--this.#keepers === 0) this.#native?.unref();
   }
 
-  /** The same watch, with one more {@link release} to come. */
+  /** Returns the same watch, which requires one more {@link release}. */
   share(): this {
     this.#users++;
     return this;
   }
 
-  /** Gives the watch back; with the last user the socket and the namespace handle are closed. */
+  /** Releases the watch. With its last user, the socket and the namespace handle are closed. */
   release(): void {
     if (--this.#users === 0) this.#end();
   }
@@ -143,7 +143,7 @@ export class LinkWatch {
   }
 
   async #start(receiveBufferBytes: number | undefined): Promise<void> {
-    // The socket first: what happens while the list is read is then heard, too.
+    // The socket first, so that changes while the list is read are not missed.
     const options = receiveBufferBytes === undefined ? {} : { receiveBufferBytes };
     this.#native = await nativeCall({ operation: 'watch links' }, () =>
       this.#port.watchLinks(this.ns, options, (events) => this.#receive(events)),
@@ -177,7 +177,7 @@ export class LinkWatch {
     }
   }
 
-  /** Reads the list, tells how the table differs from it, and goes on with the events that came meanwhile. */
+  /** Reads the list, reports how the table differs from it, and continues with the events that came meanwhile. */
   async #readList(): Promise<void> {
     const found = await nativeCall({ operation: 'watch links' }, () => this.#port.listLinks(this.ns));
     if (this.#ended) return;
@@ -197,12 +197,12 @@ export class LinkWatch {
     const previous = this.#table.get(link.index);
     this.#table.set(link.index, link);
     if (previous !== undefined && isSameState(previous, link)) return;
-    this.#tell(link.index, (subscriber) => subscriber.linkChanged(link, previous));
+    this.#notify(link.index, (subscriber) => subscriber.linkChanged(link, previous));
   }
 
   #drop(link: NativeLink): void {
     if (!this.#table.delete(link.index)) return;
-    this.#tell(link.index, (subscriber) => subscriber.linkRemoved(link));
+    this.#notify(link.index, (subscriber) => subscriber.linkRemoved(link));
   }
 
   #fail(error: unknown): void {
@@ -215,12 +215,12 @@ export class LinkWatch {
     for (const subscriber of all) isolated(() => subscriber.watchFailed?.(error));
   }
 
-  #tell(index: number, call: (subscriber: LinkSubscriber) => void): void {
+  #notify(index: number, call: (subscriber: LinkSubscriber) => void): void {
     for (const subscriber of [...this.#followers, ...this.#subscribersOf(index)])
       isolated(() => call(subscriber));
   }
 
-  /** Without those that were collected. */
+  /** Without those that were garbage-collected. */
   #subscribersOf(index: number): LinkSubscriber[] {
     const references = this.#subscribers.get(index) ?? [];
     return references.map((reference) => reference.deref()).filter((subscriber) => subscriber !== undefined);
@@ -236,7 +236,7 @@ export class LinkWatch {
   }
 }
 
-/** A listener that throws surfaces as an uncaught exception, and does not keep others from hearing. */
+/** Calls a listener. If it throws, that is an uncaught exception, and the other listeners are still called. */
 export function isolated(call: () => void): void {
   try {
     call();

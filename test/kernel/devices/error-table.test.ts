@@ -78,7 +78,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       const device = await open({ netns, name: 'row' });
       await t.rejects(open({ netns, name: 'row' }), {
         ...busy,
-        message: /row is open already and has one queue.*multiQueue: true/,
+        message: /row is already open and has one queue.*multiQueue: true/,
       });
       await dispose(device);
     });
@@ -125,7 +125,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       await t.rejects(open({ netns, name: 'voilà' }), {
         ...invalid,
         interface: 'voilà',
-        message: /takes no device of the name voilà/,
+        message: /accepts no device with the name voilà/,
       });
     });
 
@@ -159,7 +159,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
             errno: -77,
             syscall: `ioctl ${ioctl}`,
             interface: 'row',
-            message: /deleted: open it anew/,
+            message: /deleted: open it again/,
           },
           ioctl,
         );
@@ -173,7 +173,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     const device = await openMacvtap({ netns, lower: 'wire', name: 'row' });
     const end = once(device, 'error');
     execFileSync('ip', ['-n', netns, 'link', 'delete', 'row']);
-    const gone = { code: 'ENOLINK', errno: -67, interface: 'row', message: /deleted: open it anew/ };
+    const gone = { code: 'ENOLINK', errno: -67, interface: 'row', message: /deleted: open it again/ };
     const calls: Record<string, Promise<unknown>> = {
       TUNSETOFFLOAD: device.setOffload([]),
       SIOCSIFHWADDR: device.setMac('02:00:00:00:00:01'),
@@ -357,7 +357,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     const remedy = (code: string) => tunSetIffRemedy(new TapfdError(code, 'failed'), ns, settings);
     const device = await openTap({ netns, name: 'row' });
     t.match(await remedy('EINVAL'), /row exists and does not fit/, 'it changed while we looked');
-    t.match(await remedy('EPERM'), /row belongs to no one/, 'as kernels before 6.18 refuse it');
+    t.match(await remedy('EPERM'), /row has no owner/, 'as kernels before 6.18 refuse it');
     t.equal(await remedy('ENOMEM'), undefined);
     await dispose(device);
     ns.close();

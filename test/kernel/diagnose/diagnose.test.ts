@@ -138,7 +138,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       severity: 'warning',
       interface: 'shared',
     });
-    t.match(message, new RegExp(`^another queue takes.*process ${pid} \\(node\\)`));
+    t.match(message, new RegExp(`^another queue receives.*process ${pid} \\(node\\)`));
     await holder(t, `globalThis.tap = ${program}; await tap.detachQueue()`);
     t.match(
       (await finding(t, device, { code: 'stray-queue' })).message,
@@ -146,7 +146,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       'a detached one does not',
     );
     await holder(t, `globalThis.tap = ${program}`);
-    t.match((await finding(t, device, { code: 'stray-queue' })).message, /^2 other queues take/);
+    t.match((await finding(t, device, { code: 'stray-queue' })).message, /^2 other queues receive/);
     await further.detachQueue();
     t.same(await codes(further), ['queue-detached', 'stray-queue']);
   });
@@ -171,7 +171,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       process.setgroups([]); process.setegid(65534); process.seteuid(65534);
       console.log(JSON.stringify(await tap.diagnose()));`;
     const output = await network.exec(process.execPath, '--input-type=module', '--eval', program);
-    t.match(JSON.parse(output), [{ code: 'stray-queue', message: /another queue.*may not look into/ }]);
+    t.match(JSON.parse(output), [{ code: 'stray-queue', message: /another queue.*may not inspect/ }]);
   });
 
   t.test('devices that the program has forgotten are no queues', async (t) => {
@@ -359,7 +359,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     });
     t.match(
       message,
-      new RegExp(`^another queue takes.*descriptor 3 of process ${stray.pid} \\((sh|cat)\\)$`),
+      new RegExp(`^another queue receives.*descriptor 3 of process ${stray.pid} \\((sh|cat)\\)$`),
     );
     const here = openSync(node, 'r+');
     t.match(

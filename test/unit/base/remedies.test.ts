@@ -6,11 +6,11 @@ import { explain } from '#lib/base/remedies.js';
 t.test('a remedy knows the file or the interface', async (t) => {
   const failure = new Error('open: failed');
   const text = (code: string, facts: object) => explain(code, failure, { syscall: 'open', ...facts });
-  t.match(text('EACCES', { path: '/dev/tap7' }), /nodes of macvtap links are root's/);
+  t.match(text('EACCES', { path: '/dev/tap7' }), /nodes of macvtap links belong to root/);
   t.match(text('EACCES', { path: '/somewhere' }), /no permission on that file/);
   t.match(text('EACCES', {}), /no permission on that file/);
   t.match(text('EBUSY', { interface: 'macvtap7' }), /macvtap7 has 256 queues/);
-  t.match(text('EEXIST', { path: '/run/netns/blue' }), /blue is there already/);
+  t.match(text('EEXIST', { path: '/run/netns/blue' }), /blue already exists/);
   t.match(explain('EBUSY', failure, { syscall: 'openat', interface: 'm7' }), /m7 has 256 queues/);
   t.match(text('EPERM', { path: '/dev/tap7' }), /device cgroup/);
   t.match(explain('EPERM', failure, { syscall: 'openat', interface: 'm7' }), /device cgroup.*node of m7/);
