@@ -13,11 +13,15 @@ export class FrameBatch implements Iterable<Buffer> {
   #spans: Uint32Array;
   #length: number;
 
-  /** @internal `spans` holds [offset, length] pairs, the first `length` of which count. */
-  constructor(memory: Buffer, spans: Uint32Array, length: number) {
+  private constructor(memory: Buffer, spans: Uint32Array, length: number) {
     this.#memory = memory;
     this.#spans = spans;
     this.#length = length;
+  }
+
+  /** @internal `spans` holds [offset, length] pairs, the first `length` of which count. */
+  static over(memory: Buffer, spans: Uint32Array, length: number): FrameBatch {
+    return new FrameBatch(memory, spans, length);
   }
 
   /** @internal These frames, copied into memory of their own. */

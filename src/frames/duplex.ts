@@ -1,5 +1,6 @@
 /** A device as a Duplex of frames: reading, writing, batches, hand-off and the end. */
 import { Duplex } from 'node:stream';
+import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import { DeviceHandle, type OpenedDevice } from '../descriptor/device-handle.js';
@@ -119,6 +120,7 @@ export abstract class FrameDuplex extends Duplex {
    *   `ERR_TAPFD_CLOSED` after `destroy()`; after `handOff()` it ends.
    */
   batches(options: BatchOptions = {}): AsyncIterableIterator<FrameBatch, undefined> {
+    refuseSurplus('batches', arguments, 1);
     checkBatchOptions(options);
     return new FrameBatches(this.receiverFor('batches'), options);
   }

@@ -1,6 +1,7 @@
 /** Frames from one device to another. */
 
 import { checkSignal } from '../base/abort.js';
+import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
 import type { BatchOutcome } from './batch-write.js';
@@ -52,6 +53,7 @@ export async function forward(
   to: FrameStream,
   options: ForwardOptions = {},
 ): Promise<ForwardResult> {
+  refuseSurplus('forward', arguments, 3);
   if (!(from instanceof FrameStream)) throw invalidArgument('from', 'a device', from);
   if (!(to instanceof FrameStream)) throw invalidArgument('to', 'a device', to);
   checkBatchOptions(options);

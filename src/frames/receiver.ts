@@ -252,7 +252,7 @@ export class FrameReceiver {
   ): void {
     const inSlab = last === undefined ? count : count - 1;
     // The spans are those of all devices, unless the memory is the taker's own.
-    const burst = new FrameBatch(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
+    const burst = FrameBatch.over(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
     this.#counters.receivedFrames += count;
     this.#counters.receivedBytes += burst.bytes + (last?.length ?? 0);
     // The next burst may be read over this one. Polling changes only by how the taker leaves it: each change is a call.

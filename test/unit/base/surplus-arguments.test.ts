@@ -1,10 +1,12 @@
-/** An argument behind those that a call takes: refused, by its place, before any system call. */
+/** An argument after those that a call takes is refused before any system call. */
 
 import t from 'tap';
 import {
   adoptFd,
   createNetns,
   FdSocket,
+  FrameStream,
+  forward,
   links,
   openMacvtap,
   openTap,
@@ -33,6 +35,8 @@ const CALLS: Record<string, [Call, ...unknown[]]> = {
   openMacvtap: [openMacvtap, { netns, name: 'never' }],
   openTapFromBridgeHelper: [openTapFromBridgeHelper, { bridge: 'never', helperPath: path }],
   adoptFd: [adoptFd, 0, { netns }],
+  batches: [FrameStream.prototype.batches, {}],
+  forward: [forward, undefined, undefined, {}],
   createNetns: [createNetns, netns],
   randomMac: [randomMac, {}],
   'links.list': [links.list, { netns }],
