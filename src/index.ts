@@ -1,3 +1,5 @@
+// src/: the entry tapfd. On top of devices.
+
 /**
  * The main entry: TUN, TAP and macvtap devices as streams of frames, links and namespaces.
  *

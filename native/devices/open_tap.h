@@ -1,5 +1,5 @@
-// native/devices/: Opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node
-// is the right one; on top of links/ and frames/.
+// native/devices/: opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node is the
+// right one. On top of links and frames.
 //
 // open_tap.h: opens a queue of a TUN or TAP device, in the order of steps that the kernel needs.
 

@@ -1,5 +1,5 @@
-// native/frames/: Frames in memory and over a descriptor: headers, checksums, splitting and
-// joining; on top of sys/, knowing no owner.
+// native/frames/: frames in memory and over a descriptor: headers, checksums, splitting, joining. On top of
+// sys.
 //
 // io.h: frames through a descriptor: the checks before a write, one write, one burst of reads.
 

@@ -1,5 +1,5 @@
-// native/links/: rtnetlink: links, addresses and their watch, as messages to and from the kernel;
-// on top of sys/.
+// native/links/: rtnetlink: links, addresses and their watch, as messages to and from the kernel. On top of
+// sys.
 //
 // link.h: links. Every call works in the namespace its `RtnlSocket` was opened in.
 

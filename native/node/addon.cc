@@ -1,5 +1,5 @@
-// native/node/: The only folder that knows Node-API and libuv: what JavaScript calls, and the
-// threads and handles behind it.
+// native/node/: what JavaScript calls, and the threads and handles behind it: the only folder that knows
+// Node-API and libuv. On top of devices.
 //
 // addon.cc: the addon's entry point, which registers each part's functions. Runs once for the main thread and
 // once for each worker.

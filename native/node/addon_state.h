@@ -18,7 +18,7 @@ namespace tapfd {
 
 // The memory that bursts are read into: shared by all queues of an environment, since no two bursts overlap.
 struct BurstMemory {
-  Napi::FunctionReference take_slab;  // (leastBytes) => Buffer, never given to two slabs' worth of frames
+  Napi::FunctionReference take_slab;  // (minBytes) => Buffer, never given to two slabs' worth of frames
   Napi::Reference<Napi::Value> slab_buffer;  // keeps the current slab's memory alive
   Slab slab;                                 // the current slab; its data is looked up again for each burst
   Napi::Reference<Napi::Value> spans_array;  // Uint32Array of [offset, length] pairs

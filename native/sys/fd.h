@@ -1,5 +1,5 @@
-// native/sys/: Owners of descriptors, results, namespaces and unix sockets: system calls only, no
-// Node-API, nothing of networks.
+// native/sys/: owners of descriptors, results, namespaces, unix sockets. Plain system calls, without
+// Node-API or networking.
 //
 // fd.h: owner of one file descriptor. Every descriptor in this library is in an `Fd` from the line that
 // creates it.

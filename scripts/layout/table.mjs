@@ -17,7 +17,7 @@ export const FOLDERS = [
     short: 'owners, results, sockets',
     main: 'fd.h',
     sentence:
-      'Owners of descriptors, results, namespaces and unix sockets: system calls only, no Node-API, nothing of networks.',
+      'owners of descriptors, results, namespaces, unix sockets. Plain system calls, without Node-API or networking.',
     on: [],
   },
   {
@@ -25,7 +25,7 @@ export const FOLDERS = [
     short: 'rtnetlink',
     main: 'link.h',
     sentence:
-      'rtnetlink: links, addresses and their watch, as messages to and from the kernel; on top of sys/.',
+      'rtnetlink: links, addresses and their watch, as messages to and from the kernel. On top of sys.',
     on: ['native/sys'],
   },
   {
@@ -33,7 +33,7 @@ export const FOLDERS = [
     short: 'the bytes of frames',
     main: 'io.h',
     sentence:
-      'Frames in memory and over a descriptor: headers, checksums, splitting and joining; on top of sys/, knowing no owner.',
+      'frames in memory and over a descriptor: headers, checksums, splitting, joining. On top of sys.',
     on: ['native/sys'],
   },
   {
@@ -41,7 +41,7 @@ export const FOLDERS = [
     short: 'opening, ioctls',
     main: 'open_tap.h',
     sentence:
-      'Opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node is the right one; on top of links/ and frames/.',
+      'opening TUN, TAP and macvtap, their ioctls, and the proof that a macvtap node is the right one. On top of links and frames.',
     on: ['native/links', 'native/frames'],
   },
   {
@@ -49,7 +49,7 @@ export const FOLDERS = [
     short: 'Node-API, libuv',
     main: 'addon.cc',
     sentence:
-      'The only folder that knows Node-API and libuv: what JavaScript calls, and the threads and handles behind it.',
+      'what JavaScript calls, and the threads and handles behind it: the only folder that knows Node-API and libuv. On top of devices.',
     on: ['native/devices'],
   },
   {
@@ -57,14 +57,14 @@ export const FOLDERS = [
     short: 'addon, errors, checks',
     main: 'native.ts',
     sentence:
-      "what everything stands on: the addon's contract, errors with their remedies, checks of arguments, starting a process. Imports nothing.",
+      "the foundation: the addon's interface, errors with their remedies, argument checks, starting a process. Imports no other folder.",
     on: [],
   },
   {
     path: 'src/links',
     short: 'links, namespaces',
     main: 'links.ts',
-    sentence: 'links, addresses, MACs, namespaces, and watching them. On top of base.',
+    sentence: 'links, addresses, MACs and namespaces, and watching them. On top of base.',
     on: ['src/base'],
   },
   {
@@ -129,14 +129,14 @@ export const FOLDERS = [
     short: 'entry tapfd/qemu',
     main: 'index.ts',
     sentence:
-      "the entry tapfd/qemu: QmpClient, spawning, following a guest's MAC. On top of qmp, nic and hot-plug.",
+      "the entry tapfd/qemu: QMP client, spawning QEMU, following a guest's MAC. On top of qmp, nic and hot-plug.",
     on: ['src/qemu/hot-plug'],
   },
   {
     path: 'src',
     short: 'entry tapfd',
     main: 'index.ts',
-    sentence: 'the entry tapfd: what the folders below offer to users.',
+    sentence: 'the entry tapfd. On top of devices.',
     on: ['src/devices'],
   },
 ];

@@ -1,6 +1,6 @@
 /**
- * src/base/: what everything stands on: the addon's contract, errors with their remedies, checks of arguments, starting
- * a process. Imports nothing.
+ * src/base/: the foundation: the addon's interface, errors with their remedies, argument checks, starting a process.
+ * Imports no other folder.
  *
  * Here: the only file that loads the addon, and the functions that the addon exports. They expect checked input:
  * callers check arguments first (src/base/checks.ts) and wrap failures (src/base/native-call.ts).

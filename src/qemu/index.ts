@@ -1,4 +1,4 @@
-// src/qemu/: the entry tapfd/qemu: QmpClient, spawning, following a guest's MAC. On top of qmp, nic and hot-plug.
+// src/qemu/: the entry tapfd/qemu: QMP client, spawning QEMU, following a guest's MAC. On top of qmp, nic and hot-plug.
 
 /**
  * Guests: QEMU, or any program, with descriptors of this process. Start with {@link spawnQemu}.

@@ -19,7 +19,7 @@ void ReportException(Napi::Env env) {
   napi_fatal_exception(env, env.GetAndClearPendingException().Value());
 }
 
-// src/frames/slab.ts LARGEST_SLAB_BYTES: slabs come and go by the thousand each second.
+// src/frames/slab.ts MAX_SLAB_BYTES: slabs come and go by the thousand each second.
 constexpr size_t kBusySlabBytes = 256 * 1024;
 
 }  // namespace
