@@ -1,28 +1,28 @@
-/** Writing many frames at once: in order, over as many waits as the kernel asks for. */
+/** Writes many frames in order, waiting for the kernel as often as needed. */
 import { invalidArgument, type TapfdError } from '../base/errors.js';
 import type { NativeQueue } from '../base/native-queue.js';
 import { FrameBatch } from './batch.js';
 import type { WaitingWrite } from './waiting-writes.js';
 import { WOULD_WAIT } from './write-outcome.js';
 
-/** What became of a batch. */
+/** The result of writing a batch. */
 export interface BatchOutcome {
-  /** Frames that the kernel took. */
+  /** Frames the kernel took. */
   taken: number;
-  /** The error of the first frame that was refused; the others were sent all the same. */
+  /** The error of the first refused frame; the others were sent nevertheless. */
   refusal: TapfdError | undefined;
 }
 
-/** How the stream counts frames: returns the error when they were refused, undefined when they were sent or lost. */
+/** Counts frames; returns the error if they were refused, undefined if they were sent or lost. */
 export type Settle = (frames: number, bytes: number, outcome: number) => TapfdError | undefined;
 
 /** native/frames/io.h `Losses::kMaxReasons`. */
-const MOST_REASONS = 4;
+const MAX_REASONS = 4;
 /**
- * What native code says of a run of frames: the first that was not taken, the bytes of those before it, how many reasons
- * there were to lose some of these, and for each reason its errno and the number of frames. Used within one call only.
+ * What native code reports of a run of frames: the first that was not taken, the bytes of those before it, for how many
+ * reasons some of these were lost, and for each reason its errno and number of frames. Valid within one call only.
  */
-const report = new Int32Array(3 + 2 * MOST_REASONS);
+const report = new Int32Array(3 + 2 * MAX_REASONS);
 
 export class BatchWrite implements WaitingWrite {
   readonly #queue: NativeQueue;
@@ -39,7 +39,7 @@ export class BatchWrite implements WaitingWrite {
     finish: (outcome: BatchOutcome | Error) => void,
   ) {
     this.#queue = queue;
-    // Joining wants them in one piece of memory.
+    // Joining needs them in one piece of memory.
     this.#frames = queue.joins && !(frames instanceof FrameBatch) ? FrameBatch.of(frames) : frames;
     this.#settle = settle;
     this.#finish = finish;
@@ -52,7 +52,7 @@ export class BatchWrite implements WaitingWrite {
       const outcome = frames instanceof FrameBatch ? this.#writeRun(frames) : this.#writeOne(frames[first]);
       if (outcome === WOULD_WAIT) return false;
       if (this.#next === first) {
-        // Somebody has transferred the buffer that says where the frames are.
+        // The buffer that says where the frames are has been transferred to another thread.
         this.#finish(invalidArgument('frames', 'a FrameBatch that still has its memory', frames));
         return true;
       }
@@ -65,7 +65,7 @@ export class BatchWrite implements WaitingWrite {
     this.#finish(error);
   }
 
-  /** Writes as many frames as the kernel takes in a row, and deals with the one it does not take. */
+  /** Writes as many frames in a row as the kernel takes, then handles the one it does not take. */
   #writeRun(batch: FrameBatch): number {
     const first = this.#next;
     const outcome = this.#queue.writeFrames(batch.memory, batch.spans, first, batch.length, report);
@@ -91,7 +91,7 @@ export class BatchWrite implements WaitingWrite {
     const error = this.#settle(frames, bytes, outcome);
     if (error === undefined && outcome === 0) this.#outcome.taken += frames;
     this.#outcome.refusal ??= error;
-    // After what ends the device nothing more can be written.
+    // After an error that ends the device nothing more can be written.
     if (error !== undefined && !error.recoverable) this.#next = this.#frames.length;
   }
 }

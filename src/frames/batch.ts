@@ -1,12 +1,12 @@
-/** Frames in one piece of memory, to be looked at, changed and written without a copy or an object for each. */
+/** Frames in one piece of memory, which are read, changed and written without a copy or an object for each. */
 import { checkInteger } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
 /**
- * Frames read together. Made by `device.batches()`; it is valid until the next batch is asked for, when its memory is
- * used again. {@link copy} keeps it.
+ * Frames read together by `device.batches()`. A batch is valid until the next one is asked for, which reuses its memory;
+ * {@link copy} makes one to keep.
  *
- * Frames may be changed in place, removed and added, and the batch be given to `writeBatch()` of another device.
+ * Frames may be changed in place, removed and added, and the batch may be passed to `writeBatch()` of another device.
  */
 export class FrameBatch implements Iterable<Buffer> {
   #memory: Buffer;
@@ -19,12 +19,12 @@ export class FrameBatch implements Iterable<Buffer> {
     this.#length = length;
   }
 
-  /** @internal `spans` holds [offset, length] pairs, the first `length` of which count. */
+  /** @internal `spans` holds [offset, length] pairs, of which the first `length` are used. */
   static over(memory: Buffer, spans: Uint32Array, length: number): FrameBatch {
     return new FrameBatch(memory, spans, length);
   }
 
-  /** @internal These frames, copied into memory of their own. */
+  /** @internal These frames, copied into new memory. */
   static of(frames: readonly Uint8Array[]): FrameBatch {
     const bytes = frames.reduce((sum, frame) => sum + aligned(frame.length), 0);
     const memory = Buffer.allocUnsafeSlow(bytes);
@@ -39,7 +39,7 @@ export class FrameBatch implements Iterable<Buffer> {
     return new FrameBatch(memory, spans, frames.length);
   }
 
-  /** @internal A single frame, in the memory that it has. */
+  /** @internal A single frame, not copied. */
   static around(frame: Buffer): FrameBatch {
     return new FrameBatch(frame, Uint32Array.of(0, frame.length), 1);
   }
@@ -67,24 +67,24 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 
   /**
-   * One frame: a view of the batch's memory. What is written to it is written to the batch.
+   * One frame, as a view of the batch's memory: writing to it changes the batch.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index that is not from 0 to `length - 1`.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`.
    */
   frame(index: number): Buffer {
     checkInteger('index', index, 0, this.#length - 1);
     return this.#view(index);
   }
 
-  /** Its frames one after the other, each a view as {@link frame} gives. */
+  /** Its frames one by one, each a view as returned by {@link frame}. */
   *[Symbol.iterator](): Generator<Buffer, void, undefined> {
     for (let i = 0; i < this.#length; i++) yield this.#view(i);
   }
 
   /**
-   * Takes a frame out; those behind it move up.
+   * Removes a frame; those behind it move up.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index that is not from 0 to `length - 1`.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`.
    */
   remove(index: number): void {
     checkInteger('index', index, 0, this.#length - 1);
@@ -105,8 +105,7 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 
   /**
-   * Adds a copy of a frame at the end. Views taken before may no longer belong to the batch, whose memory may have to
-   * grow.
+   * Appends a copy of a frame. The memory may have to grow, so views taken before may no longer belong to the batch.
    *
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array.
    */
@@ -122,7 +121,7 @@ export class FrameBatch implements Iterable<Buffer> {
     this.#length += 1;
   }
 
-  /** The same frames in memory of their own, valid for ever. */
+  /** The same frames in new memory, which stay valid. */
   copy(): FrameBatch {
     return FrameBatch.of([...this]);
   }
@@ -131,8 +130,8 @@ export class FrameBatch implements Iterable<Buffer> {
     return viewOf(this.#memory, this.#spans, index);
   }
 
-  #growMemory(least: number): void {
-    const memory = Buffer.allocUnsafeSlow(2 * least);
+  #growMemory(minBytes: number): void {
+    const memory = Buffer.allocUnsafeSlow(2 * minBytes);
     memory.set(this.#memory);
     this.#memory = memory;
   }
@@ -144,13 +143,13 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 }
 
-/** The frame that the pair `index` of `spans` leads to. */
+/** The frame at pair `index` of `spans`. */
 export function viewOf(memory: Buffer, spans: Uint32Array, index: number): Buffer {
   const position = spans[2 * index];
   return memory.subarray(position, position + spans[2 * index + 1]);
 }
 
-/** Frames stand at steps of 8 bytes. */
+/** Frames begin at multiples of 8 bytes. */
 function aligned(bytes: number): number {
   return (bytes + 7) & ~7;
 }

@@ -1,11 +1,11 @@
-/** Counting frames: what passed, and what was lost and why. */
+/** Counts frames: how many passed, and how many were lost and why. */
 
 /**
  * Why a received frame was lost.
  *
- * - `kernel`: the kernel dropped it before it reached the descriptor: its queue was full because nobody read, or a
- *   filter program refused it. Counted for the whole device, all its queues together.
- * - `malformed`: with `segment`, a super-frame whose headers or vnet header lie.
+ * - `kernel`: the kernel dropped it before it reached the descriptor, because the queue was full or a filter program
+ *   refused it. Counted for all queues of the device together.
+ * - `malformed`: with `segment`, a super-frame with wrong headers or a wrong vnet header.
  */
 export type ReceiveDropReason = 'kernel' | 'malformed';
 
@@ -15,8 +15,8 @@ export type ReceiveDropReason = 'kernel' | 'malformed';
  * - `too-short`: shorter than its headers (14 bytes for Ethernet).
  * - `too-long`: over the MTU plus headers.
  * - `invalid`: a TUN packet of a version other than 4 and 6, or a vnet header the kernel refuses.
- * - `source-mac`: a macvtap frame with another source MAC than the link's.
- * - `link-down`: the interface is not up; a network card drops frames then, and so does this.
+ * - `source-mac`: a macvtap frame whose source MAC is not the link's.
+ * - `link-down`: the interface is not up, so frames are dropped, as a network card does.
  * - `no-buffer`: the kernel had no memory for it.
  * - `detached`: the queue is detached and the device works with NAPI.
  */
@@ -39,15 +39,15 @@ export interface DirectionStats<Reason extends string> {
   drops: Partial<Record<Reason, number>>;
 }
 
-/** What has gone through a descriptor since it was opened. */
+/** What has passed through a descriptor since it was opened. */
 export interface FrameStats {
   /** Frames that the kernel sent out of the interface and the stream read. */
   received: DirectionStats<ReceiveDropReason>;
-  /** Frames that were written and the interface received. */
+  /** Frames that were written and that the interface received. */
   sent: DirectionStats<SendDropReason>;
 }
 
-/** The argument of the event `'drop'`: so many frames were lost for this reason since the last such event. */
+/** The argument of the event `'drop'`: how many frames were lost, and why. */
 export type FrameDrop =
   | {
       /** Lost on the way from the kernel to the reader. */
@@ -58,7 +58,7 @@ export type FrameDrop =
       count: number;
     }
   | {
-      /** Written and not sent. */
+      /** Written but not sent. */
       direction: 'send';
       /** Why. */
       reason: SendDropReason;
@@ -66,7 +66,7 @@ export type FrameDrop =
       count: number;
     };
 
-/** Counts, and reports drops once a tick rather than once a frame. */
+/** Counts frames, and reports drops once per tick rather than once per frame. */
 export class FrameCounters {
   receivedFrames = 0;
   receivedBytes = 0;

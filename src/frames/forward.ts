@@ -1,4 +1,4 @@
-/** Frames from one device to another. */
+/** Forwards frames from one device to another. */
 
 import { checkSignal } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
@@ -11,8 +11,8 @@ import type { BurstTaker, FrameReceiver } from './receiver.js';
 import { FrameStream } from './stream.js';
 
 /**
- * Looks at a batch on its way: changes frames in place, removes or adds some, and returns nothing; or returns what is to
- * be sent instead. A promise holds the forwarding up.
+ * Called for each batch: changes frames in place, removes or adds some, and returns nothing; or returns what to send
+ * instead. Forwarding waits for a returned promise.
  */
 export type ForwardTransform = (
   batch: FrameBatch,
@@ -21,31 +21,31 @@ export type ForwardTransform = (
 
 /** Options of {@link forward}. */
 export interface ForwardOptions extends BatchOptions {
-  /** Ends the forwarding: the promise is fulfilled then, and both devices stay open. */
+  /** Ends the forwarding: the promise is then fulfilled, and both devices stay open. */
   signal?: AbortSignal;
-  /** What happens to each batch on its way. Default: nothing. */
+  /** Called for each batch before it is written. Default: none. */
   transform?: ForwardTransform;
 }
 
-/** What {@link forward} did. */
+/** The result of {@link forward}. */
 export interface ForwardResult {
-  /** Frames that the other device took. */
+  /** Frames the other device took. */
   frames: number;
-  /** Frames that it refused or lost: `stats.sent.drops` of that device says why. */
+  /** Frames it refused or lost; its `stats.sent.drops` says why. */
   lost: number;
 }
 
 /**
  * Reads frames from one device and writes them to another, batch by batch, until the signal is aborted or either device
- * ends. One direction: call it twice for both. Nothing is copied in JavaScript. A frame that the other device refuses is
- * counted and passed over.
+ * ends. It works in one direction: call it twice for both. Nothing is copied in JavaScript. A frame that the other device
+ * refuses is counted and skipped.
  *
- * @returns How much was forwarded, when the signal is aborted, or `from` is handed off and all that it had read has been
- *   written.
+ * @returns How much was forwarded, when the signal is aborted, or when `from` is handed off and everything it had read has
+ *   been written.
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: not two devices, or a wrong option.
- * - `ERR_TAPFD_INVALID_STATE`: `from` is being read otherwise.
- * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`: either device ended, or had ended.
+ * - `ERR_TAPFD_INVALID_STATE`: `from` is already being read in another way.
+ * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`: either device ended, or had ended before.
  * - `ERR_TAPFD_HANDED_OFF`: `to` was handed off, or `from` had been.
  */
 export async function forward(
@@ -78,7 +78,7 @@ interface ForwardingPlan {
   reject: (error: unknown) => void;
 }
 
-/** One direction: a batch read is written in the same turn, with no promise in between unless somebody has to wait. */
+/** One direction: each batch is written in the turn it is read in, with no promise in between unless it has to wait. */
 class Forwarding implements BurstTaker {
   readonly #receiver: FrameReceiver;
   readonly #to: FrameStream;
@@ -86,7 +86,7 @@ class Forwarding implements BurstTaker {
   readonly #counted: ForwardResult = { frames: 0, lost: 0 };
   readonly #sinkEnded = () => this.#fail(this.#to.closedError('forward'));
   readonly #stop = () => this.stop();
-  /** A batch is with the transform or waits for the kernel. */
+  /** A batch is in the transform or waits for the kernel. */
   #busy = false;
   #state: 'on' | 'stopping' | 'ended' = 'on';
   #sourceEnded = false;
@@ -127,7 +127,7 @@ class Forwarding implements BurstTaker {
     else this.stop();
   }
 
-  /** Ends when the batch that is under way has been written. */
+  /** Ends when the current batch has been written. */
   stop(): void {
     this.#state = 'stopping';
     if (!this.#busy) this.#finish();
@@ -163,7 +163,7 @@ class Forwarding implements BurstTaker {
     if (this.#end()) this.#plan.reject(error);
   }
 
-  /** False when it had ended before: a batch that was under way then comes to its own end later. */
+  /** False if it had ended before; a batch in progress then still completes. */
   #end(): boolean {
     if (this.#state === 'ended') return false;
     this.#state = 'ended';

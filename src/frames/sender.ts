@@ -12,7 +12,7 @@ export class FrameSender {
   readonly #device: DeviceHandle;
   readonly #counters: FrameCounters;
   readonly #lost: (error: Error) => void;
-  /** Batches and queued frames that the kernel did not take yet. */
+  /** Batches and queued frames that the kernel has not taken yet. */
   readonly #waiting: WaitingWrites;
   readonly #queuedWrite: QueuedWrite;
   /** Why nothing is sent any more. */
@@ -33,7 +33,7 @@ export class FrameSender {
     return this.#waiting.any;
   }
 
-  /** Sends one frame of Writable's queue, behind all that waits. */
+  /** Sends one frame of Writable's queue, behind everything that waits. */
   sendQueued(chunk: QueuedChunk, done: (error?: Error | null) => void): void {
     const frame = frameIn(chunk);
     if (!(frame instanceof Uint8Array)) {
@@ -45,9 +45,9 @@ export class FrameSender {
   }
 
   /**
-   * Sends the frames of a batch, behind all that waits.
+   * Sends the frames of a batch, behind everything that waits.
    *
-   * @param finish - Called with what became of them, before this returns where the kernel takes them all at once.
+   * @param finish - Called with the result, before this returns if the kernel takes them all at once.
    */
   sendBatch(
     frames: FrameBatch | readonly Uint8Array[],
@@ -59,7 +59,7 @@ export class FrameSender {
     this.#waiting.add(new BatchWrite(this.#device.queue, frames, this.settle, finish));
   }
 
-  /** Calls back when all that waits has been sent, or has failed. */
+  /** Calls back when everything that waits has been sent, or has failed. */
   finish(callback: (error?: Error | null) => void): void {
     const attempt = () => {
       callback();
@@ -71,14 +71,14 @@ export class FrameSender {
   /** The kernel takes frames again. */
   readonly resume = (): void => this.#waiting.resume();
 
-  /** Nothing more is sent: all that waits fails. */
+  /** Nothing more is sent: everything that waits fails. */
   close(error: Error): void {
-    // Callbacks of those that fail may ask for more.
+    // The callbacks of failed writes may ask for more.
     this.#closed = error;
     this.#waiting.fail(error);
   }
 
-  /** Counts written frames; returns the error of those that were not sent for a reason of their own. */
+  /** Counts written frames; returns the error if they were refused or ended the device. */
   readonly settle = (frames: number, bytes: number, outcome: number): TapfdError | undefined => {
     const loss = lossOf(this.#device, outcome);
     if (loss !== undefined) {
@@ -101,7 +101,7 @@ export class FrameSender {
   };
 }
 
-/** A frame in Writable's queue whose callback wants to know what became of it. */
+/** A frame in Writable's queue whose callback is to get the frame's own error. */
 export class QueuedFrame {
   error: TapfdError | undefined;
   constructor(readonly frame: Uint8Array) {}
@@ -109,7 +109,7 @@ export class QueuedFrame {
 
 export type QueuedChunk = QueuedFrame | Uint8Array;
 
-/** Writes the frames of Writable's queue, which has one at a time under way: one object serves all of them. */
+/** Writes the frames of Writable's queue. Only one is in progress at a time, so one object serves all of them. */
 class QueuedWrite implements WaitingWrite {
   readonly #queue: NativeQueue;
   readonly #settle: Settle;
@@ -121,7 +121,7 @@ class QueuedWrite implements WaitingWrite {
     this.#settle = settle;
   }
 
-  /** The next frame; `done` of the one before has been called. */
+  /** The next frame; `done` of the previous one has been called. */
   begin(chunk: QueuedChunk, done: (error?: Error) => void): void {
     this.#chunk = chunk;
     this.#done = done;
@@ -143,7 +143,7 @@ class QueuedWrite implements WaitingWrite {
     this.#finish(error);
   }
 
-  /** Once, though the end of the stream may come while `done` runs; that begins the next frame, if there is one. */
+  /** Calls `done` once, though the stream may end while it runs; `done` begins the next frame, if there is one. */
   #finish(error?: Error): void {
     const done = this.#done;
     this.#done = undefined;

@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import { checkBoolean, checkInteger, checkObject, checkOneOf } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 
-/** Bytes of the header; a device may put more behind them (TUNSETVNETHDRSZ), which this leaves alone. */
+/** Bytes of the header. A device may use a longer one (TUNSETVNETHDRSZ); the rest is ignored here. */
 const VNET_HEADER_BYTES = 10;
 
 const NEEDS_CSUM = 1;
@@ -11,8 +11,8 @@ const DATA_VALID = 2;
 const GSO_ECN = 0x80;
 
 /**
- * How a super-frame is to be cut: `tcp4` and `tcp6` TCP segmentation, `udp` UDP segmentation (USO), `udp4` the old
- * fragmentation (UFO); `none` for a frame that is one already.
+ * How a super-frame is split: `tcp4` and `tcp6` TCP segmentation, `udp` UDP segmentation (USO), `udp4` the old
+ * fragmentation (UFO); `none` for an ordinary frame.
  */
 export type Segmentation = 'none' | 'tcp4' | 'udp4' | 'tcp6' | 'udp';
 
@@ -20,27 +20,27 @@ const GSO_TYPES: Record<Segmentation, number> = { none: 0, tcp4: 1, udp4: 3, tcp
 
 const SEGMENTATIONS: readonly Segmentation[] = ['none', 'tcp4', 'udp4', 'tcp6', 'udp'];
 
-/** What a vnet header says of its frame. */
+/** What a vnet header says about its frame. */
 export interface VnetHeader {
-  /** The checksum at `checksumStart + checksumOffset` is that of the pseudo-header only and is to be completed. */
+  /** The checksum at `checksumStart + checksumOffset` covers the pseudo-header only and must be completed. */
   needsChecksum: boolean;
-  /** The checksum was found right. */
+  /** The checksum has been verified. */
   dataValid: boolean;
-  /** How the frame is to be cut. */
+  /** How the frame is split. */
   segmentation: Segmentation;
-  /** TCP: the segments carry ECN's CWR bit on the first only. */
+  /** TCP: only the first segment carries ECN's CWR bit. */
   ecn: boolean;
   /** Bytes of all headers of the frame, as a hint: do not trust it. */
   headerBytes: number;
   /** Bytes of payload in each segment. */
   segmentBytes: number;
-  /** Where checksumming begins, counted from the frame's beginning, vnet header not included. */
+  /** Where checksumming begins, counted from the start of the frame, without the vnet header. */
   checksumStart: number;
-  /** Where the checksum goes, counted from `checksumStart`. */
+  /** Where the checksum is stored, counted from `checksumStart`. */
   checksumOffset: number;
 }
 
-/** TUN and TAP use the machine's byte order unless told otherwise (TUNSETVNETLE, TUNSETVNETBE). */
+/** TUN and TAP use the machine's byte order by default (TUNSETVNETLE, TUNSETVNETBE). */
 const littleEndian = endianness() === 'LE';
 
 /**
@@ -80,8 +80,8 @@ export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
 }
 
 /**
- * Makes the 10 bytes of a vnet header, to stand in front of a frame. What is left out is false, `none` or 0: the header
- * of an ordinary frame is `encodeVnetHeader()`.
+ * Makes the 10 bytes of a vnet header, to put in front of a frame. Fields left out are false, `none` or 0, so
+ * `encodeVnetHeader()` is the header of an ordinary frame.
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a field of the wrong type or range.
  */

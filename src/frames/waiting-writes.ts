@@ -19,7 +19,7 @@ export class WaitingWrites {
     return this.#waiting.length > 0;
   }
 
-  /** Tries at once unless others wait, and otherwise behind them. */
+  /** Tries at once, unless others wait: then behind them. */
   add(write: WaitingWrite): void {
     if (!this.any && write.attempt()) return;
     this.#waiting.push(write);
@@ -41,7 +41,7 @@ export class WaitingWrites {
     try {
       over = first.attempt();
     } finally {
-      // What throws is the caller's callback, and then the write itself is over. It may have ended all the others.
+      // If it throws, the caller's callback did, and the write itself is over. The callback may have ended all the others.
       if (over && this.#waiting[0] === first) this.#waiting.shift();
     }
     return over;

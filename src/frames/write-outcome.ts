@@ -1,4 +1,4 @@
-/** What the outcome of a native write means: sent, lost as a network card loses frames, refused, or the end. */
+/** The meaning of a native write's outcome: sent, lost as a network card loses frames, refused, or the end. */
 import { constants } from 'node:os';
 import { errnoName, TapfdError } from '../base/errors.js';
 import { FrameFault } from '../base/native-queue.js';
@@ -6,7 +6,7 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { SendDropReason } from './counters.js';
 
 const { EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC } = constants.errno;
-/** What the kernel answers when there is no device behind the descriptor any more; Node has no names for them. */
+/** What the kernel returns when the device behind the descriptor is gone; Node has no names for these. */
 const EBADFD = 77;
 const ENOLINK = 67;
 
@@ -44,7 +44,7 @@ const REFUSALS: Partial<Record<number, FrameRefusal>> = {
     cause: ({ link }) =>
       `its source MAC is not that of ${link.name}, ${link.mac}: answers would never arrive`,
   },
-  // The checks have passed, so what the kernel finds wrong is the vnet header (tun.c tun_get_user).
+  // The checks have passed, so the kernel must be refusing the vnet header (tun.c tun_get_user).
   [-EINVAL]: {
     reason: 'invalid',
     code: 'ERR_TAPFD_FRAME_INVALID',
@@ -52,7 +52,7 @@ const REFUSALS: Partial<Record<number, FrameRefusal>> = {
   },
 };
 
-/** Failures that cost one frame and not the stream, as a network card would lose it. */
+/** Failures that lose one frame, as a network card would, but do not end the stream. */
 const LOSSES: Partial<Record<number, SendDropReason>> = {
   [-EIO]: 'link-down',
   [-ENOBUFS]: 'no-buffer',
@@ -62,8 +62,8 @@ const LOSSES: Partial<Record<number, SendDropReason>> = {
 };
 
 /**
- * Why a frame was lost without an error, if it was. A macvtap that is down takes frames and drops them in silence; of one in
- * another namespace it is not known.
+ * Why a frame was lost without an error, if it was. A macvtap that is down takes frames and silently drops them; if it is in
+ * another namespace, its state is unknown.
  */
 export function lossOf(device: DeviceHandle, outcome: number): SendDropReason | undefined {
   if (outcome === 0) {
@@ -104,7 +104,7 @@ export function fatalError(device: DeviceHandle, syscall: 'read' | 'write', errn
   );
 }
 
-/** A failed read that is not the end: the interface is down, and libuv waits until it is up. */
+/** A failed read that does not end the stream: the interface is down, and libuv waits until it is up. */
 export function isDown(errno: number): boolean {
   return errno === -EIO;
 }
