@@ -126,6 +126,7 @@ t.test('a release', async (t) => {
       [],
     );
     t.ok(packed.files.includes(PREBUILD));
+    t.notOk(packed.files.includes('lib/.tsbuildinfo'), 'what the compiler keeps for itself stays out');
     for (const guide of readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'))) {
       t.ok(packed.files.includes(`docs/${guide}`), guide);
     }
