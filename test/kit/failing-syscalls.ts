@@ -2,24 +2,17 @@
  * Lets the Nth system call of the addon fail. A preloaded library (failing_syscalls.c) does it, so it works in a
  * process that was started with {@link failingSyscallsEnvironment}.
  */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readSync,
-  renameSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Test } from 'tap';
+import { madeOnce } from './made-once.js';
 import { inRepo } from './paths.js';
 
+const execute = promisify(execFile);
 const SOURCE = inRepo('test/kit/failing_syscalls.c');
-const CACHE = inRepo('.cache');
 const CONTROL_VARIABLE = 'TAPFD_FAILING_SYSCALLS';
 
 /** `struct Control` of failing_syscalls.c, in this machine's byte order. */
@@ -36,36 +29,36 @@ export interface SyscallOutcome {
 }
 
 /** The environment for a process in which {@link FailingSyscalls} is to work. Makes the library when needed. */
-export function failingSyscallsEnvironment(directory: string): Record<string, string> {
+export async function failingSyscallsEnvironment(directory: string): Promise<Record<string, string>> {
   const control = join(directory, 'failing-syscalls');
   writeFileSync(control, Buffer.alloc(CONTROL_BYTES));
-  return { LD_PRELOAD: buildLibrary(), [CONTROL_VARIABLE]: control };
+  return { LD_PRELOAD: await buildLibrary(), [CONTROL_VARIABLE]: control };
 }
 
-/** Runs a test file again, in a process in which {@link FailingSyscalls} works. */
-export function rerunWithFailingSyscalls(t: Test, file: string): PromiseLike<unknown> {
-  const env = { ...process.env, ...failingSyscallsEnvironment(t.testdir()) };
-  return t.spawn(process.execPath, [...process.execArgv, file], { env });
+/** Runs a test file again, with `settings` in its environment, in a process in which {@link FailingSyscalls} works. */
+export async function rerunWithFailingSyscalls(
+  t: Test,
+  file: string,
+  settings: Record<string, string> = {},
+): Promise<void> {
+  const failing = await failingSyscallsEnvironment(t.testdir());
+  await t.spawn(process.execPath, [...process.execArgv, file], {
+    env: { ...process.env, ...failing, ...settings },
+  });
 }
 
 /** Builds the library once for each version of its source. */
-function buildLibrary(): string {
+function buildLibrary(): Promise<string> {
   const hash = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
-  const library = join(CACHE, `failing-syscalls-${process.arch}-${hash}.so`);
-  if (existsSync(library)) return library;
-  mkdirSync(CACHE, { recursive: true });
-  const unfinished = `${library}.${process.pid}`;
   const flags = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror', '-U_FORTIFY_SOURCE'];
-  execFileSync(process.env.CC ?? 'cc', [...flags, '-o', unfinished, SOURCE, '-ldl', '-lpthread'], {
-    stdio: 'inherit',
-  });
-  renameSync(unfinished, library);
-  return library;
+  return madeOnce(`${process.arch}-${hash}-failing-syscalls.so`, (output) =>
+    execute(process.env.CC ?? 'cc', [...flags, '-o', output, SOURCE, '-ldl', '-lpthread']),
+  );
 }
 
 /** The functions of libc that the library stands before. */
-export function interposedFunctions(): string[] {
-  return definedSymbols(['-D', '--defined-only', buildLibrary()]);
+export async function interposedFunctions(): Promise<string[]> {
+  return definedSymbols(['-D', '--defined-only', await buildLibrary()]);
 }
 
 /** The functions of libc and others that `object` calls. */

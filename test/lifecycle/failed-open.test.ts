@@ -33,6 +33,10 @@ const TUNSETPERSIST = 'ioctl 0x400454cb';
 const TUNSETOWNER = 'ioctl 0x400454cc';
 const TUNSETOFFLOAD = 'ioctl 0x400454d0';
 const TUNGETIFF = 'ioctl 0x800454d2';
+/** The openings are shared out among so many processes. */
+const PROCESSES = 4;
+/** Which share is this process's, from 0. */
+const SHARE = 'TAPFD_TEST_SHARE';
 /** More calls than any opening makes: one that never gets through has gone wrong. */
 const MOST_CALLS = 500;
 /** What closing leaves to another thread is done by then; what is still there then is a leak. */
@@ -133,19 +137,28 @@ function checkError(t: Test, error: unknown, call: string): void {
 const failing = FailingSyscalls.attach();
 if (failing === undefined) {
   const skip = needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'vxlan', 'macvlan', 'macvtap');
-  t.test('each opening, in a process whose system calls can fail', { skip }, (t) =>
-    rerunWithFailingSyscalls(t, import.meta.filename),
-  );
+  // Side by side: they wait for the kernel most of the time.
+  t.jobs = PROCESSES;
+  for (let i = 0; i < PROCESSES; i += 1) {
+    const title = `openings in a process whose system calls can fail, ${i + 1} of ${PROCESSES}`;
+    t.test(title, { skip, buffered: true }, (t) =>
+      rerunWithFailingSyscalls(t, import.meta.filename, { [SHARE]: String(i) }),
+    );
+  }
 } else {
-  failOpenings(failing);
+  failOpenings(failing, Number(process.env[SHARE]));
 }
 
-function failOpenings(failing: FailingSyscalls): void {
+/** One in {@link PROCESSES} of them, from the one with the number `share`. */
+function failOpenings(failing: FailingSyscalls, share: number): void {
+  let number = 0;
   const test = (
     name: string,
     calls: string[],
     prepare: (near: TestNamespace, far: TestNamespace, t: Test) => Prepared,
   ) => {
+    number += 1;
+    if (number % PROCESSES !== share) return;
     t.test(name, async (t) => {
       const near = await ownNamespace(t);
       const far = await ownNamespace(t);

@@ -27,7 +27,7 @@ const PURE =
   /^(_|napi_|node_|uv_|mem|str|inet_|isoc|sscanf|snprintf|vsnprintf|free|malloc|pthread_(?!create)|calloc|realloc|abort|gnu_dev_|getpid|gettid|if_nametoindex)/;
 
 t.test('every system call that the addon imports can be made to fail', async (t) => {
-  const interposed = new Set(interposedFunctions());
+  const interposed = new Set(await interposedFunctions());
   const forgotten = importedFunctions(ADDON).filter(
     (name) => !interposed.has(name) && !NOT_INTERPOSED.has(name) && !PURE.test(name),
   );
@@ -40,8 +40,8 @@ t.test('a process without the library cannot be armed', async (t) => {
 
 t.test('the library is built once', async (t) => {
   const directory = t.testdir();
-  const { LD_PRELOAD } = failingSyscallsEnvironment(directory);
-  const again = failingSyscallsEnvironment(directory);
+  const { LD_PRELOAD } = await failingSyscallsEnvironment(directory);
+  const again = await failingSyscallsEnvironment(directory);
   t.equal(again.LD_PRELOAD, LD_PRELOAD);
   t.match(readFileSync(String(LD_PRELOAD)).subarray(1, 4).toString(), 'ELF');
 });

@@ -49,7 +49,7 @@ class Packed {
 }
 
 async function filter(input: Buffer, ...args: string[]): Promise<Packed> {
-  const program = await buildDriver('segment_filter');
+  const program = await buildDriver('frames/segment_filter');
   const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.end(input);
   const [output, [code]] = await Promise.all([buffer(child.stdout), once(child, 'exit')]);
@@ -268,7 +268,7 @@ for (const layer of ['ethernet', 'ip'] as const) {
     t.test(`TCP and UDP (IPv${version}, ${layer}) across a forwarder that cuts and joins`, async (t) => {
       const path = await wire(t, layer, version);
       const stdio = ['ignore', 'pipe', 'inherit', path.a.fd, path.b.fd] as const;
-      const forwarder = spawn(await buildDriver('segment_forward'), [layer], { stdio: [...stdio] });
+      const forwarder = spawn(await buildDriver('frames/segment_forward'), [layer], { stdio: [...stdio] });
       t.teardown(() => forwarder.kill('SIGKILL'));
       const { stdout } = forwarder;
       if (stdout === null) throw new Error('no output');
@@ -277,7 +277,7 @@ for (const layer of ['ethernet', 'ip'] as const) {
 
       const { served, sent } = await transferTcp(path, 20_000_000);
       t.equal(served, sent);
-      const bursts = await buildDriver('udp_bursts');
+      const bursts = await buildDriver('frames/udp_bursts', { parts: [] });
       const udp = await exchange(path, [bursts, 'receive', path.address], [bursts, 'send', path.address]);
       t.equal(udp.served, '2000 datagrams');
 

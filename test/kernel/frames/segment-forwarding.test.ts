@@ -17,6 +17,7 @@ import {
   openTun,
 } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { depth } from '../../kit/depth.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
 import { buildDriver } from '../../kit/native-program.js';
 
@@ -47,16 +48,19 @@ interface Case extends DeviceOptions {
   megabytes: number;
 }
 
+/** The slab of a device is used up and begun again many times a MiB. */
+const LONG = depth({ bounded: 50, deep: 200 });
+
 // Each kind and way with and without `segment`; a long file once with and once without.
 const CASES: Case[] = [
-  { kind: 'tap', way: 'forward', segment: true, megabytes: 200 },
+  { kind: 'tap', way: 'forward', segment: true, megabytes: LONG },
   { kind: 'tap', way: 'forward', megabytes: 10 },
   { kind: 'tap', way: 'pipe', segment: true, megabytes: 10 },
   { kind: 'tap', way: 'pipe', megabytes: 10 },
   { kind: 'tun', way: 'forward', segment: true, megabytes: 10 },
   { kind: 'tun', way: 'forward', megabytes: 10 },
   { kind: 'tun', way: 'pipe', segment: true, megabytes: 10 },
-  { kind: 'tun', way: 'pipe', megabytes: 200 },
+  { kind: 'tun', way: 'pipe', megabytes: LONG },
   { kind: 'macvtap', way: 'forward', segment: true, megabytes: 10 },
   { kind: 'macvtap', way: 'pipe', megabytes: 10 },
   { kind: 'tun', way: 'forward', segment: true, offload: ['csum'], megabytes: 10 },
@@ -218,7 +222,7 @@ async function iperfRuns(t: Test, path: Path): Promise<void> {
 }
 
 async function datagramsArrive(t: Test, path: Path): Promise<void> {
-  const bursts = await buildDriver('udp_bursts');
+  const bursts = await buildDriver('frames/udp_bursts', { parts: [] });
   for (const address of [SERVER, SERVER6]) {
     const { served } = await exchange(t, path, [bursts, 'receive', address], [bursts, 'send', address]);
     t.match(await served, /2000 datagrams/, `UDP in bursts to ${address}`);

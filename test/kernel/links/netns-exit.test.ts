@@ -86,8 +86,10 @@ const cases: [string, number, string][] = [
   ],
 ];
 
+// A process each, which mostly waits for the kernel.
+t.jobs = 4;
 for (const [when, status, body] of cases) {
-  t.test(when, async (t) => {
+  t.test(when, { buffered: true }, async (t) => {
     const ended = await runScript(t, body);
     t.match(ended.output, /^made\n(removed\n)?$/);
     t.equal(ended.status, status);
@@ -95,7 +97,7 @@ for (const [when, status, body] of cases) {
   });
 }
 
-t.test('when a worker is terminated at any moment of the creation', async (t) => {
+t.test('when a worker is terminated at any moment of the creation', { buffered: true }, async (t) => {
   const body = `
     const script = \`
       import { parentPort } from 'node:worker_threads';
@@ -117,7 +119,7 @@ t.test('when a worker is terminated at any moment of the creation', async (t) =>
   t.equal(ended.status, 0);
 });
 
-t.test('when the program exits in the middle of the creation', async (t) => {
+t.test('when the program exits in the middle of the creation', { buffered: true }, async (t) => {
   for (const end of [
     'process.exit(5)',
     'setImmediate(() => process.exit(5))',

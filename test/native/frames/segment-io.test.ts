@@ -7,6 +7,6 @@ t.setTimeout(300_000);
 t.test(
   'a kernel that is full or refuses joined frames, and a lost device; malformed or oversized super-frames',
   async (t) => {
-    t.equal(await runDriver(await buildDriver('segment_io_test')), 'reads and writes');
+    t.equal(await runDriver(await buildDriver('frames/segment_io_test')), 'reads and writes');
   },
 );

@@ -1,0 +1,2 @@
+/** test/guest/hot-plug.test.ts at full length. */
+import '../guest/hot-plug.test.js';

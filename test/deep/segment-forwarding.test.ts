@@ -1,0 +1,2 @@
+/** test/kernel/frames/segment-forwarding.test.ts at full length. */
+import '../kernel/frames/segment-forwarding.test.js';
