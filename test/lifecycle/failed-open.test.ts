@@ -3,9 +3,9 @@
  *
  * The file runs itself again under the library that lets calls fail.
  */
-import { closeSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setImmediate as turn, setTimeout as wait } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import t, { type Test } from 'tap';
 import {
@@ -21,26 +21,29 @@ import {
 } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
 import { FailingSyscalls, rerunWithFailingSyscalls } from '../kit/failing-syscalls.js';
+import { inventory, settled } from '../kit/inventory.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../kit/namespace.js';
-import { descriptorsOf, socketDirectory } from '../kit/open-files.js';
+import { socketDirectory } from '../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 const { ENOMEM } = constants.errno;
+
 /** `linux/if_tun.h`, as the library names them. */
 const TUNSETIFF = 'ioctl 0x400454ca';
 const TUNSETPERSIST = 'ioctl 0x400454cb';
 const TUNSETOWNER = 'ioctl 0x400454cc';
 const TUNSETOFFLOAD = 'ioctl 0x400454d0';
 const TUNGETIFF = 'ioctl 0x800454d2';
+
 /** The openings are shared out among so many processes. */
 const PROCESSES = 4;
+
 /** Which share is this process's, from 0. */
 const SHARE = 'TAPFD_TEST_SHARE';
+
 /** More calls than any opening makes: one that never gets through has gone wrong. */
 const MOST_CALLS = 500;
-/** What closing leaves to another thread is done by then; what is still there then is a leak. */
-const SETTLE_MS = 5000;
 
 /** One try. */
 interface Attempt {
@@ -52,43 +55,6 @@ interface Attempt {
 
 /** An opening that needs nothing made for it, or what makes each try. */
 type Prepared = Attempt['open'] | Promise<() => Attempt | Promise<Attempt>>;
-
-/** All that an opening could leave behind. */
-interface Inventory {
-  fds: string[];
-  links: string[];
-  namespaces: string[];
-  mounts: string[];
-}
-
-/** The links in a namespace. What was there must not have been changed either. */
-async function linksOf({ name: netns }: TestNamespace): Promise<string[]> {
-  const found = await links.list({ netns });
-  return found.map(
-    ({ index, name, mtu, mac, master, up }) => `${index} ${name} ${mtu} ${mac} ${master} ${up}`,
-  );
-}
-
-async function inventory(nets: readonly TestNamespace[]): Promise<Inventory> {
-  const ours = `tapfd-${process.pid}-`;
-  return {
-    links: (await Promise.all(nets.map(linksOf))).flat(),
-    namespaces: readdirSync('/run/netns').filter((namespace) => namespace.startsWith(ours)),
-    mounts: readFileSync('/proc/self/mountinfo', 'utf8')
-      .split('\n')
-      .filter((mount) => mount.includes(ours)),
-    fds: descriptorsOf().map(({ fd, target }) => `${fd} ${target}`),
-  };
-}
-
-async function settled(nets: readonly TestNamespace[], before: Inventory): Promise<Inventory> {
-  const giveUp = Date.now() + SETTLE_MS;
-  for (;;) {
-    const now = await inventory(nets);
-    if (isDeepStrictEqual(now, before) || Date.now() > giveUp) return now;
-    await wait(2);
-  }
-}
 
 /**
  * Tries again and again: the first call of the first try fails, the second of the second, and so on, until a try has
@@ -135,6 +101,7 @@ function checkError(t: Test, error: unknown, call: string): void {
 }
 
 const failing = FailingSyscalls.attach();
+
 if (failing === undefined) {
   const skip = needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'vxlan', 'macvlan', 'macvtap');
   // Side by side: they wait for the kernel most of the time.

@@ -1,26 +1,16 @@
 /** `segment: true`: the kernel moves super-frames, JavaScript sees frames of MTU size. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { on, once } from 'node:events';
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t, { type Test } from 'tap';
-import {
-  adoptFd,
-  encodeVnetHeader,
-  type FrameBatch,
-  type FrameStream,
-  forward,
-  openMacvtap,
-  openTap,
-  openTun,
-  type Tap,
-  type TapOptions,
-} from 'tapfd';
+import t from 'tap';
+import { adoptFd, type FrameBatch, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { tcpFrame } from '../../kit/frames.js';
 import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
-import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
+import { ownNamespace, vethPair } from '../../kit/namespace.js';
+import { bridged, READERS, superFrame } from '../../kit/super-frames.js';
 import { tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -35,51 +25,6 @@ t.test('macvtap: offloads are granted, and no vnet header shows', async (t) => {
   t.ok(macvtap.features.offload.includes('tso4'));
   await macvtap[Symbol.asyncDispose]();
 });
-
-/** A TCP super-frame over IPv4 behind its vnet header, as a guest or a program on another TAP may write it. */
-function superFrame(payload: Buffer, segmentBytes: number, totalLength = 40 + payload.length): Buffer {
-  const vnet = encodeVnetHeader({
-    needsChecksum: true,
-    segmentation: 'tcp4',
-    headerBytes: 54,
-    segmentBytes,
-    checksumStart: 34,
-    checksumOffset: 16,
-  });
-  const headers = Buffer.from(
-    '02000000000202000000000108004500000000014000400600000a0900010a090002' +
-      '03e807d000000001000000075010020000000000',
-    'hex',
-  );
-  headers.writeUInt16BE(totalLength, 16);
-  return Buffer.concat([vnet, headers, payload]);
-}
-
-/** A TAP that splits, and another on the same bridge that takes super-frames from us. */
-async function bridged(t: Test): Promise<{ ns: TestNamespace; writer: Tap; reader: Tap }> {
-  const takesSuperFrames = { vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] } satisfies TapOptions;
-  const { ns, a, b } = await tapPair(t, takesSuperFrames, { segment: true });
-  return { ns, writer: a, reader: b };
-}
-
-/** The TCP payloads that come, by both ways of reading. */
-const READERS: Record<string, (device: FrameStream, count: number) => Promise<Buffer[]>> = {
-  async duplex(device, count) {
-    const got: Buffer[] = [];
-    for await (const [frame] of on(device, 'data') as AsyncIterable<[Buffer]>) {
-      if (got.push(frame.subarray(54)) === count) break;
-    }
-    return got;
-  },
-  async batches(device, count) {
-    const got: Buffer[] = [];
-    for await (const batch of device.batches()) {
-      for (const frame of batch) got.push(Buffer.from(frame.subarray(54)));
-      if (got.length >= count) break;
-    }
-    return got;
-  },
-};
 
 for (const [way, read] of Object.entries(READERS)) {
   t.test(`${way}: a malformed super-frame is counted, and what comes behind it is read`, async (t) => {
@@ -164,98 +109,6 @@ t.test('super-frames that are cut to many do not hold up the event loop', async 
     inTurn = 0;
   }
   t.equal(most, 64, 'one burst a turn');
-});
-
-t.test('a hand-off in the middle of a super-frame gives out the rest of it', async (t) => {
-  const { writer, reader } = await bridged(t);
-  const got: Buffer[] = [];
-  let fd = -1;
-  reader.on('data', (frame: Buffer) => {
-    // More segments than a burst has frames.
-    if (got.push(frame.subarray(54)) === 100) fd = reader.handOff();
-  });
-  const payload = randomBytes(50_000);
-  writer.write(superFrame(payload, 100));
-  await once(reader, 'end');
-  t.equal(got.length, 500);
-  t.ok(Buffer.concat(got).equals(payload));
-  t.equal(reader.stats.received.frames, 500);
-  closeSync(fd);
-});
-
-/** A reader that has taken up a super-frame of 500 frames and given out the first 64 of them, and what they all hold. */
-async function inSuperFrame<T>(t: Test, takeFirst: (reader: Tap) => T) {
-  const { writer, reader } = await bridged(t);
-  const taken = takeFirst(reader);
-  const payload = randomBytes(50_000);
-  writer.write(superFrame(payload, 100));
-  return { reader, taken, payload };
-}
-
-t.test('a hand-off in the middle of a super-frame: a loop gets the rest, waiting or not', async (t) => {
-  for (const waits of [true, false]) {
-    const { reader, taken, payload } = await inSuperFrame(t, (device) => device[Symbol.asyncIterator]());
-    const got: Buffer[] = [];
-    const add = ({ value }: IteratorResult<Buffer>) => got.push(value.subarray(54));
-    while (got.length < 64) add(await taken.next());
-    const waiting = waits ? taken.next() : undefined;
-    closeSync(reader.handOff());
-    if (waiting) add(await waiting);
-    for await (const frame of taken) got.push(frame.subarray(54));
-    t.ok(Buffer.concat(got).equals(payload));
-    t.equal(reader.stats.received.frames, 500);
-  }
-});
-
-t.test('a hand-off in the middle of a super-frame: batches get the rest, waited for or not', async (t) => {
-  for (const waits of [true, false]) {
-    const { reader, taken, payload } = await inSuperFrame(t, (device) => device.batches({ maxFrames: 64 }));
-    const got: Buffer[] = [];
-    const lengths: number[] = [];
-    const add = (batch: FrameBatch) => {
-      lengths.push(batch.length);
-      for (const frame of batch) got.push(Buffer.from(frame.subarray(54)));
-    };
-    add((await taken.next()).value as FrameBatch);
-    const waiting = waits ? taken.next() : undefined;
-    closeSync(reader.handOff());
-    if (waiting) add((await waiting).value as FrameBatch);
-    for await (const batch of taken) add(batch);
-    t.same(lengths, [...Array(7).fill(64), 52]);
-    t.ok(Buffer.concat(got).equals(payload));
-    t.equal(reader.stats.received.frames, 500);
-  }
-});
-
-t.test(
-  'a hand-off in the middle of a super-frame: who leaves the batches finds the rest in the stream',
-  async (t) => {
-    const { reader, taken } = await inSuperFrame(t, (device) => device.batches({ maxFrames: 64 }));
-    await taken.next();
-    closeSync(reader.handOff());
-    await taken.return?.();
-    let rest = 0;
-    reader.on('data', () => {
-      rest += 1;
-    });
-    await once(reader, 'end');
-    t.equal(rest, 436);
-  },
-);
-
-t.test('a hand-off in the middle of a super-frame: the rest is forwarded', async (t) => {
-  // With a batch in hand, and when the next one is being waited for.
-  for (const soon of [(act: () => void) => act(), queueMicrotask]) {
-    const { ns, writer, reader } = await bridged(t);
-    const to = await openTap({ netns: ns.name });
-    t.teardown(() => to[Symbol.asyncDispose]());
-    const transform = () => {
-      if (!reader.handedOff) soon(() => closeSync(reader.handOff()));
-    };
-    const forwarding = forward(reader, to, { maxFrames: 64, transform });
-    writer.write(superFrame(randomBytes(50_000), 100));
-    t.same(await forwarding, { frames: 500, lost: 0 });
-  }
 });
 
 t.test('options that do not go together, and adoption', async (t) => {

@@ -1,83 +1,14 @@
-/** The table of links over a kernel of the test's own: lists and events that a real one gives only by chance. */
+/** The shared watch: who uses it, who hears what, and how it ends. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
-import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
-import { type LinkSubscriber, LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
+import { LinkWatch } from '#lib/links/watch.js';
+import { Handle, Kernel, Listener, settle } from '../../kit/fake-link-kernel.js';
 import { nativeLink } from '../../kit/native-link.js';
 
 setFlagsFromString('--expose-gc');
+
 const collectGarbage: () => void = runInNewContext('gc');
-
-let namespaces = 0;
-
-/** A namespace handle that counts how often it was closed. */
-class Handle implements NamespaceHandle {
-  closed = 0;
-  constructor(readonly key = `fake:${++namespaces}`) {}
-  close(): void {
-    this.closed++;
-  }
-}
-
-/** What the addon would do, done by hand. */
-class Kernel implements LinkWatchPort {
-  links: NativeLink[] = [];
-  lists = 0;
-  keptAlive = false;
-  watching = 0;
-  /** Lists wait for this. */
-  listGate: Promise<void> = Promise.resolve();
-  listError: Error | undefined;
-  options: unknown;
-  emit: (events: NativeLinkEvent[]) => void = () => undefined;
-
-  async watchLinks(_ns: NamespaceHandle, options: object, onEvents: (events: NativeLinkEvent[]) => void) {
-    this.options = options;
-    this.emit = onEvents;
-    this.watching++;
-    return {
-      ref: () => {
-        this.keptAlive = true;
-      },
-      unref: () => {
-        this.keptAlive = false;
-      },
-      close: () => {
-        this.watching--;
-      },
-    };
-  }
-
-  async listLinks(): Promise<NativeLink[]> {
-    this.lists++;
-    const found = [...this.links];
-    await this.listGate;
-    if (this.listError) throw this.listError;
-    return found;
-  }
-}
-
-/** Notes what it is told. */
-class Listener implements LinkSubscriber {
-  readonly told: string[] = [];
-  readonly states: [NativeLink, NativeLink | undefined][] = [];
-  linkChanged(link: NativeLink, previous: NativeLink | undefined): void {
-    this.told.push(`${previous ? 'change' : 'add'} ${link.name}`);
-    this.states.push([link, previous]);
-  }
-  linkRemoved(link: NativeLink): void {
-    this.told.push(`remove ${link.name}`);
-  }
-  watchFailed(error: unknown): void {
-    this.told.push(`failed ${error instanceof Error ? error.message : error}`);
-  }
-}
-
-/** Lets a promise chain without timers run to its end. */
-async function settle(): Promise<void> {
-  for (let i = 0; i < 20; i++) await Promise.resolve();
-}
 
 t.test('the first list fills the table and tells nobody', async (t) => {
   const kernel = new Kernel();
@@ -115,34 +46,6 @@ t.test('one watch for a namespace, closed with its last user', async (t) => {
   again.release();
 });
 
-t.test('a start that fails leaves nothing', async (t) => {
-  const kernel = new Kernel();
-  kernel.listError = new Error('no list');
-  const handle = new Handle();
-  await t.rejects(LinkWatch.acquire(handle, { port: kernel }), { message: 'no list' });
-  t.equal(kernel.watching, 0);
-  t.equal(handle.closed, 1);
-  kernel.listError = undefined;
-  const watch = await LinkWatch.acquire(new Handle(handle.key), { port: kernel });
-  watch.release();
-});
-
-t.test('a socket that fails before the first list is through', async (t) => {
-  const kernel = new Kernel();
-  let open = () => {};
-  kernel.listGate = new Promise((resolve) => {
-    open = resolve;
-  });
-  const handle = new Handle();
-  const acquired = LinkWatch.acquire(handle, { port: kernel });
-  await settle();
-  kernel.emit([{ type: 'error', error: new Error('socket lost') }]);
-  open();
-  await t.rejects(acquired, { message: 'socket lost' });
-  t.equal(handle.closed, 1);
-  t.equal(kernel.watching, 0);
-});
-
 t.test('events go to who follows all and to who subscribed to the link', async (t) => {
   const kernel = new Kernel();
   kernel.links = [nativeLink(1), nativeLink(2)];
@@ -178,83 +81,6 @@ t.test('events go to who follows all and to who subscribed to the link', async (
   watch.release();
   kernel.emit([{ type: 'change', link: nativeLink(9) }]);
   t.equal(watch.get(9), undefined, 'a closed watch hears nothing');
-});
-
-t.test('what happens during the first list is not lost, whichever is newer', async (t) => {
-  const kernel = new Kernel();
-  kernel.links = [nativeLink(1), nativeLink(2)];
-  let open = () => {};
-  kernel.listGate = new Promise((resolve) => {
-    open = resolve;
-  });
-  const acquired = LinkWatch.acquire(new Handle(), { port: kernel });
-  await settle();
-  kernel.emit([
-    { type: 'change', link: nativeLink(2, { mtu: 9000 }) },
-    { type: 'remove', link: nativeLink(1) },
-  ]);
-  open();
-  const watch = await acquired;
-  t.same([...watch.links()], [nativeLink(2, { mtu: 9000 })]);
-  watch.release();
-});
-
-t.test('an overrun is made up for by a new list', async (t) => {
-  const kernel = new Kernel();
-  kernel.links = [nativeLink(1), nativeLink(2), nativeLink(3), nativeLink(4), nativeLink(5)];
-  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
-  const all = new Listener();
-  const five = new Listener();
-  watch.follow(all);
-  watch.subscribe(5, five);
-  let open = () => {};
-  kernel.listGate = new Promise((resolve) => {
-    open = resolve;
-  });
-  kernel.links = [
-    nativeLink(1),
-    nativeLink(3, { mtu: 1400 }),
-    nativeLink(4, { kind: 'tun', tun: undefined }),
-    nativeLink(5, { name: 'other', mac: '02:00:00:00:00:55' }),
-    nativeLink(6),
-  ];
-  kernel.emit([{ type: 'overrun' }, { type: 'change', link: nativeLink(1, { mtu: 1300 }) }]);
-  await settle();
-  t.same(all.told, [], 'nothing before the list is there');
-  t.equal(kernel.lists, 2);
-  open();
-  await settle();
-  t.same(all.told, [
-    'remove eth2',
-    'remove eth4',
-    'remove eth5',
-    'change eth3',
-    'add eth4',
-    'add other',
-    'add eth6',
-    'change eth1',
-  ]);
-  t.same(five.told, ['remove eth5', 'add other'], 'an index used again is a removal first');
-  t.equal(watch.get(1)?.mtu, 1300);
-  watch.release();
-});
-
-t.test('an overrun during the list that makes up for one', async (t) => {
-  const kernel = new Kernel();
-  kernel.links = [nativeLink(1)];
-  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
-  let open = () => {};
-  kernel.listGate = new Promise((resolve) => {
-    open = resolve;
-  });
-  kernel.emit([{ type: 'overrun' }]);
-  kernel.links = [nativeLink(1), nativeLink(2)];
-  kernel.emit([{ type: 'overrun' }]);
-  open();
-  await settle();
-  t.equal(kernel.lists, 3);
-  t.same([...watch.links()], [nativeLink(1), nativeLink(2)]);
-  watch.release();
 });
 
 t.test('a watch given back while it reads a list', async (t) => {

@@ -1,18 +1,7 @@
-/** The protocol, against a monitor that says what the test wants. */
-import { once } from 'node:events';
-import t, { type Test } from 'tap';
+/** QmpClient: commands, answers and events. */
+import t from 'tap';
 import { QmpClient, QmpError } from 'tapfd/qemu';
-import { type Command, FakeMonitor, GREETING, refusal } from '../../kit/fake-monitor.js';
-
-async function connected(t: Test, answer?: (command: Command) => object | undefined) {
-  const monitor = new FakeMonitor();
-  const qmp = await QmpClient.connect(monitor);
-  t.teardown(() => qmp[Symbol.asyncDispose]());
-  if (answer !== undefined) monitor.answer = answer;
-  return { monitor, qmp };
-}
-
-const silent = (): undefined => undefined;
+import { connected, silent } from '../../kit/fake-connection.js';
 
 t.test('negotiates, and knows who is there', async (t) => {
   const { monitor, qmp } = await connected(t);
@@ -152,50 +141,6 @@ t.test('a command that takes too long', async (t) => {
   t.equal(monitor.commands.length, before, 'nothing is sent for what was aborted before');
 });
 
-t.test('the end of the connection', async (t) => {
-  t.test('by QEMU: everything that waits fails, and close says why', async (t) => {
-    const { monitor, qmp } = await connected(t, silent);
-    const closed = once(qmp, 'close');
-    const waiting = [qmp.execute('quit'), qmp.execute('query-status')];
-    monitor.end();
-    for (const call of waiting) await t.rejects(call, { code: 'ERR_TAPFD_QMP_CLOSED' });
-    t.match(await closed, [{ code: 'ERR_TAPFD_QMP_CLOSED' }]);
-    t.equal(qmp.closed, true);
-    await t.rejects(qmp.execute('query-status'), {
-      code: 'ERR_TAPFD_QMP_CLOSED',
-      message: /^query-status: the connection to QEMU is over/,
-    });
-  });
-
-  t.test('by an error', async (t) => {
-    for (const error of [Object.assign(new Error('reset'), { code: 'ECONNRESET' }), 'no error at all']) {
-      const { monitor, qmp } = await connected(t, silent);
-      const closed = once(qmp, 'close');
-      const call = qmp.execute('quit');
-      monitor.end(error);
-      await t.rejects(call, { code: 'ERR_TAPFD_QMP_CLOSED', cause: Error });
-      t.match(await closed, [Error]);
-    }
-  });
-
-  t.test('by close(): the event comes without an error', async (t) => {
-    const { monitor, qmp } = await connected(t, silent);
-    const closed = once(qmp, 'close');
-    const call = qmp.execute('query-status');
-    const closing = qmp.close();
-    t.equal(qmp.closed, true);
-    await t.rejects(call, {
-      code: 'ERR_TAPFD_QMP_CLOSED',
-      message: 'query-status: the client was closed',
-    });
-    await closing;
-    t.strictSame(await closed, []);
-    await qmp.close();
-    await qmp[Symbol.asyncDispose]();
-    t.strictSame(monitor.calls, ['close'], 'once');
-  });
-});
-
 t.test('a command that cannot be sent fails alone', async (t) => {
   const { monitor, qmp } = await connected(t);
   monitor.sendError = Object.assign(new Error('too many'), { code: 'EMFILE' });
@@ -204,118 +149,6 @@ t.test('a command that cannot be sent fails alone', async (t) => {
   await t.rejects(qmp.execute('getfd'), { code: 'ERR_TAPFD_QMP_CLOSED', cause: monitor.sendError });
   monitor.sendError = undefined;
   t.strictSame(await qmp.execute('query-status'), {});
-});
-
-t.test('what is no QMP ends the connection', async (t) => {
-  const wrong: (object | string)[] = [
-    'QEMU 7.2.22 monitor - type help for more information\n',
-    '[]\n',
-    '{"neither":1}\n',
-    { error: { class: 'GenericError' }, id: 2 },
-    { error: 'x', id: 2 },
-    { error: { class: 'GenericError', desc: 'x' }, id: 'stranger' },
-    { return: {}, id: 'stranger' },
-    { event: 5, timestamp: {} },
-    { event: 'STOP', data: [], timestamp: {} },
-    { event: 'STOP' },
-    GREETING,
-  ];
-  for (const said of wrong) {
-    const { monitor, qmp } = await connected(t, silent);
-    const closed = once(qmp, 'close');
-    const call = qmp.execute('query-status');
-    monitor.say(said);
-    await t.rejects(call, { code: 'ERR_TAPFD_QMP_PROTOCOL', message: /^query-status: .*does not speak QMP/ });
-    t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL' }], JSON.stringify(said));
-    t.strictSame(monitor.calls, ['close']);
-  }
-});
-
-t.test('a command that QEMU cannot read ends the connection: its refusal is nobody’s', async (t) => {
-  const { monitor, qmp } = await connected(t, silent);
-  const call = qmp.execute('query-status');
-  monitor.say({ error: { class: 'GenericError', desc: 'JSON parse error' } });
-  await t.rejects(call, {
-    code: 'ERR_TAPFD_QMP_PROTOCOL',
-    message: 'query-status: QEMU could not read a command: JSON parse error',
-  });
-});
-
-t.test('a line without end', async (t) => {
-  const { monitor, qmp } = await connected(t);
-  const closed = once(qmp, 'close');
-  const piece = new Uint8Array(16 * 1024 * 1024).fill(32);
-  for (let i = 0; i < 5; i += 1) monitor.sayBytes(piece);
-  t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL', message: /67108864 bytes/ }]);
-});
-
-t.test('connecting', async (t) => {
-  t.test('to something else', async (t) => {
-    for (const greeting of [{ QMP: {} }, { QMP: { version: {} } }, { QMP: 5 }, 'SSH-2.0-x\n']) {
-      const monitor = new FakeMonitor(silent, greeting);
-      await t.rejects(QmpClient.connect(monitor), { code: 'ERR_TAPFD_QMP_PROTOCOL' });
-      t.strictSame(monitor.calls, ['close']);
-    }
-    const bare = { QMP: { version: GREETING.QMP.version } };
-    t.strictSame((await QmpClient.connect(new FakeMonitor(undefined, bare))).greeting.capabilities, []);
-  });
-
-  t.test('to one that ends, or refuses', async (t) => {
-    const ending = new FakeMonitor(silent, '');
-    ending.close();
-    await t.rejects(QmpClient.connect(ending), { code: 'ERR_TAPFD_QMP_CLOSED', message: /^connect: / });
-    const refusing = new FakeMonitor(() => refusal('no'));
-    await t.rejects(QmpClient.connect(refusing), { code: 'ERR_TAPFD_QMP' });
-    t.strictSame(refusing.calls, ['close']);
-  });
-
-  t.test('an event between greeting and answer is of no harm', async (t) => {
-    const monitor = new FakeMonitor(({ id }) => {
-      monitor.happen('RESUME');
-      return { return: {}, id };
-    });
-    await t.resolves(QmpClient.connect(monitor));
-  });
-
-  t.test('to one that ends right after the negotiation: close is emitted all the same', async (t) => {
-    const monitor = new FakeMonitor(() => {
-      monitor.end();
-      return { return: {} };
-    });
-    const [error] = await once(await QmpClient.connect(monitor), 'close');
-    t.match(error, { code: 'ERR_TAPFD_QMP_CLOSED' });
-  });
-
-  t.test('aborted: QEMU lets a second client wait without a word', async (t) => {
-    const aborter = new AbortController();
-    const monitor = new FakeMonitor(silent, '');
-    const connecting = QmpClient.connect(monitor, { signal: aborter.signal });
-    aborter.abort(new Error('busy'));
-    await t.rejects(connecting, { message: 'busy' });
-    t.strictSame(monitor.calls, ['close']);
-    await t.rejects(QmpClient.connect('/nowhere', { signal: aborter.signal }), { message: 'busy' });
-    const given = new FakeMonitor();
-    await t.rejects(QmpClient.connect(given, { signal: aborter.signal }), { message: 'busy' });
-    t.strictSame([given.calls, given.commands], [['close'], []], 'a connection that was given is closed');
-
-    const untouched = new AbortController();
-    const client = await QmpClient.connect(new FakeMonitor(), { signal: untouched.signal });
-    untouched.abort();
-    t.strictSame(await client.execute('query-status'), {}, 'it is for the connecting only');
-  });
-
-  t.test('to a path', async (t) => {
-    await t.rejects(QmpClient.connect('/nonexistent/qmp'), { code: 'ENOENT' });
-    const { signal } = new AbortController();
-    await t.rejects(QmpClient.connect('/nonexistent/qmp', { signal }), { code: 'ENOENT' });
-  });
-});
-
-t.test('ref and unref are those of the connection', async (t) => {
-  const { monitor, qmp } = await connected(t);
-  t.equal(qmp.unref(), qmp);
-  t.equal(qmp.ref(), qmp);
-  t.strictSame(monitor.calls, ['unref', 'ref']);
 });
 
 t.test('misuse', async (t) => {

@@ -1,86 +1,18 @@
-/** Real devices handed to real programs: a small reader and writer, and QEMU, asked what it thinks it has. */
+/** Real devices handed to QEMU, which is asked what it thinks it has. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
-import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import {
-  adoptFd,
-  type FrameStream,
-  type Macvtap,
-  openMacvtap,
-  openTap,
-  openTun,
-  type Tap,
-  type TapOptions,
-  type Tun,
-} from 'tapfd';
+import { adoptFd, type Macvtap, openMacvtap, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { qemuNetworkArguments, spawnQemu, spawnWithFds } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
-import { bridgeAndWire, type TestNamespace } from '../../kit/namespace.js';
-import { descriptorsOf } from '../../kit/open-files.js';
+import { bridgedTap, contents, devicesOf, frame, GUEST, until } from '../../kit/held-devices.js';
+import { bridgeAndWire } from '../../kit/namespace.js';
 import { callsInChild } from '../../kit/open-in-child.js';
 
 const QEMU = 'qemu-system-x86_64';
 const MACHINE = ['-M', 'pc,accel=tcg', '-nodefaults', '-display', 'none', '-S', '-qmp', 'stdio'];
-
-/** IEEE 802 local experimental EtherType 1: nobody else's frames. */
-const ETHERTYPE = 0x88b5;
-
-async function bridgedTap(t: Test, { name: netns }: TestNamespace, options: TapOptions = {}): Promise<Tap> {
-  const tap = await openTap({ netns, bridge: 'br0', ...options });
-  t.teardown(() => tap[Symbol.asyncDispose]());
-  return tap;
-}
-
-const GUEST = '52:54:00:12:34:80';
-const OTHER_GUEST = '52:54:00:12:34:81';
-
-function frame(to: string, content: string): Buffer {
-  const macs = Buffer.from((to + OTHER_GUEST).replaceAll(':', ''), 'hex');
-  const rest = Buffer.alloc(48);
-  rest.writeUInt16BE(ETHERTYPE);
-  rest.write(content, 2);
-  return Buffer.concat([macs, rest]);
-}
-
-/** What the frames of this test that arrive at `device` say, up to and with the one that says `last`. */
-async function contents(device: FrameStream, last: string): Promise<string[]> {
-  const seen: string[] = [];
-  for await (const chunk of device.iterator({ destroyOnReturn: false })) {
-    const received: Buffer = chunk;
-    if (received.readUInt16BE(12) !== ETHERTYPE) continue;
-    const content = received.toString('latin1', 14).replace(/\0+$/, '');
-    seen.push(content);
-    if (content === last) break;
-  }
-  return seen;
-}
-
-function fdInfo(pid: number | 'self', fd: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8');
-  } catch {
-    return ''; // closed meanwhile
-  }
-}
-
-/** The devices that process `pid` holds, by descriptor: `tap0` by fdinfo, `/dev/tap7` for a macvtap. */
-function devicesOf(pid: number | 'self'): Record<string, string> {
-  const held: Record<string, string> = {};
-  for (const { fd, target } of descriptorsOf(pid)) {
-    const name = /^iff:\s*(\S+)/m.exec(fdInfo(pid, fd))?.[1];
-    if (name !== undefined) held[fd] = name;
-    else if (/^\/(dev\/(net\/tun|tap\d+)|tap$)/.test(target)) held[fd] = target;
-  }
-  return held;
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await wait(5);
-}
 
 /** A QEMU's QMP on its stdin and stdout. */
 class Monitor {
@@ -125,67 +57,6 @@ async function complaint(t: Test, child: ChildProcess): Promise<string> {
   const [said] = await Promise.all([child.stderr ? text(child.stderr) : '', once(child, 'exit')]);
   return said;
 }
-
-t.test(
-  'spawnWithFds',
-  { skip: needs('root', 'tun-device', 'netns', 'ip', 'bridge', 'veth', 'macvtap') },
-  async (t) => {
-    t.test('a program reads a frame from the number it was told, and writes one', async (t) => {
-      const net = await bridgeAndWire(t);
-      const ours = await bridgedTap(t, net);
-      const theirs = await bridgedTap(t, net);
-      const answering = `
-      const { readSync, writeSync } = require('node:fs');
-      const fd = Number(process.argv[1].slice('fd='.length));
-      const frame = Buffer.alloc(2048);
-      for (;;) {
-        let length = 0;
-        try {
-          length = readSync(fd, frame);
-        } catch (error) {
-          if (error.code !== 'EAGAIN') throw error;
-          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
-        }
-        if (length < 14 || frame.readUInt16BE(12) !== ${ETHERTYPE}) continue;
-        const text = frame.toString('latin1', 14, length).toUpperCase();
-        writeSync(fd, Buffer.concat([frame.subarray(6, 12), frame.subarray(0, 6), frame.subarray(12, 14), Buffer.from(text)]));
-        break;
-      }
-    `;
-      const child = await spawnWithFds(process.execPath, ['-e', answering, '--', 'fd={fd:0}'], [theirs], {
-        stdio: 'inherit',
-        env: { PATH: process.env.PATH },
-      });
-      ours.write(frame(GUEST, 'a question'));
-      t.strictSame(await contents(ours, 'A QUESTION'), ['A QUESTION']);
-      t.strictSame(await once(child, 'exit'), [0, null]);
-      t.ok(theirs.fd > 2 && !theirs.destroyed, "the parent's descriptor is as it was");
-      ours.write(frame(GUEST, 'for us'));
-      t.strictSame(await contents(theirs, 'for us'), ['for us'], 'and reads');
-    });
-
-    t.test('no other child gets a descriptor', async (t) => {
-      const net = await bridgeAndWire(t);
-      const devices = [
-        await bridgedTap(t, net),
-        await openTun({ netns: net.name }),
-        await openMacvtap({ netns: net.name, lower: 'wire' }),
-      ];
-      t.teardown(() => Promise.all(devices.map((device) => device[Symbol.asyncDispose]())));
-      t.equal(Object.keys(devicesOf('self')).length, 3, 'this process has three');
-      const [, tun] = devices;
-      const told = await spawnWithFds('sleep', ['1000'], tun ? [tun] : []);
-      const untold = await spawnWithFds('sleep', ['1000'], []);
-      t.teardown(() => [told, untold].map((child) => child.kill()));
-      t.strictSame(devicesOf(told.pid ?? 0), { 3: tun?.name }, 'the child that was given one has that one');
-      t.strictSame(devicesOf(untold.pid ?? 0), {}, 'and another has none');
-      for (const { fd } of devices) {
-        const flags = /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'utf8'))?.[1] ?? '';
-        t.ok(Number.parseInt(flags, 8) & 0o2000000, 'each is close-on-exec here');
-      }
-    });
-  },
-);
 
 t.test(
   'spawnQemu',

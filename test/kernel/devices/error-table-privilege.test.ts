@@ -1,0 +1,127 @@
+/** What the kernel refuses to callers without privilege: code, errno, system call, cause and remedy. */
+import { execFile } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { promisify } from 'node:util';
+import t, { type Test } from 'tap';
+import { openTap, openTun } from 'tapfd';
+import { needs } from '../../kit/capabilities.js';
+import { ownIndex, ownNamespace } from '../../kit/namespace.js';
+import { callsInChild } from '../../kit/open-in-child.js';
+
+const run = promisify(execFile);
+const NOBODY = 65534;
+const TUNSETIFF = 'ioctl TUNSETIFF';
+
+t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }, async (t) => {
+  const network = await ownNamespace(t);
+  const netns = network.name;
+  await network.wire('wire', 'far');
+  const FIXED_LINKS = await network.linkNames();
+
+  /** One row; nothing is left behind it. */
+  function row(name: string, test: (t: Test) => Promise<void>): void {
+    t.test(name, async (t) => {
+      await test(t);
+      t.strictSame(await network.linkNames(), FIXED_LINKS, 'nothing is left');
+    });
+  }
+
+  row('without privilege', async (t) => {
+    // In /dev, since devices may not be opened on other file systems (nodev), nor the repository be searched.
+    const everyones = `/dev/tapfd-${process.pid}-everyones`;
+    const roots = `/dev/tapfd-${process.pid}-roots`;
+    const elsewhere = await ownNamespace(t);
+    for (const [path, mode] of [
+      [everyones, '666'],
+      [roots, '600'],
+    ]) {
+      await run('mknod', ['-m', mode, path, 'c', '10', '200']);
+      t.teardown(() => rm(path));
+    }
+    const lasting = { netns, persist: true, up: true };
+    const devices = [
+      await openTap({ ...lasting, name: 'theirs', owner: NOBODY }),
+      await openTun({ ...lasting, name: 'group', group: NOBODY }),
+      await openTap({ ...lasting, name: 'owner', owner: 4242 }),
+      await openTap({ ...lasting, name: 'both', owner: 4242, group: 4343 }),
+      await openTap({ ...lasting, name: 'others', group: 4343 }),
+    ];
+    for (const device of devices) await device[Symbol.asyncDispose]();
+    const node = `link add link wire name node index ${ownIndex(1)} type macvtap`;
+    await network.ip(...node.split(' '));
+    await network.ip('link', 'set', 'node', 'up');
+
+    const device = JSON.stringify({ devicePath: everyones }).slice(1, -1);
+    const outcomes = await callsInChild(
+      { prefix: ['ip', 'netns', 'exec', netns], as: NOBODY },
+      {
+        'making a device': `openTap({ ${device}, name: 'new' })`,
+        frags: `openTap({ ${device}, name: 'new', napi: 'frags' })`,
+        'attaching as owner': `openTap({ ${device}, name: 'theirs' })`,
+        'attaching as group': `openTun({ ${device}, name: 'group' })`,
+        anothers: `openTap({ ${device}, name: 'owner' })`,
+        'anothers, with group': `openTap({ ${device}, name: 'both' })`,
+        'another groups': `openTap({ ${device}, name: 'others' })`,
+        'changing the link': `openTap({ ${device}, name: 'theirs', mtu: 1400 })`,
+        'node of the clone device': `openTap({ devicePath: ${JSON.stringify(roots)} })`,
+        'node of a macvtap': `openMacvtap({ name: 'node' })`,
+        'making a macvtap': `openMacvtap({ lower: 'wire' })`,
+        'entering a namespace': `openTap({ ${device}, netns: '${elsewhere.name}' })`,
+        'MAC through the descriptor': `openTap({ ${device}, name: 'theirs' }).then(async (device) => {
+          await device.setMac('02:00:00:00:00:77');
+          return device;
+        })`,
+        'loading a program': `openTap({ ${device}, name: 'theirs' }).then(async (device) => {
+          await device.setFilterProgram(new Uint8Array(8)).finally(() => device[Symbol.asyncDispose]());
+        })`,
+      },
+    );
+    const denied = { code: 'EPERM', errno: -1, syscall: TUNSETIFF, path: everyones };
+    t.match(outcomes, {
+      'making a device': {
+        error: { ...denied, interface: 'new', message: /CAP_NET_ADMIN.*persist: true and owner/ },
+      },
+      frags: { error: { ...denied, interface: 'new', message: /'frags' needs CAP_NET_ADMIN/ } },
+      'attaching as owner': { opened: { kind: 'tap', name: 'theirs' } },
+      'attaching as group': { opened: { kind: 'tun', name: 'group' } },
+      anothers: { error: { ...denied, interface: 'owner', message: /owner belongs to uid 4242:/ } },
+      'anothers, with group': { error: { ...denied, message: /both belongs to uid 4242 and gid 4343:/ } },
+      'another groups': { error: { ...denied, message: /others belongs to gid 4343:/ } },
+      'changing the link': {
+        error: {
+          code: 'EPERM',
+          errno: -1,
+          syscall: 'rtnetlink RTM_SETLINK',
+          interface: 'theirs',
+          message: /CAP_NET_ADMIN/,
+        },
+      },
+      'node of the clone device': {
+        error: { code: 'EACCES', errno: -13, syscall: 'open', path: roots, message: /mode 0666/ },
+      },
+      'node of a macvtap': {
+        error: {
+          code: 'EACCES',
+          errno: -13,
+          syscall: 'open',
+          path: /^\/dev\/tap\d+$/,
+          interface: 'node',
+          message: /udev/,
+        },
+      },
+      'making a macvtap': {
+        error: { code: 'EPERM', errno: -1, syscall: 'rtnetlink RTM_NEWLINK', message: /CAP_NET_ADMIN/ },
+      },
+      'entering a namespace': {
+        error: { code: 'EPERM', errno: -1, syscall: 'setns', message: /CAP_SYS_ADMIN/ },
+      },
+      'MAC through the descriptor': { opened: { name: 'theirs', mac: '02:00:00:00:00:77' } },
+      'loading a program': {
+        error: { code: 'EPERM', errno: -1, syscall: 'bpf BPF_PROG_LOAD', message: /CAP_BPF/ },
+      },
+    });
+    for (const name of ['theirs', 'group', 'owner', 'both', 'others', 'node']) {
+      await network.ip('link', 'delete', 'dev', name);
+    }
+  });
+});

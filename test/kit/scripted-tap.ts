@@ -1,0 +1,91 @@
+/** A TAP whose queue reads and writes what a test wants: no kernel stands behind it. */
+import { constants } from 'node:os';
+import { Tap } from 'tapfd';
+import type { NativeBurstCallback, NativeFrameRules } from '#lib/base/native-queue.js';
+import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
+import type { LinkSubscriber } from '#lib/links/watch.js';
+
+const LINK = {
+  name: 'tap9',
+  index: 9,
+  mac: '02:00:00:00:00:09',
+  mtu: 1500,
+  carrier: true,
+  flags: 1,
+  stats: { txDropped: 0, rxDropped: 0 },
+};
+
+/** What the addon reads to: four frames of ten bytes. */
+export const slab = Buffer.from('0'.repeat(10) + '1'.repeat(10) + '2'.repeat(10) + '3'.repeat(10));
+export const spans = Uint32Array.of(0, 10, 10, 10, 20, 10, 30, 10);
+
+/** A Tap whose descriptor is not there; `burst` is what the addon would call. */
+export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
+  let burst: NativeBurstCallback = () => undefined;
+  let subscriber: LinkSubscriber | undefined;
+  let outcome = 0;
+  let writable: () => void = () => undefined;
+  const rules: NativeFrameRules[] = [];
+  const watch = {
+    ns: {},
+    get: () => undefined,
+    subscribe: (_index: number, follower: LinkSubscriber) => {
+      subscriber = follower;
+    },
+    unsubscribe: () => undefined,
+    // There is no link whose counters could be read.
+    share: () => {
+      throw new Error('no link');
+    },
+    release: () => undefined,
+  };
+  const queue = {
+    fd: 99,
+    onBurst: (callback: NativeBurstCallback) => {
+      burst = callback;
+    },
+    onWritable: (callback: () => void) => {
+      writable = callback;
+    },
+    setRules: (next: NativeFrameRules) => rules.push(next),
+    setOffload: ([mask]: number[]) => Promise.resolve(mask),
+    startReading: () => undefined,
+    stopReading: () => undefined,
+    write: () => outcome,
+    close: () => Promise.resolve(),
+    release: () => 99,
+    takePending: () => [],
+    useOwnMemory: () => undefined,
+    awaitWritable: () => undefined,
+    // Takes all but one frame, which is lost, or none at all.
+    writeFrames: (_slab: Buffer, _spans: Uint32Array, first: number, end: number, report: Int32Array) => {
+      report.set(outcome === 0 ? [end, 60, 1, -constants.errno.EIO, 1] : [first, 0, 0]);
+      return outcome;
+    },
+  };
+  const device = {
+    opened: { kind: 'tap', flags, features: 0, offload: 0, vnetHeaderBytes: 10, link: LINK, queue },
+    watch,
+    offload,
+    settings: {
+      readableHighWaterMark: 4,
+      writableHighWaterMark: 4,
+      copyFrames: false,
+      segment: true,
+      macCheck: 'off',
+    },
+    openFurther: () => Promise.reject(new Error('no')),
+  };
+  const tap = Tap.wrap(device as unknown as OpenedDevice);
+  return {
+    tap,
+    rules,
+    burst: (count: number, last: Buffer | undefined, error: number, faults: number) =>
+      burst(slab, spans, count, last, error, faults),
+    resume: () => writable(),
+    loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
+    answer: (next: number) => {
+      outcome = next;
+    },
+  };
+}
