@@ -3,15 +3,23 @@
  * and that nothing is left when a guest reboots, is killed, crashes or is turned off, or QEMU crashes.
  */
 import { once } from 'node:events';
-import { fstatSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import t, { type Test } from 'tap';
 import { type Macvtap, openMacvtap, openTap, type Tap } from 'tapfd';
 import { followGuestMac, type QemuHotPlugNic } from 'tapfd/qemu';
-import { bootGuestWithMonitor, type Guest, type GuestWithMonitor } from '../../examples/guest.ts';
+import { bootGuestWithMonitor, type GuestWithMonitor } from '../../examples/guest.ts';
 import { needs } from '../kit/capabilities.ts';
 import { depth } from '../kit/depth.ts';
+import {
+  type NamedGuest,
+  type Node,
+  nodeOf,
+  plug,
+  untilGuestCarrier,
+  usesBothQueues,
+} from '../kit/guest-cards.ts';
 import { guestImage } from '../kit/guest-image.ts';
-import { ownNamespace, run, type TestNamespace, vethPair } from '../kit/namespace.ts';
+import { ownNamespace, run, vethPair } from '../kit/namespace.ts';
 import { descriptorTargets, fileKinds, settledFileKinds } from '../kit/open-files.ts';
 
 const BRIDGE = 'br0';
@@ -26,8 +34,6 @@ const CYCLES = depth({ bounded: 24, deep: 100 });
 const REBOOT_MS = 120_000;
 /** From `addNic` until the guest has the card. */
 const MOST_PLUG_MS = 3000;
-/** More than what a guest sends by itself in that time. */
-const PINGS = 10;
 
 t.setTimeout(280_000);
 
@@ -55,11 +61,7 @@ t.test('hot-plug', { skip }, async (t) => {
     t.teardown(() => device[Symbol.asyncDispose]());
     return device;
   };
-  const boot = async (
-    name: string,
-    nics: QemuHotPlugNic[],
-    machine: string[],
-  ): Promise<GuestWithMonitor & { name: string }> => {
+  const boot = async (name: string, nics: QemuHotPlugNic[], machine: string[]): Promise<NamedGuest> => {
     const options = { name, arguments: ['-smp', '2', ...machine] };
     const { guest, qmp } = await bootGuestWithMonitor(guestImage(), nics, options);
     t.teardown(async () => {
@@ -78,53 +80,6 @@ t.test('hot-plug', { skip }, async (t) => {
     boot('pc', [{ device: queues }], []),
     boot('q35', [], ['-machine', 'q35', ...ports]),
   ]);
-
-  /** Plugs a card in, and waits until the guest has it. */
-  const plug = async (
-    t: Test,
-    { guest, qmp, name }: typeof pc,
-    nic: QemuHotPlugNic,
-    interfaceName: string,
-  ) => {
-    const begin = performance.now();
-    const added = await qmp.addNic({ romfile: '', ...nic });
-    const answered = performance.now() - begin;
-    await guest.must(`until [ -e /sys/class/net/${interfaceName} ]; do sleep 0.02; done`);
-    const seen = performance.now() - begin;
-    t.comment(
-      `${name}: QEMU had the card after ${answered.toFixed(0)} ms, the guest after ${seen.toFixed(0)} ms`,
-    );
-    return added;
-  };
-  const untilCarrier = (guest: Guest, interfaceName: string, wanted: 0 | 1): Promise<string> =>
-    guest.must(`until [ "$(cat /sys/class/net/${interfaceName}/carrier)" = ${wanted} ]; do sleep 0.02; done`);
-  /** Flows of many ports arrive by both queues, and what a processor sends leaves by the queue of its own. */
-  const usesBothQueues = async (t: Test, guest: Guest, card: Card): Promise<void> => {
-    const { name, driver, address, peer, from } = card;
-    t.equal(await guest.must(`ls -d /sys/class/net/${name}/queues/rx-* | wc -l`), '2');
-    t.equal(await guest.must(`ls -d /sys/class/net/${name}/queues/tx-* | wc -l`), '2');
-    // Each queue has an interrupt of its own: QEMU has put a frame in, or has taken one out.
-    const interrupts = async (direction: 'input' | 'output'): Promise<number[]> => {
-      const text = await guest.must(`grep ${driver}-${direction} /proc/interrupts`);
-      return text.split('\n').map((line) => Number(line.split(/\s+/)[2]) + Number(line.split(/\s+/)[3]));
-    };
-    await guest.must(`ping -c 1 -W 10 ${peer}`);
-    const before = await interrupts('input');
-    await from.exec('bash', '-c', `for i in {1..100}; do echo x >/dev/udp/${address}/9; done`);
-    await guest.must(`ping -c 1 -W 10 ${peer}`);
-    const after = await interrupts('input');
-    t.equal(after.length, 2);
-    for (const [queue, count] of after.entries()) t.ok(count > before[queue], `rx-${queue} of ${name}`);
-    for (const processor of [0, 1]) {
-      const before = await interrupts('output');
-      // One at a time: QEMU may take out two with one interrupt.
-      const ping = `taskset ${1 << processor} ping -c 1 -W 10 ${peer}`;
-      await guest.must(`for i in $(seq ${PINGS}); do ${ping} || exit 1; done`);
-      const used = (await interrupts('output')).map((count, queue) => count - before[queue]);
-      t.equal(used.length, 2);
-      t.ok(used[processor] >= PINGS, `tx-${processor} of ${name}: ${used}`);
-    }
-  };
 
   await t.test('two queues over macvtap, inherited by QEMU at its start', async (t) => {
     await pc.guest.must(`ip address add ${ON_WIRE}.10/24 dev eth0; ip link set eth0 up`);
@@ -147,13 +102,13 @@ t.test('hot-plug', { skip }, async (t) => {
     const arrived = (): Promise<string> => pc.guest.must('cat /sys/class/net/eth1/statistics/rx_packets');
     // Of the backend; of the card it is below.
     await pc.qmp.execute('set_link', { name: 'lan', up: false });
-    await untilCarrier(pc.guest, 'eth1', 0);
+    await untilGuestCarrier(pc.guest, 'eth1', 0);
     const before = await arrived();
     await host.exec('bash', '-c', `for i in {1..20}; do echo x >/dev/udp/${ON_TAP}.10/9; done`);
     t.equal((await pc.guest.run(`ping -c 1 -W 1 ${HOST}`)).status, 1);
     t.equal(await arrived(), before, 'no frame passes');
     await pc.qmp.execute('set_link', { name: 'lan', up: true });
-    await untilCarrier(pc.guest, 'eth1', 1);
+    await untilGuestCarrier(pc.guest, 'eth1', 1);
     await pc.guest.must(`ping -c 2 -i 0.1 -W 10 ${HOST}`);
     t.equal(await host.ping(`${ON_TAP}.10`), 1);
   });
@@ -174,10 +129,10 @@ t.test('hot-plug', { skip }, async (t) => {
 
   await t.test('the cable of the macvtap is pulled and put in again', async (t) => {
     await q35.qmp.execute('set_link', { name: 'wan-nic', up: false });
-    await untilCarrier(q35.guest, 'eth0', 0);
+    await untilGuestCarrier(q35.guest, 'eth0', 0);
     t.equal((await q35.guest.run(`ping -c 1 -W 1 ${OUTSIDE}`)).status, 1);
     await q35.qmp.execute('set_link', { name: 'wan-nic', up: true });
-    await untilCarrier(q35.guest, 'eth0', 1);
+    await untilGuestCarrier(q35.guest, 'eth0', 1);
     await q35.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}`);
   });
 
@@ -322,7 +277,9 @@ t.test('hot-plug', { skip }, async (t) => {
     }
   };
   /** A guest with a TAP and a macvtap of names that were others' before, both of which carry its pings. */
-  const startNext = async (name: string): Promise<typeof pc & { devices: (Tap | Macvtap)[]; node: Node }> => {
+  const startNext = async (
+    name: string,
+  ): Promise<NamedGuest & { devices: (Tap | Macvtap)[]; node: Node }> => {
     const link = await openLink('inherited');
     const node = nodeOf(link);
     const tap = await openTap({ netns: host.name, name: 'plugged', bridge: BRIDGE });
@@ -336,7 +293,7 @@ t.test('hot-plug', { skip }, async (t) => {
   /** One more card of each kind for a running guest, each by another way. */
   const plugBoth = async (
     t: Test,
-    guest: typeof pc,
+    guest: NamedGuest,
     [first, second]: { bus: string; interfaceName: string }[],
   ): Promise<{ devices: [Tap, Macvtap]; node: Node }> => {
     const tap = await openTap({ netns: host.name, name: 'late-tap', bridge: BRIDGE });
@@ -394,22 +351,3 @@ t.test('hot-plug', { skip }, async (t) => {
     t.strictSame(await settledFileKinds(filesBefore), filesBefore);
   });
 });
-
-interface Card {
-  name: string;
-  driver: string;
-  address: string;
-  peer: string;
-  /** Where flows to it come from. */
-  from: TestNamespace;
-}
-
-/** The file of a macvtap in /dev. */
-interface Node {
-  path: string;
-  number: number;
-}
-
-function nodeOf({ fd, index }: Macvtap): Node {
-  return { path: `/dev/tap${index}`, number: fstatSync(fd).rdev };
-}

@@ -82,3 +82,8 @@ export function frameToUpper(number: number): Buffer {
   frame.write(UPPER_MAC.replaceAll(':', ''), 0, 'hex');
   return frame;
 }
+
+/** Resolves with the error that the write's callback got, or null. */
+export function written(device: Tap, frame: Uint8Array): Promise<Error | null> {
+  return new Promise((resolve) => device.write(frame, (error) => resolve(error ?? null)));
+}

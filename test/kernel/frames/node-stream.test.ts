@@ -1,16 +1,11 @@
 /** The stream as one of Node's: Writable's rules, `for await`, pipe, destroy. */
 import { once } from 'node:events';
 import t from 'tap';
-import { type Tap, TapfdError } from 'tapfd';
+import { TapfdError } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { collect, isNumbered, numberedFrame, numberOf, tapPair, upTo } from '../../kit/tap-pair.js';
+import { collect, isNumbered, numberedFrame, numberOf, tapPair, upTo, written } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
-
-/** Resolves with the error that the write's callback got, or null. */
-function written(device: Tap, frame: Uint8Array): Promise<Error | null> {
-  return new Promise((resolve) => device.write(frame, (error) => resolve(error ?? null)));
-}
 
 t.test("Writable's own rules hold: cork, end, write after end, wrong chunks", async (t) => {
   const { a, b } = await tapPair(t);

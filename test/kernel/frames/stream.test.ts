@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import t from 'tap';
-import { type FrameDrop, forward, openTap, openTun, type Tap } from 'tapfd';
+import { type FrameDrop, forward, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
 import { ownNamespace } from '../../kit/namespace.js';
@@ -17,14 +17,10 @@ import {
   numberOf,
   tapPair,
   upTo,
+  written,
 } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
-
-/** Resolves with the error that the write's callback got, or null. */
-function written(device: Tap, frame: Uint8Array): Promise<Error | null> {
-  return new Promise((resolve) => device.write(frame, (error) => resolve(error ?? null)));
-}
 
 t.test('20 frames written at once arrive as 20, whole and in order', async (t) => {
   const { a, b } = await tapPair(t);
