@@ -37,7 +37,7 @@ await runScript(async () => {
     const files = testFiles({ deep: values.deep, wanted: positionals });
     await prepare();
     const isWhole = !values.deep && positionals.length === 0;
-    const depth = values.deep && !values.bounded ? 'deep' : 'bounded';
+    const depth = values.deep ? (values.bounded ? 'bounded' : 'deep') : 'brief';
     const totals = await runFiles(files, { isWhole, depth });
     process.exitCode = totals.failures.length === 0 ? 0 : 1;
   } catch (error) {
@@ -80,7 +80,7 @@ async function prepareImage(what, build) {
 
 /**
  * @param {readonly string[]} files
- * @param {{isWhole: boolean, depth: 'deep' | 'bounded'}} how
+ * @param {{isWhole: boolean, depth: 'brief' | 'bounded' | 'deep'}} how
  */
 async function runFiles(files, { isWhole, depth }) {
   const missing = missingCapabilities();

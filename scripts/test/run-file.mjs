@@ -10,8 +10,9 @@ import { TapReport } from './tap-report.mjs';
 const COMPILED = join(ROOT, '.cache/compiled');
 /** After this time tap itself ends a file and names the test it was in. */
 const TIMEOUT_S = 300;
+const DEEP_TIMEOUT_S = 3600;
 /** For a process that does not end even then. */
-const KILL_AFTER_MS = (TIMEOUT_S + 30) * 1000;
+const GRACE_S = 30;
 /** A file that is skipped as a whole says so in its plan. */
 const SKIPPED_FILE = /^1\.\.0 # (?:SKIP )?(needs .*)$/i;
 /** `t.mockImport()` needs a loader, whose thread costs a tenth of a second, and some of V8's coverage, in every process. */
@@ -34,6 +35,7 @@ const SHOWN_ERROR_LINES = 40;
  */
 export async function runFile(path, env) {
   const start = Date.now();
+  const timeout = env.TAPFD_TEST_DEPTH === 'deep' ? DEEP_TIMEOUT_S : TIMEOUT_S;
   /** @type {string[]} */
   const printed = [];
   /** @type {string[]} */
@@ -45,10 +47,10 @@ export async function runFile(path, env) {
   const loader = readFileSync(script, 'utf8').includes('mockImport(') ? [MOCK_LOADER] : [];
   const child = spawn(process.execPath, ['--enable-source-maps', ...loader, script], {
     cwd: ROOT,
-    env: { ...process.env, ...env, TAP: undefined, TAP_TIMEOUT: String(TIMEOUT_S) },
+    env: { ...process.env, ...env, TAP: undefined, TAP_TIMEOUT: String(timeout) },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const timer = setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), (timeout + GRACE_S) * 1000);
   const ended = new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));
     child.on('exit', (code, signal) => resolve(signal ?? code));

@@ -1,2 +1,2 @@
-/** test/guest/hot-plug.test.ts at full length. */
+/** test/guest/hot-plug.test.ts, with the longer amounts of test/kit/depth.ts. */
 import '../guest/hot-plug.test.js';

@@ -1,2 +1,2 @@
-/** test/lifecycle/many-opens.test.ts at full length. */
+/** test/lifecycle/many-opens.test.ts, with the longer amounts of test/kit/depth.ts. */
 import '../lifecycle/many-opens.test.js';

@@ -29,7 +29,7 @@ const ON_WIRE = '10.80.0';
 const OUTSIDE = `${ON_WIRE}.1`;
 const HOST = `${ON_TAP}.1`;
 /** Even. What leaks one in a cycle is seen after one: more are for what leaks now and then. */
-const CYCLES = depth({ bounded: 24, deep: 100 });
+const CYCLES = depth({ brief: 24, bounded: 100, deep: 300 });
 /** Longer than any machine takes. */
 const REBOOT_MS = 120_000;
 /** From `addNic` until the guest has the card. */

@@ -1,7 +1,13 @@
 /**
- * How much a test does that is long by nature. `npm test` runs it for a short while, `npm run test:deep` at full length:
- * the files of test/deep run what stands elsewhere with TAPFD_TEST_DEPTH=deep.
+ * How much a test does that is long by nature (soak, fuzzing). The files of test/deep run such tests again:
+ *
+ * - `brief`: `npm test`.
+ * - `bounded`: `npm run test:deep -- --bounded`, as CI does.
+ * - `deep`: `npm run test:deep`.
  */
-export function depth(amounts: { bounded: number; deep: number }): number {
-  return process.env.TAPFD_TEST_DEPTH === 'deep' ? amounts.deep : amounts.bounded;
+export type Depth = 'brief' | 'bounded' | 'deep';
+
+export function depth(amounts: Record<Depth, number>): number {
+  const wanted = process.env.TAPFD_TEST_DEPTH;
+  return amounts[wanted === 'bounded' || wanted === 'deep' ? wanted : 'brief'];
 }

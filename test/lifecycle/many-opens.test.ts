@@ -11,7 +11,7 @@ import { descriptorTargets } from '../kit/open-files.js';
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 /** What leaks one in a round is seen after one: more rounds are for what leaks now and then. */
-const ROUNDS = depth({ bounded: 200, deep: 1000 });
+const ROUNDS = depth({ brief: 200, bounded: 1000, deep: 5000 });
 /** At once, so that the kernel's waits overlap. */
 const WIDTH = 20;
 const SETTLE_MS = 20_000;

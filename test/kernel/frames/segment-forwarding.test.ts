@@ -49,7 +49,7 @@ interface Case extends DeviceOptions {
 }
 
 /** The slab of a device is used up and begun again many times a MiB. */
-const LONG = depth({ bounded: 50, deep: 200 });
+const LONG = depth({ brief: 50, bounded: 200, deep: 1000 });
 
 // Each kind and way with and without `segment`; a long file once with and once without.
 const CASES: Case[] = [
