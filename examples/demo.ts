@@ -41,21 +41,21 @@ async function buildNetwork(netns: Netns) {
   });
   await links.set('wire', { up: true, netns: ns });
   const tap = await openTap({ netns: ns, name: 'tap0', bridge: 'br0' });
-  cleanups.push(() => tap[Symbol.asyncDispose]());
+  cleanups.push(() => tap.close());
   const macvtap = await openMacvtap({
     netns: ns,
     name: 'macvtap0',
     lower: 'wire',
     guestMac: MACVTAP_SIDE.mac,
   });
-  cleanups.push(() => macvtap[Symbol.asyncDispose]());
+  cleanups.push(() => macvtap.close());
   return { tap, macvtap };
 }
 
 async function withGuests(netns: Netns, image: GuestImage): Promise<void> {
   const { tap, macvtap } = await buildNetwork(netns);
   const scriptTap = await openTap({ netns: netns.name, name: 'tap1', bridge: 'br0' });
-  cleanups.push(() => scriptTap[Symbol.asyncDispose]());
+  cleanups.push(() => scriptTap.close());
   say(`
   guest A ------- tap0 --+-----+
   ${TAP_SIDE.address}              | br0 +-- port ======= wire --+-- macvtap0 ---- guest B

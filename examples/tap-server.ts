@@ -42,7 +42,7 @@ async function give(client: FdSocket, bridge: string): Promise<void> {
       console.log(`gave ${tap.name} to process ${client.peer.pid} of user ${client.peer.uid}`);
     } finally {
       // This closes only this process's copy: the device lives as long as the client's.
-      await tap[Symbol.asyncDispose]();
+      await tap.close();
     }
   } finally {
     await client.close();

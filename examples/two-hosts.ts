@@ -111,7 +111,7 @@ async function buildVxlan(host: Host, other: Host): Promise<Tap> {
     netns,
   });
   const tap = await openTap({ netns, name: 'tap0', bridge: 'br0', mtu: GUEST_MTU });
-  cleanups.push(() => tap[Symbol.asyncDispose]());
+  cleanups.push(() => tap.close());
   say(`host ${host.name}: br0 joins tap0 and vxlan42 (to ${other.address}), MTU ${GUEST_MTU}`);
   return tap;
 }
@@ -124,7 +124,7 @@ async function buildMacvtap(host: Host): Promise<Macvtap> {
     lower: 'eth0',
     guestMac: host.macvtap.mac,
   });
-  cleanups.push(() => macvtap[Symbol.asyncDispose]());
+  cleanups.push(() => macvtap.close());
   say(`host ${host.name}: macvtap0 on eth0 has index ${macvtap.index} and the guest's MAC ${macvtap.mac}`);
   return macvtap;
 }

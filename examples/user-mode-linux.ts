@@ -56,7 +56,7 @@ export async function pingUserModeLinux(
       await guest.shutdown();
     }
   } finally {
-    await tap[Symbol.asyncDispose]();
+    await tap.close();
     await rm(directory, { recursive: true, force: true });
   }
 }

@@ -20,7 +20,7 @@ export async function onTap(netns: Netns, image: V86Image, say: (text: string) =
     // A TAP takes any MAC but its own.
     await pingBothWays(netns, image, tap, { host: '10.86.0.1', guest: '10.86.0.2' }, say);
   } finally {
-    await tap[Symbol.asyncDispose]();
+    await tap.close();
   }
 }
 
@@ -39,7 +39,7 @@ export async function onMacvtap(netns: Netns, image: V86Image, say: (text: strin
   try {
     await pingBothWays(netns, image, macvtap, { host: '10.87.0.1', guest: '10.87.0.2' }, say);
   } finally {
-    await macvtap[Symbol.asyncDispose]();
+    await macvtap.close();
   }
 }
 

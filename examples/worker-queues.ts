@@ -39,7 +39,7 @@ async function answerAll({ fd, netns }: QueueOfWorker): Promise<Answered> {
   // Back through the same queue. The batch is changed in place: nothing is copied.
   const transform = (batch: FrameBatch) => batch.filter((packet) => turnAround(packet, flows));
   const { frames } = await forward(queue, queue, { signal: controller.signal, transform });
-  await queue[Symbol.asyncDispose]();
+  await queue.close();
   return { datagrams: frames, flows: flows.size };
 }
 
@@ -128,7 +128,7 @@ async function main(workerCount: number, rounds: number): Promise<void> {
   } finally {
     process.off('SIGINT', stop);
     await Promise.all(workers.map((worker) => worker.terminate()));
-    await Promise.all(queues.map((queue) => queue[Symbol.asyncDispose]()));
+    await Promise.all(queues.map((queue) => queue.close()));
     await netns.close();
   }
 }
