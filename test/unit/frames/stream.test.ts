@@ -176,6 +176,24 @@ t.test('a loop over a stream that ends without an error ends too', async (t) => 
   t.ok(tap.destroyed);
 });
 
+t.test(
+  'close() resolves when the descriptor is closed: twice at once, after destroy(), and again',
+  async (t) => {
+    const { tap } = tapOverNothing();
+    let closed = false;
+    tap.once('close', () => {
+      closed = true;
+    });
+    await Promise.all([tap.close(), tap.close(), tap[Symbol.asyncDispose]()]);
+    t.ok(closed);
+    await tap.close();
+    const other = tapOverNothing();
+    other.tap.destroy();
+    await other.tap.close();
+    t.ok(other.tap.closed);
+  },
+);
+
 t.test('what one queue is granted changes what all queues of its device join', async (t) => {
   const shared = { mask: 0 };
   const [first, second] = [tapOverNothing(0x5002, shared), tapOverNothing(0x5002, shared)];
