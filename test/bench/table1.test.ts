@@ -29,7 +29,7 @@ const MACHINE = {
   memoryGiB: 4,
 };
 
-/** A case that nobody measures. */
+/** A case that is never measured. */
 function someCase(name: string, rest: Partial<Case> = {}): Case {
   return {
     name,
@@ -66,7 +66,7 @@ t.test('the interval of the sign test', async (t) => {
   t.equal(signInterval(1).confidence, 0);
 });
 
-t.test('pairs are compared by their ratios, and what they do not resolve is said so', async (t) => {
+t.test('pairs are compared by their ratios, and what they do not resolve is marked', async (t) => {
   // The machine slows down from pair to pair, and macvtap is always a tenth ahead.
   const ahead = comparison([10, 20, 30, 40, 50].map((tap) => [tap, tap * 1.1]));
   t.equal(ahead.resolved, true);
@@ -113,7 +113,7 @@ t.test('the plan goes round by round, and the interfaces by turns', async (t) =>
   );
 });
 
-t.test('a run that is started again goes on where its file ends', async (t) => {
+t.test('a run that is started again resumes where its file ends', async (t) => {
   const path = join(t.testdir(), 'deep', 'measurements.jsonl');
   const one = someCase('x');
   const step = { case: one, card: 'tap' as const, round: 1 };
@@ -141,7 +141,7 @@ t.test('a run that is started again goes on where its file ends', async (t) => {
   t.same(third.starts, [{ machine: MACHINE }]);
 });
 
-t.test('a run does not go on on another machine', async (t) => {
+t.test('a run is not resumed on another machine', async (t) => {
   const later = { ...MACHINE, startedAt: 'later' };
   t.same(differencesOf({ ...MACHINE, startedAt: 'before' }, later), []);
   t.same(differencesOf({ ...MACHINE, qemu: '7.1' }, later), ['qemu 7.1, now 7.2']);

@@ -45,13 +45,13 @@ t.test('two hosts find and ping each other', async (t) => {
   ]);
 });
 
-t.test('a host that nobody answers says so', async (t) => {
+t.test('a host that gets no answer says so', async (t) => {
   const [left, right] = wire();
   right.resume();
   const host = new EthernetHost(left, LEFT);
   await t.rejects(host.ping('10.0.0.9', { timeoutMs: 50 }), /no answer to the ARP request .* for 10.0.0.9/);
 
-  // One who answers ARP and nothing else.
+  // A host that answers ARP and nothing else.
   const [west, east] = wire();
   const asker = new EthernetHost(west, LEFT);
   east.on('data', (frame: Buffer) => {
@@ -85,7 +85,7 @@ t.test("what is not the host's is let pass", async (t) => {
   right.write(Buffer.from('ffffffffffff5254000000020806', 'hex')); // an ARP header that is cut off
   right.write(Buffer.from('ffffffffffff5254000000020800450000ff', 'hex')); // an IPv4 header that is cut off
   const reply = await other.ping(LEFT.address);
-  t.equal(reply.mac, LEFT.mac, 'the host goes on');
+  t.equal(reply.mac, LEFT.mac, 'the host lives on');
   t.equal(host.answered, 1, 'and answered only what was meant for it');
 });
 

@@ -1,4 +1,4 @@
-/** What the WebSocket relay lets through, and what not. By a unix socket, so that no network is needed. */
+/** What the WebSocket relay lets through and what it does not. Over a unix socket, so that no network is needed. */
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -13,7 +13,7 @@ const HOST = 'relay.test';
 const ORIGIN = 'http://relay.test';
 const MAC = '525400000001';
 
-/** A device that keeps what it is given, and says when. */
+/** A device that records what it is given. */
 class Device extends Duplex {
   written: string[] = [];
   /** True: what is written is not taken before `release`. */
@@ -68,7 +68,7 @@ async function relayOn(t: Test, options: Partial<FrameRelayOptions> = {}) {
   return { relay, devices, connect, client };
 }
 
-/** An Ethernet frame from `source`, told by `content`. */
+/** An Ethernet frame from `source` that holds `content`. */
 function frame(content: string, source = MAC): Buffer {
   return Buffer.from(`ffffffffffff${source}88b5${Buffer.from(content).toString('hex')}`, 'hex');
 }
@@ -133,7 +133,7 @@ t.test('no more clients than agreed', async (t) => {
   t.equal(devices.length, 1);
 });
 
-t.test('a device that cannot be opened is told', async (t) => {
+t.test('a device that cannot be opened is reported', async (t) => {
   const { connect, relay } = await relayOn(t, { open: () => Promise.reject(new Error('no')) });
   const error = await refusal(connect());
   t.match(error, /500/);
@@ -216,7 +216,7 @@ t.test('what is no frame ends the connection', async (t) => {
   }
 });
 
-t.test('a client whose device goes is told', async (t) => {
+t.test('a client is told that its device is gone', async (t) => {
   const { relay, client } = await relayOn(t);
   const { webSocket, device } = await client();
   device.destroy(new Error('deleted'));

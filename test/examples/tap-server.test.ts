@@ -25,7 +25,7 @@ async function stop(program: StartedProgram): Promise<void> {
 }
 
 t.test(
-  'a TAP for a process without privilege',
+  'a TAP for an unprivileged process',
   { skip: needs('root', 'tun-device', 'netns', 'ip', 'ping', 'bridge') },
   async (t) => {
     const ns = await ownNamespace(t);

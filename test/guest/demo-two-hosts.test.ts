@@ -1,4 +1,4 @@
-/** `npm run demo -- --two-hosts`: the script's way to the example that two-hosts.test.ts looks at closely. */
+/** `npm run demo -- --two-hosts`: the script's way to the example that two-hosts.test.ts examines. */
 import t from 'tap';
 import { needs } from '../kit/capabilities.ts';
 import { runDemo } from '../kit/run-demo.ts';

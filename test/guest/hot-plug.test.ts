@@ -28,12 +28,12 @@ const ON_TAP = '10.79.0';
 const ON_WIRE = '10.80.0';
 const OUTSIDE = `${ON_WIRE}.1`;
 const HOST = `${ON_TAP}.1`;
-/** Even. What leaks one in a cycle is seen after one: more are for what leaks now and then. */
+/** An even number. A leak in every cycle shows after one: more cycles find what leaks now and then. */
 const CYCLES = depth({ brief: 24, bounded: 100, deep: 300 });
-/** Longer than any machine takes. */
+/** Longer than any machine needs. */
 const REBOOT_MS = 120_000;
 /** From `addNic` until the guest has the card. */
-const MOST_PLUG_MS = 3000;
+const MAX_PLUG_MS = 3000;
 
 t.setTimeout(280_000);
 
@@ -201,7 +201,7 @@ t.test('hot-plug', { skip }, async (t) => {
       try {
         const begin = performance.now();
         const { netdevId } = await qmp.addNic({ device, via, bus: 'rp0', romfile: '' });
-        // A guest that is still plugging it in does not hear that it is to go.
+        // A guest that is still plugging it in does not notice a request to release it.
         await guest.must('until [ -e /sys/class/net/eth0 ]; do sleep 0.02; done');
         const seen = performance.now() - begin;
         await qmp.removeNic(netdevId);
@@ -218,7 +218,7 @@ t.test('hot-plug', { skip }, async (t) => {
     t.comment(`${((performance.now() - begin) / CYCLES).toFixed(0)} ms a cycle`);
     t.strictSame(await standing(), before);
     const median = seen.sort((a, b) => a - b)[CYCLES / 2];
-    t.ok(median < MOST_PLUG_MS, `the guest has a card after ${median.toFixed(0)} ms, which is the median`);
+    t.ok(median < MAX_PLUG_MS, `the guest has a card after ${median.toFixed(0)} ms, which is the median`);
   });
 
   const late = await openLink('late');
@@ -237,7 +237,7 @@ t.test('hot-plug', { skip }, async (t) => {
     const open = (): [number, number] => [descriptorTargets().length, descriptorTargets(guest.pid).length];
     const before = open();
     const back = once(follower, 'followed', { signal: AbortSignal.timeout(REBOOT_MS) });
-    // Before anything is done to the card again, which would be told of too.
+    // Before anything else is done to the card, which would be reported too.
     await Promise.all([guest.reboot(REBOOT_MS), back]);
     t.strictSame(await back, [first]);
     t.equal((await host.link('inherited'))?.address, first);
@@ -253,8 +253,8 @@ t.test('hot-plug', { skip }, async (t) => {
   });
 
   /**
-   * What must be seen of devices that QEMU has when it ends, in whatever way `end` makes it: they close, here too, and
-   * neither links nor nodes of theirs stay.
+   * Checks what happens to QEMU's devices when `end` ends it, in whatever way: they close, here too, and neither their
+   * links nor their nodes remain.
    */
   const goWithQemu = async (
     t: Test,
@@ -276,7 +276,7 @@ t.test('hot-plug', { skip }, async (t) => {
       t.not(statSync(path, { throwIfNoEntry: false })?.rdev, number);
     }
   };
-  /** A guest with a TAP and a macvtap of names that were others' before, both of which carry its pings. */
+  /** A guest with a TAP and a macvtap whose names were in use before, both of which carry its pings. */
   const startNext = async (
     name: string,
   ): Promise<NamedGuest & { devices: (Tap | Macvtap)[]; node: Node }> => {
@@ -290,7 +290,7 @@ t.test('hot-plug', { skip }, async (t) => {
     await next.guest.must(`ping -c 2 -i 0.1 -W 10 ${OUTSIDE}; ping -c 2 -i 0.1 -W 10 ${HOST}`);
     return { ...next, devices: [link, tap], node };
   };
-  /** One more card of each kind for a running guest, each by another way. */
+  /** One more card of each kind for a running guest, each plugged in another way. */
   const plugBoth = async (
     t: Test,
     guest: NamedGuest,
@@ -336,7 +336,7 @@ t.test('hot-plug', { skip }, async (t) => {
     ]);
     await goWithQemu(t, next, [...next.devices, ...devices], [next.node, node], async () => {
       const told = qmp.waitForEvent('SHUTDOWN');
-      // It restarts at a panic, and QEMU is told not to.
+      // It would restart after a panic, but QEMU has -no-reboot.
       await t.rejects(guest.run('echo c >/proc/sysrq-trigger'), /exited \(status 0\)/);
       t.match(await told, { data: { guest: true, reason: 'guest-reset' } });
     });

@@ -1,4 +1,7 @@
-/** Guests on macvtaps of one lower device: each other, a macvlan container, a host on the wire, JavaScript; and the MAC rule. */
+/**
+ * Guests on macvtaps of one lower device: each other, a macvlan container, a host on the wire, JavaScript; and the MAC
+ * rule.
+ */
 import { once } from 'node:events';
 import t from 'tap';
 import { links, type Macvtap, openMacvtap } from 'tapfd';
@@ -60,7 +63,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
 
   await t.test('a card with another MAC is refused before QEMU starts', async (t) => {
     const refused = spawnQemu('qemu-system-x86_64', [], { nics: [{ device: deviceA, mac: ANOTHER_MAC }] });
-    // A QEMU that was started all the same must not stay.
+    // A QEMU that was started nevertheless must not remain.
     refused.then(
       (child) => child.kill('SIGKILL'),
       () => {},
@@ -78,7 +81,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
   const setGuestMac = (guest: Guest, mac: string): Promise<string> =>
     guest.must(`ip link set eth0 down; ip link set eth0 address ${mac}; ip link set eth0 up`);
 
-  await t.test("the guest has its macvtap's MAC, though nobody named it twice", async (t) => {
+  await t.test("the guest has its macvtap's MAC, though it was named only once", async (t) => {
     t.equal((await a.must('cat /sys/class/net/eth0/address')).trim(), MAC_A);
     t.equal((await host.link('guest-a'))?.address, MAC_A);
   });
@@ -139,7 +142,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
     await fromScript;
   });
 
-  await t.test("setting the macvtap's MAC to the guest's mends it, while QEMU runs", async (t) => {
+  await t.test("setting the macvtap's MAC to the guest's repairs it, while QEMU runs", async (t) => {
     await links.set('guest-a', { mac: ANOTHER_MAC, netns: host.name });
     await reach(a, ADDRESS_B);
     t.equal((await script.ping(ADDRESS_A, { timeoutMs: 20_000 })).mac, ANOTHER_MAC);
@@ -154,7 +157,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
     t.equal((await script.ping(ADDRESS_B, { timeoutMs: 20_000 })).mac, newMac);
   });
 
-  await t.test("setting the guest's MAC to the macvtap's mends it as well", async (t) => {
+  await t.test("setting the guest's MAC to the macvtap's repairs it as well", async (t) => {
     await setGuestMac(a, MAC_A);
     t.equal(
       (await a.run(`ping -c 2 -i 0.2 -W 2 ${ADDRESS_B}`)).status,
@@ -185,7 +188,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
 
 /** Pings from a guest, all of which must be answered. */
 async function reach(guest: Guest, address: string): Promise<void> {
-  // An ARP question that was asked in vain a moment ago would take these pings down with it.
+  // An unanswered ARP request of a moment ago would make these pings fail too.
   await guest.must('ip neigh flush dev eth0');
   await guest.must(`ping -c 2 -i 0.1 -W 10 ${address}`);
 }

@@ -1,10 +1,10 @@
 /**
- * The command lines of the paper behind this library, letter by letter, with devices that the library opened; a TAP that
+ * The command lines of the paper behind this library, verbatim, with devices that the library opened; a TAP that
  * outlives its process; and a clone device at another path.
  *
  * A machine started by them has no disk, so its e1000 card boots from the network: the DHCP request of its ROM is the
- * frame that shows the card works. That the traffic flows both ways, a Linux guest shows with the same options but for
- * the card's model (Debian's cloud kernel has no e1000).
+ * frame that shows the card works. A Linux guest with the same options except for the card's model shows that
+ * traffic flows both ways (Debian's cloud kernel has no e1000).
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -45,7 +45,7 @@ async function bridgeWithScript(
 
 /**
  * Resolves at the first DHCP request that `mac` sends; fails when the program ends before, or when none comes. A link
- * with that MAC may say something first: the kernel speaks IPv6 on a macvtap, as on every interface that is up.
+ * with that MAC may send something first: the kernel speaks IPv6 on a macvtap, as on every interface that is up.
  */
 async function dhcpRequestOf(mac: string, device: FrameStream, sender: ChildProcess): Promise<void> {
   let errors = '';
@@ -106,7 +106,7 @@ t.test(
   async (t) => {
     const { ns, device, script } = await bridgeWithScript(t);
     const byName = 'tap,ifname=tap0,script=no,downscript=no';
-    // QEMU opens the TAP itself and must be where it is.
+    // QEMU opens the TAP itself and must run in its namespace.
     const qemu = (...args: string[]): ChildProcess => {
       const child = spawn('ip', ['netns', 'exec', ns.name, QEMU, ...args], { stdio: 'pipe' });
       t.teardown(() => end(child));

@@ -35,7 +35,7 @@ t.test('passt takes no TAP', { skip: needs('root', 'tun-device', 'netns', 'passt
   t.teardown(() => child.kill('SIGKILL'));
   const [status, signal] = await once(child, 'exit');
   t.equal(signal, null, 'it ends by itself');
-  // It reads with recv(2), which fails on what is no socket. Debian 12's takes that for the peer's orderly end: status 0.
+  // It reads with recv(2), which fails on anything but a socket. Debian 12's takes that for an orderly end: status 0.
   const said = readFileSync(log, 'utf8');
   t.comment(`status ${status}: ${said}`);
   t.match(said, /Client closed connection, exiting|[Rr]eceive error/);

@@ -1,4 +1,4 @@
-/** The measurement of the paper's table at its smallest, between two real guests. */
+/** The smallest measurement for the paper's table, between two real guests. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -39,7 +39,7 @@ function guestsOf(pid: number | undefined): string[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
 }
 
-/** A process that is dead and not buried yet does not run. */
+/** A zombie does not run. */
 function isRunning(pid: string): boolean {
   try {
     return !/\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
@@ -75,7 +75,7 @@ t.test('iperf over TAP and macvtap, a report, and nothing left behind', { skip: 
   t.match(readFileSync(join(results, 'results.md'), 'utf8'), '| paper, TAP | 93.1 |');
   t.match(readFileSync(join(results, 'table.svg'), 'utf8'), /^<svg [\s\S]*<\/svg>\n$/);
 
-  await t.test('started again, it measures nothing twice', async (t) => {
+  await t.test('when started again, it measures nothing twice', async (t) => {
     const again = start(results);
     t.teardown(() => again.child.kill('SIGKILL'));
     const [status] = await once(again.child, 'close');
@@ -101,6 +101,6 @@ t.test('Ctrl-C in the middle takes guests and namespaces with it', { skip: NEEDS
   const [status] = await ended;
   t.equal(status, 130, said());
   t.same(namespacesOf(child.pid), []);
-  // Killed, but the kernel takes its time to end them; one that stays makes this a time-out.
+  // They are killed, but may take a moment to end; one that stays makes this a time-out.
   while (guests.some(isRunning)) await new Promise((resolve) => setImmediate(resolve));
 });

@@ -83,7 +83,7 @@ t.test('TAP guests', { skip: needs('root', 'tun-device', 'bridge', 'veth', 'gues
     t.equal(await a.must(`wget -q -O - http://${ADDRESS_B}/file | md5sum`), sum);
   });
 
-  await t.test('a TAP takes any MAC: a guest that changes its own goes on', async (t) => {
+  await t.test('a TAP takes any MAC: a guest may change its own', async (t) => {
     const newMac = '52:54:00:77:ff:ff';
     await a.must(`ip link set eth0 down; ip link set eth0 address ${newMac}; ip link set eth0 up`);
     await a.must(`ping -c 2 -i 0.1 -W 10 ${ADDRESS_CONTAINER}`);
@@ -103,7 +103,7 @@ t.test('TAP guests', { skip: needs('root', 'tun-device', 'bridge', 'veth', 'gues
   });
 });
 
-/** The bridge port behind which `mac` is, as the bridge has learnt. */
+/** The bridge port behind which the bridge has learnt `mac`. */
 async function portOf(host: TestNamespace, mac: string): Promise<string | undefined> {
   const entries: { mac: string; ifname: string; state: string }[] = JSON.parse(
     await host.exec('bridge', '-json', 'fdb', 'show', 'br', BRIDGE, 'dynamic'),

@@ -1,4 +1,4 @@
-/** examples/two-hosts.ts, with guests and without: what it says, what tcpdump saw, the picture, and an end by Ctrl-C. */
+/** examples/two-hosts.ts, with guests and without: what it prints, what tcpdump saw, the picture, and Ctrl-C. */
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -37,7 +37,7 @@ function wireIn(output: string, title: RegExp): string {
   return step.slice(Math.max(0, step.indexOf('on the wire')));
 }
 
-/** What both forms of the example show. */
+/** Checks what both forms of the example show. */
 function showsBothWays(t: Test, output: string): void {
   const small = wireIn(output, /through the bridges and VXLAN/);
   const tunnel = (from: string, to: string) =>
@@ -128,7 +128,7 @@ t.test(
     child.kill('SIGINT');
     t.equal((await ended).code, 130);
     for (const path of namespacesOf(t, output)) t.notOk(existsSync(path), `${path} is gone`);
-    // They are killed with it; the kernel may still be at it.
+    // They are killed with it, which may take the kernel a moment.
     while (processes.some(isAlive)) await delay(20);
     t.same(
       readdirSync('/proc')
@@ -140,7 +140,7 @@ t.test(
   },
 );
 
-t.test('it says how it is called', async (t) => {
+t.test('it prints its usage', async (t) => {
   const { code: status, printed: output } = await start(t, []).ended;
   t.match({ status, output }, { status: 2, output: /^usage: .*--without-qemu/ });
 });

@@ -4,7 +4,7 @@ import { findV86Image } from '#scripts/guest/v86-image.mjs';
 import { needs } from '../kit/capabilities.ts';
 import { runExample } from '../kit/examples.ts';
 
-// The first run of all boots the machine and keeps it; that is work for one processor.
+// The very first run boots the machine and saves its state, which takes one processor a while.
 t.setTimeout(280_000);
 
 t.test(
@@ -20,7 +20,7 @@ t.test(
       t.match(output, ` i686 with 52:54:00:86:00:02 and ${address}`);
       t.match(output, `${device}: the kernel: 5 packets transmitted, 5 received`);
       t.match(output, `${device}: the guest: 5 packets transmitted, 5 packets received`);
-      // Ten echoes and their answers at the least.
+      // At least ten echoes and their answers.
       const [, received, sent] =
         new RegExp(`${device}: frames to the guest: (\\d+), from it: (\\d+)`).exec(output) ?? [];
       t.ok(Number(received) >= 10 && Number(sent) >= 10, `${received} frames to it, ${sent} from it`);

@@ -9,7 +9,7 @@ import { needs } from '../kit/capabilities.ts';
 import { startExample } from '../kit/examples.ts';
 import { ownNamespace } from '../kit/namespace.ts';
 
-/** No sandbox: Chromium has none as root. The rest keeps it from talking to anybody but the page. */
+/** No sandbox: Chromium has none as root. The rest keeps it from talking to anything but the page. */
 const CHROMIUM_ARGUMENTS = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],

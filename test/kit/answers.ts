@@ -1,10 +1,13 @@
-/** What a host answers to ARP, neighbour discovery and ping, made by hand: JavaScript on one end, the kernel on the other. */
+/**
+ * What a host answers to ARP, neighbour discovery and ping, made by hand: JavaScript on one end, the kernel on the
+ * other.
+ */
 import { parseMac } from 'tapfd';
 
 export interface Host {
   mac: string;
   ipv4: string;
-  /** All eight groups are not needed: 16 bytes. */
+  /** All 16 bytes. */
   ipv6: Buffer;
 }
 
@@ -55,7 +58,7 @@ function withIcmp6Checksum(packet: Buffer): Buffer {
   return packet;
 }
 
-/** The frame this host answers with, if it is asked anything. */
+/** The frame with which this host answers, if the given one asks it something. */
 export function answerFrame(frame: Buffer, host: Host): Buffer | undefined {
   const mac = parseMac(host.mac);
   const type = frame.readUInt16BE(12);

@@ -1,4 +1,4 @@
-/** A Node process of the test's own, which must come to its end by itself. */
+/** A Node process of the test's own, which must end by itself. */
 import { ROOT } from './paths.js';
 import { type Ended, type StartedProgram, startProgram } from './started-program.js';
 

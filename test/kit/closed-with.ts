@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 
-/** Returns what it is given, and closes it when the test ends. */
+/** Returns its argument, and closes it when the test ends. */
 export function closedWith<T extends AsyncDisposable>(t: Pick<Test, 'teardown'>, held: T): T {
   t.teardown(() => held[Symbol.asyncDispose]());
   return held;

@@ -25,7 +25,7 @@ export function compiledExamples(): string {
   try {
     renameSync(unfinished, directory);
   } catch (error) {
-    // Another test has made the same meanwhile.
+    // Another test has made the same in the meantime.
     rmSync(unfinished, { recursive: true });
     if (!existsSync(directory)) throw error;
   }
@@ -64,7 +64,7 @@ export function startExample(
   return program;
 }
 
-/** Runs an example to its end, which must be a good one, and returns what it printed. */
+/** Runs an example, which must succeed, and returns what it printed. */
 export async function runExample(
   t: Pick<Test, 'teardown'>,
   name: string,

@@ -24,11 +24,11 @@ const FAILED_AT = 16;
 export interface SyscallOutcome {
   /** How many calls the addon made. */
   calls: number;
-  /** The one that failed: `ioctl 0x400454ca`, `socket`. `undefined`: there were too few calls for that. */
+  /** The one that failed: `ioctl 0x400454ca`, `socket`. `undefined` if there were too few calls for that. */
   failed: string | undefined;
 }
 
-/** The environment for a process in which {@link FailingSyscalls} is to work. Makes the library when needed. */
+/** The environment for a process in which {@link FailingSyscalls} works. Builds the library if necessary. */
 export async function failingSyscallsEnvironment(directory: string): Promise<Record<string, string>> {
   const control = join(directory, 'failing-syscalls');
   writeFileSync(control, Buffer.alloc(CONTROL_BYTES));
@@ -56,7 +56,7 @@ function buildLibrary(): Promise<string> {
   );
 }
 
-/** The functions of libc that the library stands before. */
+/** The functions of libc that the library replaces. */
 export async function interposedFunctions(): Promise<string[]> {
   return definedSymbols(['-D', '--defined-only', await buildLibrary()]);
 }

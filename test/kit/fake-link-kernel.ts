@@ -51,7 +51,7 @@ export class Kernel implements LinkWatchPort {
   }
 }
 
-/** Notes what it is told. */
+/** Records what it is told. */
 export class Listener implements LinkSubscriber {
   readonly told: string[] = [];
   readonly states: [NativeLink, NativeLink | undefined][] = [];

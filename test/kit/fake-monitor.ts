@@ -1,7 +1,7 @@
-/** A QEMU monitor that says what a test wants, at the other end of a connection that carries descriptors' numbers. */
+/** A QEMU monitor that says what a test wants, over a connection that carries the numbers of descriptors. */
 import type { QmpSocket } from 'tapfd/qemu';
 
-/** A command as the monitor got it. */
+/** A command as the monitor received it. */
 export interface Command {
   execute: string;
   arguments: Record<string, unknown>;
@@ -10,7 +10,10 @@ export interface Command {
   fds: readonly number[];
 }
 
-/** What the monitor does with a command: an object is sent as it is (with the id), nothing leaves it unanswered. */
+/**
+ * What the monitor does with a command: an object is sent as the answer (with the id), `undefined` leaves it
+ * unanswered.
+ */
 export type Answer = (command: Command) => object | undefined;
 
 export const GREETING = {
@@ -63,7 +66,7 @@ export class FakeMonitor implements QmpSocket {
     this.say({ timestamp, event, ...(data && { data }) });
   }
 
-  /** The connection ends: with an error, or as QEMU's end does. */
+  /** Ends the connection: with an error, or as when QEMU exits. */
   end(error?: unknown): void {
     this.#end ??= { error };
     this.#wake();

@@ -2,15 +2,15 @@
 import type { FdSocket } from 'tapfd';
 import type { QmpSocket } from 'tapfd/qemu';
 
-/** What is done with a client's Nth command. */
+/** What happens to a client's Nth command. */
 export type FaultKind =
-  /** QEMU does not get it, and is said to refuse it. */
+  /** QEMU does not get it, and seems to refuse it. */
   | 'refused'
   /** QEMU does not get it, and the connection ends here. */
   | 'cut before'
-  /** QEMU does it, and the connection ends here in place of its answer. */
+  /** QEMU does it, and the connection ends here instead of its answer. */
   | 'cut after'
-  /** QEMU does it, and `onLost` is called in place of its answer. */
+  /** QEMU does it, and `onLost` is called instead of its answer. */
   | 'lost';
 
 /** A monitor's socket on which one command meets a fault. */
@@ -21,7 +21,7 @@ export class FaultySocket implements QmpSocket {
   remaining = -1;
   onLost: () => void = () => {};
   readonly #said: string[] = [];
-  /** The answer that is not to come. */
+  /** The answer to withhold. */
   #unanswered: RegExp | undefined;
   #wake: () => void = () => {};
 

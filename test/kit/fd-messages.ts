@@ -11,7 +11,7 @@ export async function closeAll(...sockets: FdSocket[]): Promise<void> {
   await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
 }
 
-/** Everything that comes until the end. */
+/** Everything that arrives until the end. */
 export async function drain(socket: FdSocket): Promise<{ bytes: number; fds: number }> {
   let bytes = 0;
   let fds = 0;

@@ -9,8 +9,8 @@ export async function allCodes(device: FrameStream): Promise<string[]> {
 }
 
 /**
- * Without `wrong-node`, which is right of any macvtap whose index the kernel chose: a namespace elsewhere on the machine may
- * have one of that index. Where it matters the test chooses the index.
+ * Without `wrong-node`, which may be true of any macvtap whose index the kernel chose: another namespace on the machine
+ * may have one of that index. Where it matters, the test chooses the index.
  */
 export async function codes(device: FrameStream): Promise<string[]> {
   return (await allCodes(device)).filter((code) => code !== 'wrong-node');
@@ -40,7 +40,7 @@ export async function holder(t: Test, program: string): Promise<number> {
   return child.pid;
 }
 
-/** Puts the macvtap `guest` on `wire`, with an index that tells its device node. */
+/** Puts the macvtap `guest` on `wire`, with an index that names its device node. */
 export async function addGuestLink(network: TestNamespace, index: number): Promise<void> {
   const link = `link add link wire name guest index ${index} type macvtap mode bridge`;
   await network.ip(...link.split(' '));

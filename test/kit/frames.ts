@@ -1,4 +1,4 @@
-/** Frames that no one but a test sends, and reading up to one of them. */
+/** Frames that only a test sends, and reading up to one of them. */
 import { type FrameStream, parseMac } from 'tapfd';
 
 /** IEEE 802 "local experimental": no protocol of the kernel's sends or answers it. */
@@ -12,7 +12,7 @@ export interface TestFrame {
   to: string;
   from: string;
   text: string;
-  /** Bytes without what the device prepends. Default 60. */
+  /** Length without what the device prepends. Default 60. */
   length?: number;
 }
 
@@ -41,7 +41,7 @@ export function flowFrame({ to, from, text, length = 80 }: TestFrame, port: numb
   return frame;
 }
 
-/** The text of a test frame behind `skip` bytes; undefined for any other frame. */
+/** The text of a test frame that follows `skip` bytes; undefined for any other frame. */
 export function textOf(frame: Buffer, skip = 0): string | undefined {
   const data = frame.subarray(skip);
   const header = headerBytes(data);
@@ -91,7 +91,7 @@ export async function textsUntil(stream: FrameStream, last: string, skip = 0): P
   return frames.flatMap((frame) => textOf(frame, skip) ?? []);
 }
 
-/** Writes one frame; settled when the kernel has taken or the stream refused it. */
+/** Writes one frame; settles when the kernel has taken it or the stream has refused it. */
 export function send(stream: FrameStream, frame: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     stream.write(frame, (error) => (error ? reject(error) : resolve()));
@@ -116,7 +116,7 @@ export interface TcpFrame {
   to: string;
   from: string;
   payloadBytes: number;
-  /** Bytes of payload in each segment that the kernel is to make of it; 0: it is one segment. */
+  /** Payload bytes of each segment that the kernel is to cut it into; 0 if it is one segment. */
   segmentBytes: number;
 }
 
@@ -155,7 +155,7 @@ export function isTcpFrame(frame: Buffer): boolean {
   );
 }
 
-/** Whether the TCP checksum of a frame behind a vnet header is right. */
+/** Whether the TCP checksum of a frame after a vnet header is right. */
 export function hasTcpChecksum(frame: Buffer): boolean {
   const ip = frame.subarray(VIRTIO_NET_HDR_BYTES + 14, VIRTIO_NET_HDR_BYTES + 34);
   const tcp = frame.subarray(VIRTIO_NET_HDR_BYTES + 34);

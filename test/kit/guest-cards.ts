@@ -6,7 +6,7 @@ import type { QemuHotPlugNic } from 'tapfd/qemu';
 import type { Guest, GuestWithMonitor } from '../../examples/guest.ts';
 import type { TestNamespace } from './namespace.ts';
 
-/** More than what a guest sends by itself while it pings so often. */
+/** More than a guest sends of its own accord while it sends so many pings. */
 const PINGS = 10;
 
 export type NamedGuest = GuestWithMonitor & { name: string };
@@ -48,14 +48,14 @@ export async function plug(
   return added;
 }
 
-/** Waits until the guest sees that the cable is in, or out. */
+/** Waits until the guest notices that the cable is plugged in, or out. */
 export function untilGuestCarrier(guest: Guest, interfaceName: string, wanted: 0 | 1): Promise<string> {
   return guest.must(
     `until [ "$(cat /sys/class/net/${interfaceName}/carrier)" = ${wanted} ]; do sleep 0.02; done`,
   );
 }
 
-/** Flows of many ports arrive by both queues, and what a processor sends leaves by the queue of its own. */
+/** Flows of many ports arrive by both queues, and what a processor sends leaves through its own queue. */
 export async function usesBothQueues(t: Test, guest: Guest, card: Card): Promise<void> {
   const { name, driver, address, peer, from } = card;
   t.equal(await guest.must(`ls -d /sys/class/net/${name}/queues/rx-* | wc -l`), '2');

@@ -6,7 +6,7 @@ import { type FrameStream, openTap, type Tap, type TapOptions } from 'tapfd';
 import type { TestNamespace } from './namespace.js';
 import { descriptorsOf } from './open-files.js';
 
-/** IEEE 802 local experimental EtherType 1: nobody else's frames. */
+/** IEEE 802 local experimental EtherType 1: no frames but this test's. */
 export const ETHERTYPE = 0x88b5;
 
 export async function bridgedTap(

@@ -1,4 +1,4 @@
-/** A child that reports which of a test's files it holds, and devices on those files. */
+/** A child that reports which of a test's files it holds open, and devices on those files. */
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { descriptorTargets } from './open-files.js';
 export const directory = t.testdir({ a: 'first', b: 'second', c: 'third', 'no-program': '' });
 export const path = (name: string): string => join(directory, name);
 
-/** The child's program: tells its arguments, and which of the test's files it holds under which number. */
+/** The child's program: reports its arguments, and which of the test's files it holds under which number. */
 const TELL = `
   const { readdirSync, readlinkSync } = require('node:fs');
   const link = (fd) => { try { return readlinkSync('/proc/self/fd/' + fd); } catch { return ''; } };
@@ -25,7 +25,7 @@ export const program = process.execPath;
 export const tell = (...args: string[]): string[] => ['-e', TELL, '--', ...args];
 export const env = { ...process.env, NODE_OPTIONS: '', DIRECTORY: directory };
 
-/** What a {@link TELL} child told. */
+/** What a {@link TELL} child reported. */
 export async function told(child: ChildProcess): Promise<{ args: string[]; held: Record<string, string> }> {
   if (child.stdout === null) throw new Error('the child has no stdout');
   return JSON.parse(await text(child.stdout));

@@ -1,4 +1,4 @@
-/** A fake monitor that keeps the account of cards, backends and descriptors as QEMU does. */
+/** A fake monitor that keeps track of cards, backends and descriptors as QEMU does. */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
@@ -17,7 +17,7 @@ export function deviceOn(t: Test, name: string, facts = {}): FakeDevice {
   return device;
 }
 
-/** A QEMU that keeps count of what it was given. */
+/** A QEMU that keeps track of what it was given. */
 export function qemu(): Answer {
   const named = new Set<unknown>();
   const sets = new Map<number, unknown>();
@@ -71,13 +71,13 @@ export async function started(t: Test, answer = qemu()) {
   return { monitor, client };
 }
 
-/** The guest lets go of whatever it is asked to. */
+/** The guest releases whatever it is asked to. */
 export function withGuest(monitor: FakeMonitor): void {
   const { answer } = monitor;
   monitor.answer = (command) => {
     const answered = answer(command);
     if (command.execute === 'device_del' && answered && 'return' in answered) {
-      // Quicker than QEMU's answer.
+      // Before QEMU's answer.
       monitor.happen('DEVICE_DELETED', { path: '/machine/x' });
       monitor.happen('DEVICE_DELETED', { device: command.arguments.id });
     }

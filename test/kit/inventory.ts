@@ -1,4 +1,4 @@
-/** All that an opening could leave behind. */
+/** Everything that an opening could leave behind. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
@@ -6,10 +6,10 @@ import { links } from 'tapfd';
 import type { TestNamespace } from './namespace.js';
 import { descriptorsOf } from './open-files.js';
 
-/** What closing leaves to another thread is done by then; what is still there then is a leak. */
+/** Whatever another thread closes is closed by then; what remains is a leak. */
 const SETTLE_MS = 5000;
 
-/** All that an opening could leave behind. */
+/** Everything that an opening could leave behind. */
 export interface Inventory {
   fds: string[];
   links: string[];
@@ -17,7 +17,7 @@ export interface Inventory {
   mounts: string[];
 }
 
-/** The links in a namespace. What was there must not have been changed either. */
+/** The links in a namespace, with what an opening must not change of those that were there. */
 async function linksOf({ name: netns }: TestNamespace): Promise<string[]> {
   const found = await links.list({ netns });
   return found.map(

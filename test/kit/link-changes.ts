@@ -40,7 +40,10 @@ export async function monitorLinks(
   return { until };
 }
 
-/** Waits until the kernel has told a link what became of the cable, which it does after the call that moved it. */
+/**
+ * Waits until a link has noticed that its cable was plugged in or out: the kernel reports it after the call has
+ * returned.
+ */
 export async function untilCarrier(netns: string, name: string, wanted: boolean): Promise<void> {
   while (((await links.get(name, { netns })).operState === 'up') !== wanted);
 }

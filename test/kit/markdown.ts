@@ -11,11 +11,11 @@ export interface Document {
 export interface CodeBlock {
   language: string;
   code: string;
-  /** Where it stands, for messages. */
+  /** Where it is, for messages. */
   place: string;
 }
 
-/** Everything that people read, but for the licence. */
+/** All documents except the licence. */
 export function documents(): Document[] {
   const guides = readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'));
   const paths = ['README.md', 'CHANGELOG.md', 'examples/README.md', ...guides.map((name) => `docs/${name}`)];
@@ -44,12 +44,12 @@ export function anchors({ text }: Document): string[] {
   );
 }
 
-/** Where its links go. */
+/** The targets of its links. */
 export function linkTargets({ text }: Document): string[] {
   return [...withoutCode(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target]) => target);
 }
 
-/** The rows of all its tables, without headings and rules: their cells. */
+/** The cells of all rows of its tables, without headings and rules. */
 export function tableRows({ text }: Document): string[][] {
   const lines = withoutCode(text).split('\n');
   const isRow = (line: string) => line.trimStart().startsWith('|');

@@ -103,7 +103,7 @@ export class TestNamespace {
   }
 }
 
-/** A network namespace that goes when the test ends, however it ends. */
+/** A network namespace that is removed when the test ends, however it ends. */
 export async function ownNamespace(t: Pick<Test, 'teardown'>): Promise<TestNamespace> {
   made += 1;
   const name = `tapfd-${process.pid}-${made}`;
@@ -112,11 +112,11 @@ export async function ownNamespace(t: Pick<Test, 'teardown'>): Promise<TestNames
   return new TestNamespace(name);
 }
 
-/** A namespace in which the kernel says nothing of its own accord, and no filter looks into bridged frames. */
+/** A namespace in which the kernel sends nothing of its own accord and no filter inspects bridged frames. */
 export async function quietNamespace(t: Pick<Test, 'teardown'>): Promise<TestNamespace> {
   const ns = await ownNamespace(t);
   await ns.exec('sysctl', '-qw', 'net.ipv6.conf.default.disable_ipv6=1', 'net.ipv6.conf.all.disable_ipv6=1');
-  // br_netfilter, where it is loaded, drops what is not wholly right, such as IPv6 options of random bytes.
+  // Where br_netfilter is loaded, it drops what is not quite valid, such as IPv6 options of random bytes.
   const filters = ['iptables', 'ip6tables', 'arptables'].map((name) => `net.bridge.bridge-nf-call-${name}=0`);
   await ns.exec('sysctl', '-eqw', ...filters);
   return ns;
@@ -141,7 +141,7 @@ export async function vethPair(
   await b.ip('link', 'set', bName, 'up');
 }
 
-/** An ifindex for `/dev/tapN` that no other test run uses: `n` is under 100. */
+/** An ifindex for `/dev/tapN` that no other test process uses: `n` is under 100. */
 export function ownIndex(n: number): number {
   return 1_000_000 + process.pid * 100 + n;
 }

@@ -26,7 +26,7 @@ const SANITIZERS = [
 export interface DriverOptions {
   /** Under AddressSanitizer and UndefinedBehaviorSanitizer, which end the program at the first fault. Default true. */
   sanitize?: boolean;
-  /** Default: `-O1` under the sanitizers, else `-O2`. What hardly runs is compiled sooner with `-O0`. */
+  /** Default: `-O1` under the sanitizers, else `-O2`. `-O0` compiles sooner, for what hardly runs. */
   optimize?: '-O0' | '-O1' | '-O2';
   /** Macros to define. */
   defines?: string[];
@@ -76,7 +76,7 @@ function headers(): string {
   return hash.digest('hex');
 }
 
-/** Runs a program that {@link buildDriver} made. Throws, with what it said, when it finds something wrong. */
+/** Runs a program that {@link buildDriver} made. Throws with its output when it finds an error. */
 export async function runDriver(program: string, ...args: string[]): Promise<string> {
   const { stdout } = await execute(program, args, { encoding: 'utf8' });
   return stdout.trim();

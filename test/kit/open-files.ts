@@ -1,4 +1,4 @@
-/** The descriptors of processes, to see that none is left or lost. */
+/** The descriptors of processes, to check that none leaks or gets lost. */
 import { closeSync, fstatSync, mkdtempSync, openSync, readdirSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,14 +6,14 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { inRepo } from './paths.js';
 
-/** A directory whose path leaves room for the name of a socket, of which the kernel takes 107 bytes. */
+/** A directory with a path short enough for a socket, whose path the kernel limits to 107 bytes. */
 export function socketDirectory(t: Test): string {
   const directory = mkdtempSync(join(tmpdir(), 'tapfd-'));
   t.teardown(() => rmSync(directory, { recursive: true, force: true }));
   return directory;
 }
 
-/** What is closed on another thread is closed by then; what is still open then is a leak. */
+/** Whatever another thread closes is closed by then; what remains open is a leak. */
 const SETTLE_MS = 10_000;
 
 export interface Descriptor {
@@ -55,14 +55,14 @@ export function openFiles(): number {
   return readdirSync('/proc/self/fd').length;
 }
 
-/** Waits until there are as many as that; returns how many there are in the end. */
+/** Waits until there are `wanted` of them; returns how many there are in the end. */
 export async function settledFiles(wanted: number): Promise<number> {
   const giveUp = Date.now() + SETTLE_MS;
   while (openFiles() !== wanted && Date.now() < giveUp) await wait(2);
   return openFiles();
 }
 
-/** What the descriptors of this process are, to see which one is left: `socket`, `/dev/net/tun`, a file's path. */
+/** What the descriptors of this process are, to see which one leaks: `socket`, `/dev/net/tun`, a file's path. */
 export function fileKinds(): string[] {
   return descriptorTargets()
     .map((target) => target.replace(/:\[\d+\]$/, ''))
@@ -76,7 +76,7 @@ export async function settledFileKinds(wanted: readonly string[]): Promise<strin
   return fileKinds();
 }
 
-/** True when both numbers mean the same open file. */
+/** True if both numbers refer to the same file. */
 export function isSameFile(fd: number, other: number): boolean {
   const [a, b] = [fstatSync(fd), fstatSync(other)];
   return a.ino === b.ino && a.dev === b.dev;

@@ -5,7 +5,7 @@ import { ROOT } from './paths.js';
 
 const runFile = promisify(execFile);
 
-/** What came of a call: facts of the device, or of the error. */
+/** The outcome of a call: facts about the device, or about the error. */
 export interface Outcome {
   opened?: { kind: string; name: string; index: number; mac?: string };
   error?: {
@@ -20,7 +20,7 @@ export interface Outcome {
 
 export type OpeningCall = 'openTap' | 'openTun' | 'openMacvtap';
 
-/** For the child: turns the promise of a device, which is destroyed then, or of anything else into an Outcome. */
+/** For the child: turns the promise of a device, which is then destroyed, or of anything else into an Outcome. */
 const OUTCOME_OF = `
   async function outcomeOf(call) {
     try {
@@ -38,7 +38,7 @@ const OUTCOME_OF = `
 export interface ChildPlace {
   /** Command line to run Node with: `['nsenter', '--net=…']`. */
   prefix: string[];
-  /** Gives up uid 0 for this uid and gid before the calls, all capabilities with it. */
+  /** Changes from uid 0 to this uid and gid before the calls, and so loses all capabilities. */
   as?: number;
   /** Where 'tapfd' is imported from. Default: this package. */
   directory?: string;

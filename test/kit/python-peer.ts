@@ -14,9 +14,9 @@ peer = socket.socket(fileno=3)
 export interface PythonPeer {
   /** Our end of the pair of which \`peer\` in the script is the other. */
   socket: FdSocket;
-  /** Lets the script go on behind its next \`line()\`. */
+  /** Lets the script continue after its next \`line()\`. */
   go(): Promise<void>;
-  /** What it has printed, once it has ended well. */
+  /** What it printed, once it has succeeded. */
   output(): Promise<string>;
 }
 

@@ -9,7 +9,7 @@ import { inRepo } from './paths.js';
 
 const run = promisify(execFile);
 
-/** The repository may be where that user cannot look: what is needed to import the library is copied. */
+/** Copies what is needed to import the library: the repository may be in a place that other users cannot read. */
 export async function readableCopy(t: TAP | Test): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'tapfd-'));
   t.teardown(() => rm(directory, { recursive: true }));

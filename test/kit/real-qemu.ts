@@ -34,14 +34,14 @@ export async function connected(t: Test, socket: QmpSocket): Promise<QmpClient> 
 export async function startQemu(t: Test, wrap: (socket: FdSocket) => QmpSocket = (socket) => socket) {
   const { child, sockets } = await launchQemu(t, 1);
   const qmp = await connected(t, wrap(sockets[0]));
-  // Its firmware finds nothing to boot, and rests.
+  // Its firmware finds nothing to boot and halts.
   await qmp.execute('cont');
   return { child, qmp };
 }
 
 /**
- * Resets the machine, once its firmware rests: one that is reset while it copies itself is broken, and its processor,
- * which never pauses then, keeps QEMU from telling that a device is gone.
+ * Resets the machine once its firmware has halted: firmware that is reset while it copies itself is broken, and its
+ * processor, which then never pauses, keeps QEMU from reporting that a device is gone.
  */
 export async function reset(qmp: QmpClient): Promise<void> {
   const registers = { 'command-line': 'info registers' };

@@ -18,7 +18,7 @@ export function readManifest(directory: string): Manifest {
   return JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
 }
 
-/** A directory outside the tree: nothing of the repository's node_modules is found from there. */
+/** A directory outside the tree, from which the repository's node_modules cannot be found. */
 function ownDirectory(t: Test): string {
   const directory = mkdtempSync(join(tmpdir(), 'tapfd-package-'));
   t.teardown(() => rmSync(directory, { recursive: true }));
@@ -53,8 +53,8 @@ export function workingTree(t: Test): string {
 }
 
 /**
- * Runs the tree's `npm run prebuilds`. In the place of node-gyp stands a program that takes the addon as it was compiled
- * for the tests: that compiling works is shown by its being there.
+ * Runs the tree's `npm run prebuilds`. A program that copies the addon compiled for the tests replaces node-gyp: that
+ * compiling works is proved by the addon's existence.
  */
 export async function prebuild(tree: string): Promise<string> {
   const compiled = join(ROOT, 'build', 'Release', 'tapfd.node');
@@ -65,7 +65,7 @@ export async function prebuild(tree: string): Promise<string> {
   return run('env', `PREBUILD_NODE_GYP=${compiler}`, 'npm', '--prefix', tree, 'run', 'prebuilds');
 }
 
-/** Whether the tree's `prepublishOnly` lets it be published, and what it says. */
+/** Whether the tree's `prepublishOnly` allows publishing, and what it says. */
 export async function publishable(tree: string): Promise<string> {
   return run('npm', '--prefix', tree, 'run', 'prepublishOnly').then(
     (output) => `yes: ${output}`,
@@ -89,14 +89,14 @@ export async function pack(tree: string): Promise<Packed> {
   return { path: join(tree, filename), files: files.map(({ path }) => path), bytes: size };
 }
 
-/** An empty project in which the tarball has been installed, without a script and without a network. */
+/** An empty project in which the tarball has been installed without scripts and without a network. */
 export async function installedProject(t: Test, tarball: string): Promise<string> {
   const project = ownDirectory(t);
   writeFileSync(
     join(project, 'package.json'),
     JSON.stringify({ name: 'project', private: true, type: 'module' }),
   );
-  // The dependencies as npm has fetched them for the tree: the registry is not needed again.
+  // The dependencies that npm has fetched for the tree, so that the registry is not needed again.
   for (const name of dependenciesOf(ROOT)) {
     cpSync(join(ROOT, 'node_modules', name), join(project, 'node_modules', name), { recursive: true });
   }
@@ -107,7 +107,7 @@ export async function installedProject(t: Test, tarball: string): Promise<string
   return project;
 }
 
-/** The names of everything that a package needs, what its dependencies need included. */
+/** The names of all dependencies of a package, direct and indirect. */
 function dependenciesOf(directory: string): string[] {
   const direct = Object.keys(readManifest(directory).dependencies ?? {});
   return [...direct, ...direct.flatMap((name) => dependenciesOf(join(ROOT, 'node_modules', name)))];

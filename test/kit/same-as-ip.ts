@@ -3,7 +3,7 @@ import type { Test } from 'tap';
 import type { Link } from 'tapfd';
 import type { IpLink, TestNamespace } from './namespace.js';
 
-/** What `ip -d -j link` prints beyond what network.ts looks at. */
+/** What `ip -d -j link` prints beyond the fields of IpLink. */
 interface IpDetails extends IpLink {
   txqlen?: number;
   link_index?: number;
@@ -19,7 +19,7 @@ export async function ipLinks(ns: TestNamespace): Promise<IpDetails[]> {
   return JSON.parse(await ns.ip('-d', '-j', 'link'));
 }
 
-/** Both tell the same of a link. */
+/** Checks that both describe a link alike. */
 export function sameAsIp(t: Test, link: Link, all: IpDetails[]): void {
   const ip = all.find((one) => one.ifindex === link.index);
   if (!ip) {

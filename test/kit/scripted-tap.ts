@@ -19,7 +19,7 @@ const LINK = {
 export const slab = Buffer.from('0'.repeat(10) + '1'.repeat(10) + '2'.repeat(10) + '3'.repeat(10));
 export const spans = Uint32Array.of(0, 10, 10, 10, 20, 10, 30, 10);
 
-/** A Tap whose descriptor is not there; `burst` is what the addon would call. */
+/** A Tap without a descriptor; `burst` is what the addon would call. */
 export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   let burst: NativeBurstCallback = () => undefined;
   let subscriber: LinkSubscriber | undefined;

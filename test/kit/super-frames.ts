@@ -24,14 +24,14 @@ export function superFrame(payload: Buffer, segmentBytes: number, totalLength = 
   return Buffer.concat([vnet, headers, payload]);
 }
 
-/** A TAP that splits, and another on the same bridge that takes super-frames from us. */
+/** A TAP that splits, and another on the same bridge to which we write super-frames. */
 export async function bridged(t: Test): Promise<{ ns: TestNamespace; writer: Tap; reader: Tap }> {
   const takesSuperFrames = { vnetHeader: true, offload: ['csum', 'tso4', 'tso6'] } satisfies TapOptions;
   const { ns, a, b } = await tapPair(t, takesSuperFrames, { segment: true });
   return { ns, writer: a, reader: b };
 }
 
-/** The TCP payloads that come, by both ways of reading. */
+/** The TCP payloads that arrive, for both ways of reading. */
 export const READERS: Record<string, (device: FrameStream, count: number) => Promise<Buffer[]>> = {
   async duplex(device, count) {
     const got: Buffer[] = [];

@@ -11,7 +11,7 @@ export interface TapPair {
   b: Tap;
 }
 
-/** An experimental EtherType (IEEE 802), so that the kernel's own chatter is told apart. */
+/** An experimental EtherType (IEEE 802), to tell test frames from the kernel's own. */
 export const TEST_ETHERTYPE = 0x88b5;
 
 /**
@@ -68,7 +68,7 @@ export async function collect(tap: Tap, count: number): Promise<Buffer[]> {
 
 const UPPER_MAC = '02:00:00:00:00:0b';
 
-/** A TAP with a macvtap on it, which nobody reads: of {@link frameToUpper} it takes no more than `sendBufferBytes`. */
+/** A TAP with a macvtap on it that is not read: of {@link frameToUpper} it takes no more than `sendBufferBytes`. */
 export async function heldUpTap(t: Test, options: TapOptions): Promise<Tap> {
   const tap = await openTap({ sendBufferBytes: 64 * 1024, ...options });
   const upper = await openMacvtap({ netns: options.netns, lower: tap.name, guestMac: UPPER_MAC });

@@ -1,6 +1,6 @@
 /**
- * A worker that is terminated runs on for a moment, and its last native call meets a Node-API that refuses: none may
- * bring the process down, and none may act on arguments read halfway.
+ * A terminated worker runs on for a moment, and its last native call meets a Node-API that refuses: no such call may
+ * crash the process or act on partially read arguments.
  */
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';

@@ -1,4 +1,4 @@
-/** How a process ends that has devices: by itself, at once, and with nothing left. */
+/** How a process with devices ends: by itself, at once, and with nothing left. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, FdSocket, links, openMacvtap, openTap, openTun } from 'tapfd';
@@ -113,7 +113,7 @@ t.test('idle devices leave the thread pool alone', async (t) => {
   t.match(ended, { code: 0, output: 'tapfd\n', errors: '' });
 });
 
-/** What the descriptors of a process are. Those of no file or socket all look alike, and are left out. */
+/** What the descriptors of a process are, without those of no file or socket, which all look alike. */
 function namedDescriptors(pid?: number): string[] {
   return descriptorTargets(pid).filter((target) => !target.startsWith('anon_inode:'));
 }

@@ -1,7 +1,7 @@
 /**
  * A failed open leaves nothing behind, whichever step fails: every system call of each opening is made to fail in turn.
  *
- * The file runs itself again under the library that lets calls fail.
+ * The file runs itself again with a preloaded library that makes calls fail.
  */
 import { closeSync, existsSync } from 'node:fs';
 import { constants } from 'node:os';
@@ -36,24 +36,24 @@ const TUNSETOWNER = 'ioctl 0x400454cc';
 const TUNSETOFFLOAD = 'ioctl 0x400454d0';
 const TUNGETIFF = 'ioctl 0x800454d2';
 
-/** The openings are shared out among so many processes. */
+/** The openings are divided among this many processes. */
 const PROCESSES = 4;
 
 /** Which share is this process's, from 0. */
 const SHARE = 'TAPFD_TEST_SHARE';
 
-/** More calls than any opening makes: one that never gets through has gone wrong. */
-const MOST_CALLS = 500;
+/** More calls than any opening makes. */
+const MAX_CALLS = 500;
 
 /** One try. */
 interface Attempt {
-  /** The opening. What it returns undoes it. */
+  /** Opens, and returns what undoes it. */
   open: () => Promise<() => Promise<unknown>>;
-  /** Takes away what was made for the try. */
+  /** Removes what was made for the try. */
   end?: () => unknown;
 }
 
-/** An opening that needs nothing made for it, or what makes each try. */
+/** An opening that needs no preparation, or what prepares each try. */
 type Prepared = Attempt['open'] | Promise<() => Attempt | Promise<Attempt>>;
 
 /**
@@ -68,12 +68,12 @@ async function failEachStep(
   failing: FailingSyscalls,
   begin: () => Attempt | Promise<Attempt>,
 ): Promise<string[]> {
-  // What is made once for the process and kept is made now.
+  // Makes what a process makes once and keeps.
   const first = await begin();
   await (await first.open())();
   await first.end?.();
   const failed: string[] = [];
-  for (let nth = 1; nth <= MOST_CALLS; nth += 1) {
+  for (let nth = 1; nth <= MAX_CALLS; nth += 1) {
     const { open, end } = await begin();
     const before = await inventory(nets);
     failing.arm(nth, ENOMEM);
@@ -89,15 +89,15 @@ async function failEachStep(
     if (outcome.failed === undefined) return failed;
     failed.push(outcome.failed);
   }
-  t.fail(`${MOST_CALLS} calls are not enough`);
+  t.fail(`${MAX_CALLS} calls are not enough`);
   return failed;
 }
 
-/** The system's own error, or the refusal of what could not be proved because the call failed. */
+/** The system's own error, or a refusal because the failed call left something unproved. */
 function checkError(t: Test, error: unknown, call: string): void {
-  const isTold = error instanceof TapfdError && error.code === 'ENOMEM' && error.syscall !== undefined;
+  const isReported = error instanceof TapfdError && error.code === 'ENOMEM' && error.syscall !== undefined;
   const isRefused = error instanceof TapfdError && error.code.startsWith('ERR_TAPFD_');
-  if (!isTold && !isRefused) t.fail(`${call}: an error that tells of it`, { found: error });
+  if (!isReported && !isRefused) t.fail(`${call}: an error that tells of it`, { found: error });
 }
 
 const failing = FailingSyscalls.attach();
@@ -167,7 +167,7 @@ function failOpenings(failing: FailingSyscalls, share: number): void {
       },
   );
 
-  test('openTap of a device that is to stay', [TUNSETIFF, TUNSETPERSIST], ({ name: netns }) => async () => {
+  test('openTap of a persistent device', [TUNSETIFF, TUNSETPERSIST], ({ name: netns }) => async () => {
     const tap = await openTap({ netns, name: 'stays', persist: true });
     return async () => {
       await tap.setPersist(false);

@@ -1,6 +1,6 @@
 /**
- * Reads that fail and are not the end: no kernel here lets one fail so, so the file runs itself again under the library
- * that lets system calls fail.
+ * Reads that fail without ending the stream: no kernel here does that, so the file runs itself again with a preloaded
+ * library that makes system calls fail.
  */
 import { constants } from 'node:os';
 import { setImmediate } from 'node:timers/promises';
@@ -21,7 +21,7 @@ if (failing === undefined) {
 } else {
   t.test('a read that finds the link down (EIO) holds batches up no longer than that lasts', async (t) => {
     const { ns, a, b } = await tapPair(t);
-    // Nothing may come from the links any more: the first call of the addon is to be the read.
+    // The links must be silent: the addon's first call must be the read.
     await untilCarrier(ns.name, 'br0', true);
     await setImmediate();
     a.write(numberedFrame(1));

@@ -13,7 +13,7 @@ fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 const ADDON = inRepo('build/Release/tapfd.node');
 
-/** What the addon calls that is no system call, or one that a test cannot let fail. */
+/** Imports that are no system calls, or that a test cannot make fail. */
 const NOT_INTERPOSED = new Set([
   // A descriptor is gone after close() whatever it returns.
   'close',

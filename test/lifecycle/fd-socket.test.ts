@@ -1,4 +1,4 @@
-/** How processes, workers and garbage collections end that have sockets and descriptors. */
+/** Sockets and descriptors at the end of processes and workers, and under the garbage collector. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readlinkSync } from 'node:fs';
@@ -159,7 +159,7 @@ t.test('a thousand times opened and closed', async (t) => {
     await client.send('x', [0, a, b]);
     const message = await accepted.receive();
     if (message?.fds.length !== 3) t.fail(`round ${i}`);
-    // Else b would have another holder, and a no end.
+    // Otherwise b would have another holder, and a would not end.
     await message?.close();
     const waits = a.receive();
     void b.close();

@@ -10,13 +10,13 @@ import { descriptorTargets } from '../kit/open-files.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-/** What leaks one in a round is seen after one: more rounds are for what leaks now and then. */
+/** A leak in every round shows after one: more rounds find what leaks now and then. */
 const ROUNDS = depth({ brief: 200, bounded: 1000, deep: 5000 });
 /** At once, so that the kernel's waits overlap. */
 const WIDTH = 20;
 const SETTLE_MS = 20_000;
 
-/** What the process has open that this library opens. */
+/** The open descriptors that are of the kinds this library opens. */
 function descriptors(): string[] {
   return descriptorTargets()
     .filter((target) => /tun$|\/tap|net:|socket|mnt/.test(target))
@@ -56,14 +56,14 @@ t.test('opens and closes', { timeout: 300_000 }, async (t) => {
     },
     namespace: async () => (await createNetns())[Symbol.asyncDispose](),
   };
-  // One of each first: what Node itself opens on the way is open then.
+  // One of each first, so that what Node itself opens is open.
   for (const kind of Object.values(kinds)) await kind();
   const links = (await ns.linkNames()).sort();
   const before = { descriptors: descriptors(), nodes: nodes() };
   for (const [name, kind] of Object.entries(kinds)) {
     await t.test(name, async (t) => {
       await repeat(kind);
-      // The watch's socket goes with its handle, one turn of the loop later.
+      // The watch's socket closes with its handle, one turn of the loop later.
       await nextTurn();
       await nextTurn();
       t.same(descriptors(), before.descriptors);
@@ -72,7 +72,7 @@ t.test('opens and closes', { timeout: 300_000 }, async (t) => {
   }
   const made = readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${process.pid}-`));
   t.same(made, [ns.name]);
-  // Other tests have nodes of these names for a while, too.
+  // Other tests may have nodes of these names for a while.
   const left = () => nodes().filter((name) => !before.nodes.includes(name) && madeNodes.has(name));
   for (const giveUp = Date.now() + SETTLE_MS; left().length > 0 && Date.now() < giveUp; ) await wait(20);
   t.same(left(), []);

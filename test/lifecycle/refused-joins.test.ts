@@ -1,6 +1,6 @@
 /**
- * A kernel that refuses joined frames gets their pieces, once and for all. None here does, so the file runs itself again
- * under the library that lets system calls fail.
+ * A kernel that refuses joined frames gets their pieces from then on. None here does, so the file runs itself again
+ * with a preloaded library that makes system calls fail.
  */
 import { constants } from 'node:os';
 import t from 'tap';
@@ -54,7 +54,7 @@ if (failing === undefined) {
     rerunWithFailingSyscalls(t, import.meta.filename),
   );
 } else {
-  t.test('pieces in place of what was refused, and from then on', async (t) => {
+  t.test('pieces instead of what was refused, and from then on', async (t) => {
     const takesSuperFrames = { vnetHeader: true, offload: ['csum', 'tso4'] } satisfies TapOptions;
     const { a: joiner, b: seer } = await tapPair(t, { segment: true }, takesSuperFrames);
     t.equal(seer.features.joins, false, 'without `segment` nothing is joined');

@@ -1,4 +1,4 @@
-/** Devices in worker threads: two at once, and terminated in the middle of anything. */
+/** Devices in worker threads: two at once, terminated at any moment. */
 import { readdirSync } from 'node:fs';
 import t from 'tap';
 import { fileNeeds } from '../kit/capabilities.js';
@@ -9,7 +9,7 @@ fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
 /**
  * What the workers run: a bridge's two TAPs flood each other, macvtap links are made, and there is always the rest of a
- * super-frame to give out.
+ * super-frame to deliver.
  */
 const WORKER = `
   import { parentPort, workerData } from 'node:worker_threads';

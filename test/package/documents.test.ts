@@ -1,4 +1,4 @@
-/** The documents say what is: their code compiles, their links lead somewhere, their lists are those of the source. */
+/** The documents are true: their code compiles, their links lead somewhere, their lists match the source. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';

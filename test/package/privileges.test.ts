@@ -1,4 +1,4 @@
-/** The README's table of privileges: each row with the capabilities it names, and without. */
+/** The README's table of privileges: each row with the capabilities it names, and without them. */
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -19,7 +19,7 @@ const SETS: Capability[][] = [
   ['net_admin', 'sys_admin', 'mknod'],
 ];
 
-/** What a row does, and what it takes. */
+/** What a row does, and what it requires. */
 const ROWS: Record<string, { code: string; takes: Capability[] }> = {
   'make a TUN or TAP': { code: 'openTap()', takes: ['net_admin'] },
   'make and remove a link, a macvtap too': {

@@ -69,8 +69,8 @@ t.test('the first frame', { skip: needs('root', 'tun-device', 'ip', 'ping') }, a
 });
 
 /**
- * Stands before QEMU in PATH and shows it a boot ROM for its cards, which the README takes for granted and Debian packs
- * apart.
+ * Comes before QEMU in PATH and gives it a boot ROM for its cards, which the README takes for granted and Debian
+ * packages separately.
  */
 function qemuWithRom(t: Test): string {
   const directory = t.testdir({ 'efi-virtio.rom': 'for no guest that boots from the network' });
@@ -83,7 +83,7 @@ function qemuWithRom(t: Test): string {
 function onlyChildOf(pid: number) {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
   const child = Number(children[0]);
-  // QEMU may close one while this looks.
+  // QEMU may close one in the meantime.
   const fds = readdirSync(`/proc/${child}/fd`).flatMap((fd) => {
     try {
       return {

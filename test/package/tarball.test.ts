@@ -24,7 +24,7 @@ const OPEN = `
   for (const device of devices) device.destroy();
 `;
 
-/** Calls everything that needs the addon, after `prelude` has changed the world, and prints how it is refused. */
+/** Calls everything that needs the addon, after `prelude` has changed the environment, and prints how it is refused. */
 const elsewhere = (prelude: string) => `
   ${prelude}
   const { openTap, openTun, openMacvtap, adoptFd, links, createNetns, parseMac } = await import('tapfd');
@@ -44,7 +44,7 @@ const WITH_AN_OLDER_LIBRARY = elsewhere(
   "process.dlopen = () => { throw new Error('libc.so.6: version GLIBC_9.9 not found'); };",
 );
 
-/** That each call was refused in this way, and what needs no device works. */
+/** Checks that each call was refused like this, and that what needs no device works. */
 function isRefused(t: Test, output: string, refusal: RegExp): void {
   t.equal(output.match(new RegExp(refusal, 'gm'))?.length, CALLS, 'each call is refused', { output });
   t.notMatch(output, /^done/m);
@@ -63,7 +63,7 @@ t.test('an addon that does not load here says why', async (t) => {
   isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*GLIBC_9.9 not found/);
 });
 
-/** A program that uses the types, and some lines that must not be right. */
+/** A program that uses the types, with some lines that must not compile. */
 const TYPED = `
   const changed: LinkFact[] = [];
   const tap: Tap = await openTap({ name: 'tap%d', addresses: ['10.0.0.1/24'] });

@@ -28,7 +28,7 @@ t.test('dependencies are installed anew only where they are not what the lock fi
   t.equal(whyDependenciesAreStale(fresh), 'node_modules is missing');
 });
 
-t.test('a skip is let pass only by the name of a capability', async (t) => {
+t.test('a skip is accepted only if it names a capability', async (t) => {
   t.equal(capabilityInReason('needs macvtap: the kernel makes no macvtap'), 'macvtap');
   t.equal(capabilityInReason('needs luck: not today'), undefined);
   t.equal(capabilityInReason('flaky'), undefined);

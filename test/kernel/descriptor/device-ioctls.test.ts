@@ -17,7 +17,7 @@ const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 const GROUP_1 = '01:00:5e:00:00:01';
 const GROUP_2 = '33:33:00:00:00:02';
 
-/** The methods of a device that its class does not promise to a caller who ignores types. */
+/** Calls a method by name, as a JavaScript caller who ignores the types can. */
 function call(device: FrameStream, method: string, ...args: unknown[]): Promise<unknown> {
   return Reflect.apply(Reflect.get(device, method), device, args);
 }
@@ -216,7 +216,7 @@ t.test(
       { addresses: Array(65_536).fill(GROUP_1) },
     ];
 
-    /** Each method: arguments that work, whom it is for, arguments that no method call should get to the kernel with. */
+    /** Each method: valid arguments, the devices that have it, and arguments that must not reach the kernel. */
     const METHODS: Record<string, { good?: unknown[]; bad?: unknown[]; kinds: string[] }> = {
       setPersist: { good: [false], bad: NOT_BOOLEAN, kinds: ['tap', 'tun'] },
       setOwner: { good: [0], bad: NOT_ID, kinds: ['tap', 'tun'] },
@@ -245,9 +245,9 @@ t.test(
     for (const [kind, open] of Object.entries(OPEN)) {
       const methods = Object.entries(METHODS).filter(([, { kinds }]) => kinds.includes(kind));
 
-      t.test(`${kind}: bad input is refused before any call, and the device works on`, async (t) => {
+      t.test(`${kind}: bad input is refused before any call, and the device keeps working`, async (t) => {
         const device = await open();
-        // A closed device has no descriptor: what is refused for its argument has not looked for one.
+        // A closed device has no descriptor: an error about the argument proves that the descriptor was not asked for.
         const closed = await open();
         await closed[Symbol.asyncDispose]();
         for (const [method, { bad = [], good }] of methods) {

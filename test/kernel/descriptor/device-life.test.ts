@@ -1,4 +1,4 @@
-/** What a device hears of its link, and how its life ends: deleted, moved, handed off. */
+/** What a device learns about its link, and how its life ends: deleted, moved, handed off. */
 import { once } from 'node:events';
 import { closeSync, fstatSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -150,9 +150,9 @@ t.test('a macvtap that moved is followed by its descriptor', async (t) => {
   t.match(await end, { code: 'ERR_TAPFD_DEVICE_GONE' });
 });
 
-t.test('an index given out anew does not confuse the device that has it', async (t) => {
+t.test('a reused index does not confuse the device that has it', async (t) => {
   const ns = await ownNamespace(t);
-  // Deleted and made again with the same index while the events wait to be read.
+  // Deleted and recreated with the same index while the events wait to be read.
   await ns.ip('link', 'add', 'tap7', 'index', '4711', 'type', 'bridge');
   const witness = await openTap({ netns: ns.name });
   await ns.ip('link', 'delete', 'tap7');
@@ -165,7 +165,7 @@ t.test('an index given out anew does not confuse the device that has it', async 
   await witness[Symbol.asyncDispose]();
 });
 
-t.test('hand-off gives the descriptor for good', async (t) => {
+t.test('hand-off gives the descriptor away permanently', async (t) => {
   const { ns, a, b } = await tapPair(t);
   const waiting = collect(b, 3);
   for (let i = 0; i < 3; i++) a.write(numberedFrame(i));

@@ -91,7 +91,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     });
   });
 
-  /** By which other threads wake this one: it is open as long as the process runs. */
+  /** Other threads wake this one by it: it stays open as long as the process runs. */
   function eventFd(): number {
     const found = readdirSync('/proc/self/fd').find((fd) => {
       try {

@@ -84,7 +84,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     await textsUntil(sibling, 'back');
   });
 
-  t.test('packet information and vnet headers of any size are minded', async (t) => {
+  t.test('packet information and vnet headers of any size are recognised', async (t) => {
     // The helper opens, asks for 12 bytes of vnet header as QEMU does, and becomes this Node program.
     const module = `
       import { adoptFd, openTap } from 'tapfd';

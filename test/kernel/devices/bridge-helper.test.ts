@@ -1,6 +1,6 @@
 /**
- * TAPs through QEMU's setuid helper: by an ordinary user, who is allowed one bridge and not another; and what helpers of
- * the test's own do wrong.
+ * TAPs through QEMU's setuid helper: for an ordinary user who is allowed one bridge and not another; and faulty helpers
+ * of the test's own.
  *
  * The file runs itself again in network and mount namespaces of its own, where `/etc/qemu/bridge.conf` and
  * `/dev/net/tun` are what the test puts there.
@@ -37,7 +37,7 @@ if (process.env[INSIDE] === undefined) {
   await inside(process.env[INSIDE]);
 }
 
-/** Puts what the helper looks at in its place, for this mount namespace alone. */
+/** Provides what the helper looks at, in this mount namespace alone. */
 function furnish(directory: string): string {
   chmodSync(directory, 0o755);
   mkdirSync(`${directory}/etc/qemu`, { recursive: true });
@@ -69,7 +69,7 @@ async function inside(directory: string): Promise<void> {
   await links.create({ kind: 'veth', name: 'wire', peer: { name: 'far' } });
   const before = await linkNames();
 
-  /** The example's little host, where an ordinary user can read it. */
+  /** The example's host, where an ordinary user can read it. */
   copyFileSync(`${compiledExamples()}/ethernet-host.js`, `${copy}/ethernet-host.js`);
   chmodSync(`${copy}/ethernet-host.js`, 0o644);
 
@@ -95,7 +95,7 @@ async function inside(directory: string): Promise<void> {
         },
         ({ code, message, detail }) => ({ code, message, detail }),
       );
-      // What is closed on another thread is closed by then.
+      // Another thread may still be closing.
       for (const giveUp = Date.now() + 10_000; files() !== before && Date.now() < giveUp; ) await wait(2);
       const left = files() - before;
       process.stdout.write(JSON.stringify({ uid: process.getuid(), left, ...outcome }));
@@ -276,7 +276,7 @@ socket.send_fds(peer, [b'x'], [tun])
       );
       t.equal(await settledFiles(files), files);
     }
-    // A process that the helper has started and that lives on is not ours to end; the test ends its own.
+    // A process that the helper has started is not the library's to end; the test ends its own.
     for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
       const command = await run('cat', [`/proc/${pid}/cmdline`]).catch(() => ({ stdout: '' }));
       if (command.stdout.includes(`${directory}/helper-`)) process.kill(Number(pid), 'SIGKILL');

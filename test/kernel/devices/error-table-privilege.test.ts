@@ -18,7 +18,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
   await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
 
-  /** One row; nothing is left behind it. */
+  /** One row, which must leave nothing behind. */
   function row(name: string, test: (t: Test) => Promise<void>): void {
     t.test(name, async (t) => {
       await test(t);

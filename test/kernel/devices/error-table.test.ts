@@ -1,7 +1,7 @@
 /**
  * What the kernel refuses, row by row: code, errno, system call, cause and remedy.
  *
- * Rows of the kernel's tables that no call of this library can meet, because it asks for nothing of the kind:
+ * Rows of the kernel's tables that no call of this library can reach, because it never asks for such a thing:
  * - TUNSETIFF with two `%d` or without a type (refused before, see open-bad-input), twice on one descriptor of our own.
  * - TUNSETSNDBUF of 0 or less, a ninth unicast address in TUNSETTXFILTER, a multicast or zero MAC (EADDRNOTAVAIL):
  *   refused before (device-ioctls).
@@ -43,7 +43,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
   await network.wire('wire', 'far');
   const FIXED_LINKS = await network.linkNames();
 
-  /** One row; nothing is left behind it. */
+  /** One row, which must leave nothing behind. */
   function row(name: string, test: (t: Test) => Promise<void>): void {
     t.test(name, async (t) => {
       await test(t);
@@ -127,7 +127,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     row(`${kind}: ioctls on a device that was deleted: EBADFD`, async (t) => {
       const device: Tap | Tun = await open({ netns, name: 'row', multiQueue: true });
       const end = once(device, 'error');
-      // While the event loop stands still: the library has not heard of it when the calls are made.
+      // While the event loop is blocked: the library has not heard of it when the calls are made.
       execFileSync('ip', ['-n', netns, 'link', 'delete', 'row']);
       const calls: Record<string, Promise<unknown>> = {
         TUNSETPERSIST: device.setPersist(true),
@@ -143,7 +143,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
           TUNSETTXFILTER: device.setTxFilter(null),
         }),
       };
-      // They are looked at one by one, and may all have failed by then.
+      // They are awaited one by one, and may all have failed by then.
       for (const call of Object.values(calls)) call.catch(() => undefined);
       const alive = device.isAlive();
       for (const [ioctl, call] of Object.entries(calls)) {

@@ -20,7 +20,7 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
   const netns = network.name;
   const FIXED_LINKS = await network.linkNames();
 
-  /** Runs `ip` while the event loop stands still: the library has heard of nothing when it returns. */
+  /** Runs `ip` while the event loop is blocked: the library has heard of nothing when it returns. */
   const ipNow = (...args: string[]) => execFileSync('ip', ['-n', network.name, ...args]);
   /** A persistent multi-queue TAP with this index (TUNSETIFINDEX). */
   const makeTap = (name: string, index: number) =>

@@ -1,6 +1,6 @@
 /**
- * The identity rule. Two namespaces have a macvtap of the same index, name and MAC; one node /dev/tapN stands, and it is
- * the first one's. Whoever opens in the second must get the second's traffic and none of the first's.
+ * The identity rule. Two namespaces have a macvtap of the same index, name and MAC; one node /dev/tapN stands, and it
+ * is the first one's. A caller that opens in the second must get the second's traffic and none of the first's.
  */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -84,7 +84,7 @@ async function neighbours(t: Test): Promise<Neighbours> {
 
 const MANY = Array.from({ length: 200 }, (_, i) => `flow ${i}`);
 
-/** That `device` gets each of many flows sent to it in its own namespace. */
+/** Checks that `device` gets each of many flows sent to it in its own namespace. */
 async function getsAllOf(t: Test, device: Macvtap, { send: sendThere, netns }: Tenant): Promise<void> {
   const texts = MANY.map((text) => `${text} in ${netns}`);
   const last = texts.at(-1) ?? '';
@@ -182,7 +182,7 @@ t.test('the identity rule', { skip: needs('root', 'macvtap', 'veth', 'ip') }, as
     await device[Symbol.asyncDispose]();
   });
 
-  t.test('moved to another namespace while open: traffic goes on, and it is found there', async (t) => {
+  t.test('moved to another namespace while open: traffic continues, and it is found there', async (t) => {
     const { first, second, index } = await neighbours(t);
     const device = await openMacvtap({ netns: first.netns, name: GUEST });
     const third = await ownNamespace(t);

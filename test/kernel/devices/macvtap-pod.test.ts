@@ -1,7 +1,7 @@
 /**
- * A macvtap given to a pod, as Multus and macvtap-cni do it: the link is made in the host's namespace, moved into the pod's
- * and renamed there; the pod has a /sys of its own namespace, a /dev of its own with the one node, and next to no
- * capability. docs/kubernetes.md says in words what is shown here.
+ * A macvtap given to a pod, as Multus and macvtap-cni do it: the link is made in the host's namespace, moved into the
+ * pod's and renamed there; the pod has a /sys of its own namespace, a /dev of its own with the one node, and next to no
+ * capability. docs/kubernetes.md describes what is shown here.
  */
 import { chown, stat } from 'node:fs/promises';
 import t, { type Test } from 'tap';
@@ -76,7 +76,7 @@ async function numberOf(network: TestNamespace, name: string, index: number): Pr
   return (await network.sysfs(name, `macvtap/tap${index}/dev`)).replace(':', ' ');
 }
 
-/** A link whose move has given it another number: the lowest that is free, which this test and others go on changing. */
+/** A link whose move has given it another number: the lowest free one, which this test and others keep changing. */
 async function movedToAnotherNumber(
   t: Test,
 ): Promise<{ pod: TestNamespace; index: number; before: string; after: string }> {
@@ -126,7 +126,7 @@ function inPod<Name extends string>(
     'exec "$@"',
   ].join('\n');
   const bounds = ['-all', ...capabilities.map((capability) => `+${capability}`)].join(',');
-  // To become another user takes the one capability that is gone with it.
+  // Changing the user needs these capabilities, and drops them.
   const confine = ['setpriv', `--bounding-set=${as === undefined ? bounds : `${bounds},+setuid,+setgid`}`];
   const prefix = [
     ...cgroup,
@@ -312,7 +312,7 @@ t.test('a macvtap in a pod', { skip: needs(...NEEDS) }, async (t) => {
   });
 });
 
-/** A node opened by hand, and proved by adoptFd. */
+/** A node opened by hand and verified by adoptFd. */
 function openedByHand(index: number): string {
   return `(async () => {
     const { openSync } = await import('node:fs');

@@ -1,4 +1,4 @@
-/** What docs/macvtap.md warns of: each shown to be as it says. */
+/** What docs/macvtap.md warns of, each shown to be true. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
@@ -49,7 +49,7 @@ t.test('traps of macvtap', { skip: needs('root', 'macvtap', 'veth', 'bridge', 'i
   t.test('the host does not reach its guest through the lower device, nor the guest the host', async (t) => {
     const guest = await openMacvtap({ netns, lower: 'wire', name: 'guest', guestMac: GUEST_MAC });
     const outside = await openMacvtap({ netns, lower: 'far', name: 'outside', guestMac: OUTSIDE_MAC });
-    // The other end of the wire is the host's as well here, and is not to answer for this one.
+    // The other end of the wire is the host's as well here and must not answer for this one.
     await network.exec('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1');
     await network.ip('address', 'add', '10.9.0.1/24', 'dev', 'wire');
     await network.ip('neigh', 'add', '10.9.0.2', 'lladdr', GUEST_MAC, 'dev', 'wire');

@@ -64,7 +64,7 @@ t.test('aborted opens', { skip: needs('root', 'tun-device', 'macvtap', 'veth', '
     });
   }
 
-  /** Destroyed for good, the link too. */
+  /** Waits until it is destroyed, and its link too. */
   async function destroyed(device: FrameStream): Promise<void> {
     await device[Symbol.asyncDispose]();
     if ((await network.link('doomed')) !== undefined) await network.ip('link', 'delete', 'doomed');

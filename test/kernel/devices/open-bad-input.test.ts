@@ -1,4 +1,4 @@
-/** Bad input that only the kernel can tell: descriptors, namespaces and names that are not what they should be. */
+/** Bad input that only the kernel can detect: descriptors, namespaces and names that are not what they should be. */
 import { closeSync, openSync } from 'node:fs';
 import { mkdtemp, open, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -32,9 +32,9 @@ t.test('bad input', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip')
   };
 
   for (const [call, opening] of Object.entries(OPENINGS)) {
-    /** That the call fails so, whatever it was given, and leaves neither links nor descriptors. */
+    /** Checks that the call fails like this and leaves neither links nor descriptors. */
     const leavesNothing = async (options: object, expected: Expected, what: string) => {
-      // The first call of a process opens what stays: libuv's threads, the watch of a namespace.
+      // The first call of a process opens what remains open: libuv's threads, the watch of a namespace.
       const device = await opening({});
       await device[Symbol.asyncDispose]();
       const descriptors = descriptorsOf();

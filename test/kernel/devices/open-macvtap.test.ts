@@ -15,7 +15,7 @@ t.test('openMacvtap', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', '
   await network.wire('wire', 'far');
   await network.bridge('br0');
   await network.ip('link', 'set', 'far', 'master', 'br0');
-  // Or it would keep back what is for a MAC it has heard on the wire.
+  // Otherwise it would hold back what is for a MAC it has heard on the wire.
   await network.ip('link', 'set', 'far', 'type', 'bridge_slave', 'learning', 'off');
   const FIXED_LINKS = await network.linkNames();
 
@@ -106,7 +106,7 @@ t.test('openMacvtap', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', '
     wire: string[];
   }
 
-  /** Sends from A to its sibling B, and once more from the wire as a switch that reflects would; then a last frame. */
+  /** Sends from A to its sibling B, and again from the wire as a reflecting switch would; then a last frame. */
   async function sendToSibling(mode: MacvlanMode): Promise<Seen> {
     const wire = await openTap({ netns, bridge: 'br0' });
     const a = await openMacvtap({ netns, lower: 'wire', mode, guestMac: MAC_A });

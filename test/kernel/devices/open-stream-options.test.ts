@@ -52,7 +52,7 @@ t.test(
     );
 
     t.test('sendBufferBytes and setSendBuffer() of a TAP', async (t) => {
-      // A macvtap on the TAP that nobody reads keeps what is written, at the TAP's expense.
+      // A macvtap on the TAP that is not read keeps what is written, at the TAP's expense.
       const tap = await openTap({ netns, name: 'narrow', sendBufferBytes: 20_000 });
       const reader = await openMacvtap({ netns, lower: 'narrow', guestMac: TO });
       const taken = await takenAtOnce(tap, FRAME, COUNT);

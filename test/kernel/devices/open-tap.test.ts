@@ -21,7 +21,7 @@ t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip'
   const network = await ownNamespace(t);
   const netns = network.name;
 
-  /** Two taps in one bridge: what one is written, the host sends out of the other. */
+  /** Two TAPs in one bridge: what is written to one, the host sends out of the other. */
   async function bridgedPair(bridge: string, options: object = {}): Promise<[Tap, Tap]> {
     await network.bridge(bridge);
     const sender = await openTap({ netns, name: `${bridge}-s`, bridge });
@@ -120,7 +120,7 @@ t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip'
         name,
       );
     }
-    // A writer sleeps in open() until someone opens the FIFO, be it for a moment.
+    // A writer sleeps in open() until the FIFO is opened, even for a moment.
     await run('mkfifo', [path('fifo')]);
     const writer = spawn('sh', ['-c', 'echo ready; echo asleep until now > "$0"', path('fifo')], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -259,7 +259,7 @@ t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip'
   });
 
   t.test(
-    'vnetHeader: its size is said at each open, for a persistent device keeps the last one',
+    'vnetHeader: its size is set at each open, because a persistent device keeps the last one',
     async (t) => {
       const first = await openTap({ netns, name: 'sized', persist: true, vnetHeader: true });
       await first[Symbol.asyncDispose]();

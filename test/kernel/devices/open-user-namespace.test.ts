@@ -1,4 +1,4 @@
-/** An ordinary user in a user namespace of his own: all of TUN and TAP, and macvtap where root gave him the node. */
+/** An ordinary user in a user namespace of their own: all of TUN and TAP, and macvtap where root provided the node. */
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chown, rm, stat } from 'node:fs/promises';
@@ -61,7 +61,7 @@ t.test(
       );
     });
 
-    /** Makes a macvtap in a new user namespace, lets `prepare` see to its node, and opens it there. */
+    /** Makes a macvtap in a new user namespace, lets `prepare` provide its node, and opens it there. */
     async function openMacvtapThere(
       t: Test,
       unshare: string[],

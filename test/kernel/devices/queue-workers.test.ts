@@ -22,7 +22,7 @@ const FROM = '02:00:00:00:00:01';
 const TO = '02:00:00:00:00:02';
 const FLOWS = 200;
 
-/** Adopts its queue, gives every frame to the main thread, and does what it is told. */
+/** Adopts its queue, passes every frame to the main thread, and obeys its orders. */
 const WORKER = `
   import { parentPort, workerData } from 'node:worker_threads';
   import { adoptFd } from ${JSON.stringify(LIBRARY)};
@@ -81,7 +81,7 @@ type Queue = FrameStream & { openQueue(): Promise<FrameStream> };
 
 let rounds = 0;
 
-/** One frame of each of many flows: how many of them each worker got, once all have come. */
+/** Sends one frame of each of many flows, and returns how many each worker got. */
 async function spread(sender: FrameStream, workers: readonly QueueWorker[]): Promise<number[]> {
   rounds += 1;
   const prefix = `round ${rounds} `;
@@ -140,7 +140,7 @@ t.test('queues in workers', async (t) => {
         `it has its share again: ${again}`,
       );
 
-      // Amid traffic: what is in its queue goes with it, and nothing else.
+      // During traffic: what is in its queue is lost with it, and nothing else.
       const flood = spread(sender, workers);
       flood.catch(() => undefined);
       await workers[2]?.terminate();

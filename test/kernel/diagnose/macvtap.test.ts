@@ -1,4 +1,4 @@
-/** `diagnose()` of macvtap: each finding as the kernel brings it about, that frames do stop, and that its remedy mends it. */
+/** `diagnose()` of macvtap: each finding is provoked, frames do stop, and its remedy helps. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, fstatSync, openSync } from 'node:fs';
@@ -220,7 +220,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     await once(heir, 'spawn');
     dead.destroy();
     await once(dead, 'close');
-    // The lowest free number is given out, and other tests want numbers, too.
+    // The lowest free number is given out, and other tests take numbers too.
     for (let i = 0; ; i += 1) {
       const device = closedWith(t, await openMacvtap({ ...common, name: `later${i}` }));
       if (fstatSync(device.fd).rdev !== number) continue;
@@ -233,7 +233,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     const elsewhere = await ownNamespace(t);
     const device = closedWith(t, await openMacvtap({ ...common, name: 'moving', guestMac: MAC_A }));
     const moved = new Promise<void>((resolve) =>
-      // The kernel takes it down first, which may be news of its own.
+      // The kernel takes it down first, which may be an event of its own.
       device.on('link', ({ changed }) => changed.includes('namespace') && resolve()),
     );
     await network.ip('link', 'set', 'moving', 'netns', elsewhere.name);

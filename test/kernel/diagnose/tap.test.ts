@@ -1,4 +1,4 @@
-/** `diagnose()` of TUN and TAP: each finding as the kernel brings it about, that frames do stop, and that its remedy mends it. */
+/** `diagnose()` of TUN and TAP: each finding is provoked, frames do stop, and its remedy helps. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** How a socket ends, and how those who wait for a message hear of it. */
+/** How a socket ends, and what a caller that waits for a message learns. */
 import { createHook } from 'node:async_hooks';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
@@ -36,14 +36,14 @@ t.test('the end of the stream', async (t) => {
   t.same(await drain(b), { bytes: 1 << 20, fds: 0 });
   await Promise.all([sent, ended, a.end()]);
   t.equal(await b.receive(), undefined, 'and again');
-  // The other direction goes on.
+  // The other direction stays open.
   await b.send('still');
   t.equal((await message(a)).data.toString(), 'still');
   await closeAll(a, b);
 });
 
 t.test('a peer that is gone', async (t) => {
-  t.test('with everything received: the end, and EPIPE for who sends', async (t) => {
+  t.test('with everything received: the end, and EPIPE for a sender', async (t) => {
     const [a, b] = FdSocket.pair();
     await b.send('last');
     await closeAll(b);
@@ -116,7 +116,7 @@ t.test('closed between the arrival of a message and its reader', async (t) => {
   const [a, b] = FdSocket.pair();
   await a.send('x', [0, 0]);
   const arrived = b.receive();
-  // It has read by then, and nobody has been told yet.
+  // It has read by then, and no caller knows yet.
   await Promise.resolve();
   const closing = b.close();
   const received = await arrived;
@@ -127,7 +127,7 @@ t.test('closed between the arrival of a message and its reader', async (t) => {
   t.equal(await settledFiles(before), before);
 });
 
-t.test('urgent data is thrown away and wakes nobody for ever', { skip: needs('python3') }, async (t) => {
+t.test('urgent data is discarded and wakes no one again and again', { skip: needs('python3') }, async (t) => {
   const sockets = new Set<number>();
   let wakes = 0;
   const hook = createHook({

@@ -1,4 +1,4 @@
-/** Descriptors over unix sockets: where among the bytes they arrive, and how many. */
+/** Descriptors over unix sockets: where among the bytes they arrive, and how many fit. */
 import t from 'tap';
 import { FdSocket } from 'tapfd';
 import { closeAll, drain, message } from '../../kit/fd-messages.js';
@@ -144,7 +144,7 @@ t.test('adopt takes connected unix stream sockets only', async (t) => {
   t.throws(() => FdSocket.adopt('3'), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'fd' });
   await a.send('alive');
   t.equal((await message(b)).data.toString(), 'alive');
-  // A socket that was received is one that somebody else made.
+  // A received socket is one that another process made.
   const [one, other] = FdSocket.pair();
   await a.send('!', [one]);
   const [fd] = (await message(b)).takeFds();

@@ -1,4 +1,4 @@
-/** Who owns the descriptors of a message, sent or received, and that each is closed in the end. */
+/** Who owns the descriptors of a message, sent or received; each is closed in the end. */
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -37,7 +37,7 @@ t.test('takeFds gives them away, once', async (t) => {
 });
 
 t.test(
-  'what nobody takes is closed: by the next, by leaving the loop, by the end of the socket',
+  'untaken descriptors are closed: by the next message, by leaving the loop, by the end of the socket',
   async (t) => {
     const before = openFiles();
     const [a, b] = FdSocket.pair();
@@ -63,7 +63,7 @@ t.test(
       t.notOk(b.closed, 'leaving the loop leaves the socket');
       await a.send('x', [fd]);
       const last = await message(b);
-      // In the socket, for nobody.
+      // In the socket, with no receiver.
       await a.send('y', Array(10).fill(fd));
       await b.close();
       t.same(last.fds, []);

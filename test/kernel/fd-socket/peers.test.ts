@@ -85,7 +85,7 @@ print(other.recv(100).decode())
     t.match(message, { data: Buffer.from('hello'), fds: { length: 2 } });
     t.match(socket.peer, { uid: process.getuid?.(), pid: Number });
     t.not(socket.peer.pid, process.pid);
-    // One is the script's standard output, which is to come to its end.
+    // One is the script's standard output, which must reach its end.
     await message?.close();
     await socket.send('welcome');
     t.equal(await peer.output(), 'welcome\n');
@@ -111,7 +111,7 @@ t.test(
   { skip: needs('root', 'tun-device', 'ip', 'ping') },
   async (t) => {
     const ns = await ownNamespace(t);
-    // Sends back what it gets, as a privileged program would hand out what it has opened.
+    // Sends back what it gets, as a privileged program hands out what it has opened.
     const peer = python3(
       t,
       `

@@ -1,4 +1,4 @@
-/** Servers: names, files, who may have them, and what is left. */
+/** Servers: names, files, permissions, and what remains. */
 import {
   chmodSync,
   existsSync,
@@ -109,11 +109,7 @@ t.test('a name that is taken', async (t) => {
   }
   await using server = await FdSocket.listen(`${directory}/ours`);
   await t.rejects(FdSocket.listen(`${directory}/ours`), inUse);
-  t.equal(
-    await talk(`${directory}/ours`, server),
-    'hello 1',
-    'the question whether it is in use does it no harm',
-  );
+  t.equal(await talk(`${directory}/ours`, server), 'hello 1', 'asking whether it is in use does no harm');
   const foreign = createServer().listen(`${directory}/foreign`);
   await new Promise((resolve) => foreign.once('listening', resolve));
   await t.rejects(FdSocket.listen(`${directory}/foreign`), inUse);
@@ -170,7 +166,7 @@ line()
     await t.rejects(FdSocket.listen(`${directory}/datagrams`), inUse);
     await t.rejects(FdSocket.connect(`${directory}/datagrams`), { code: 'EPROTOTYPE' });
 
-    // No event tells that a place is free.
+    // No event reports that a place is free.
     const reason = new Error('enough');
     const controller = new AbortController();
     const given = FdSocket.connect(`${directory}/full`, { signal: controller.signal });
@@ -189,7 +185,7 @@ line()
   },
 );
 
-t.test("another's file that stands in its place by now stays", async (t) => {
+t.test("another's file that has taken its place stays", async (t) => {
   const directory = socketDirectory(t);
   const path = `${directory}/server`;
   const server = await FdSocket.listen(path);

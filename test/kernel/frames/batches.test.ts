@@ -21,7 +21,7 @@ import {
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-/** Numbers of the test frames that batches bring, until there are `count`. */
+/** Numbers of the test frames in batches, until there are `count`. */
 async function batchedNumbers(device: FrameStream, count: number): Promise<number[]> {
   const numbers: number[] = [];
   for await (const batch of device.batches()) {
@@ -218,7 +218,7 @@ t.test('batches end with their device', async (t) => {
 t.test('a writer of batches hears of the deletion', async (t) => {
   const { ns, a } = await tapPair(t);
   a.on('error', () => undefined);
-  // Synchronous on purpose: the stream cannot have heard of it.
+  // Synchronous on purpose: the stream cannot know of it yet.
   execFileSync('ip', ['-netns', ns.name, 'link', 'delete', a.name]);
   await t.rejects(a.writeBatch([numberedFrame(1), numberedFrame(2)]), { code: 'ERR_TAPFD_DEVICE_GONE' });
 });
@@ -274,7 +274,7 @@ t.test('forward: a transform changes, drops, adds and replaces', async (t) => {
   }
 });
 
-t.test('forward ends when either device does, and refuses what is none', async (t) => {
+t.test('forward ends when either device does, and refuses anything else', async (t) => {
   const left = await tapPair(t);
   const right = await tapPair(t);
   const running = t.rejects(forward(left.b, right.a), { code: 'ERR_TAPFD_CLOSED' });
@@ -323,7 +323,7 @@ t.test('a flood does not hold up the event loop', async (t) => {
   const controller = new AbortController();
   const echo = forward(b, a, { signal: controller.signal });
   await a.writeBatch(upTo(200).map((i) => numberedFrame(i)));
-  // Frames go round and round: the turns of the loop must go on all the same.
+  // Frames go round and round: the event loop must turn all the same.
   const reading = forward(a, b, { signal: controller.signal });
   for (let turn = 0; turn < 50; turn++) await nextTurn();
   controller.abort();

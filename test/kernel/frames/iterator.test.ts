@@ -1,4 +1,6 @@
-/** `for await` over a device: what Readable's own iterator promises, and what happens where a loop meets other readers. */
+/**
+ * `for await` over a device: what Readable's own iterator promises, and what happens when a loop meets other readers.
+ */
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -9,7 +11,7 @@ import { numberedFrame, numberOf, tapPair, upTo } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device');
 
-/** Sends frames 0 to `count` - 1, and gives the iterator of the other end. */
+/** Sends frames 0 to `count` - 1, and returns the iterator of the other end. */
 function sendAndIterate(a: Tap, b: Tap, count: number): NodeJS.AsyncIterator<Buffer> {
   const iterator = b[Symbol.asyncIterator]();
   for (const i of upTo(count)) a.write(numberedFrame(i));
@@ -142,7 +144,7 @@ t.test('destroy() by a listener: nothing comes after it', async (t) => {
   t.equal(b.stats.received.frames, 1);
 });
 
-t.test('where others read already, the loop is one more reader, as of every stream', async (t) => {
+t.test('beside other readers the loop is one more, as with every stream', async (t) => {
   const { a, b } = await tapPair(t);
   let seen = 0;
   b.on('readable', () => {
@@ -159,7 +161,7 @@ t.test('where others read already, the loop is one more reader, as of every stre
   const waiting = numberFrom(other.b[Symbol.asyncIterator]());
   await batches.return?.();
   other.a.write(numberedFrame(1));
-  t.equal(await waiting, 1, 'it goes on when the batches end');
+  t.equal(await waiting, 1, 'it continues when the batches end');
 });
 
 t.test('with copyFrames each frame has memory of its own', async (t) => {

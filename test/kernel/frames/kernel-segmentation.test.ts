@@ -11,7 +11,7 @@ import { tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device');
 
-// The compiler takes most of it.
+// Most of it is compiling.
 t.setTimeout(300_000);
 
 const VNET_HEADER = 10;
@@ -19,7 +19,7 @@ const ETHERNET_HEADER = 14;
 const GSO_TYPE = 1;
 const OFFLOAD: Offload[] = ['csum', 'tso4', 'tso6', 'tso-ecn', 'uso4', 'uso6'];
 
-/** Frames as the driver reads and writes them: each behind its length. */
+/** Frames as the driver reads and writes them: each after its length. */
 function pack(frames: readonly Uint8Array[]): Buffer {
   return Buffer.concat(frames.flatMap((frame) => [Buffer.from(Uint32Array.of(frame.length).buffer), frame]));
 }
@@ -57,7 +57,7 @@ async function filter(input: Buffer, ...args: string[]): Promise<Packed> {
   return new Packed(output);
 }
 
-/** Vnet headers and frames in, and for each the frames it is cut into. */
+/** Takes vnet headers and frames, and returns the frames that each is cut into. */
 async function cut(superFrames: readonly Buffer[], layer: 'ethernet' | 'ip'): Promise<Buffer[][]> {
   const packed = await filter(pack(superFrames), 'cut', layer);
   return superFrames.map(() => Array.from({ length: packed.number() }, () => packed.frame()));
@@ -67,9 +67,9 @@ async function join(frames: readonly Buffer[], layer: 'ethernet' | 'ip'): Promis
   return (await filter(pack(frames), 'join', layer)).frames();
 }
 
-/** What is written to `offloading` the kernel has to cut itself before it comes out of `plain`. */
+/** What is written to `offloading` must be cut by the kernel before it comes out of `plain`. */
 interface Reference {
-  /** What the kernel makes of each: `counts[i]` frames are waited for. */
+  /** What the kernel makes of each: it waits for `counts[i]` frames. */
   segment(superFrames: readonly Buffer[], counts: readonly number[]): Promise<Buffer[][]>;
 }
 
@@ -187,7 +187,7 @@ async function wire(t: Test, layer: Wire['layer'], version: 4 | 6): Promise<Wire
   return { layer, from, to, address: version === 4 ? '10.9.0.2' : 'fd00::2', a, b };
 }
 
-/** Runs a server in `to`, and once it has said that it listens a client in `from`. The last line of each. */
+/** Runs a server in `to` and, once it listens, a client in `from`. Returns the last line of each. */
 async function exchange(
   { from, to }: Wire,
   server: readonly string[],
@@ -206,7 +206,7 @@ function lastLine(text: string): string {
   return text.trim().split('\n').at(-1) ?? '';
 }
 
-/** Sends that many bytes over TCP; the digests of what went and what came. */
+/** Sends that many bytes over TCP; returns the digests of what was sent and received. */
 async function transferTcp(path: Wire, bytes: number): Promise<{ served: string; sent: string }> {
   const node = (script: string, ...args: string[]) => [process.execPath, '-e', script, path.address, ...args];
   return exchange(path, node(SERVER), node(CLIENT, String(bytes)));
@@ -251,7 +251,7 @@ for (const layer of ['ethernet', 'ip'] as const) {
           : made.map((frames) => frames.map((frame) => frame.subarray(ETHERNET_HEADER)));
       sameFrames(t, segments, wanted, 'cut');
 
-      // And together again; the last segment has FIN, and stays alone.
+      // And joined again; the last segment has FIN and stays alone.
       const frames = segments.flat();
       const units = await join(frames, layer);
       t.ok(

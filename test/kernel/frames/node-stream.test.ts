@@ -60,7 +60,7 @@ t.test('pipe forwards frames from one device to another', async (t) => {
   t.same((await arriving).map(numberOf), upTo(50));
 });
 
-t.test('the methods of a closed stream say so', async (t) => {
+t.test('the methods of a closed stream report that', async (t) => {
   const { a } = await tapPair(t);
   await a[Symbol.asyncDispose]();
   await a[Symbol.asyncDispose]();

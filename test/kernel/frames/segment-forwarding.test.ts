@@ -1,4 +1,7 @@
-/** Two networks that only JavaScript joins, frame by frame: TCP and UDP of real programs across it, with and without `segment`. */
+/**
+ * Two networks that only JavaScript joins, frame by frame: TCP and UDP of real programs across it, with and without
+ * `segment`.
+ */
 import { spawn } from 'node:child_process';
 import { createCipheriv, createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -23,12 +26,12 @@ import { buildDriver } from '../../kit/native-program.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'veth', 'ip', 'curl', 'iperf3');
 
-// Seconds on a machine that has nothing else to do.
+// Seconds on an idle machine.
 t.setTimeout(900_000);
 
 const MTU = 1500;
 const ETHERNET_HEADER = 14;
-/** In frames, more than any window: what TCP sends again was not lost for want of room in a device. */
+/** In frames, more than any window: nothing that TCP sends again was lost for lack of room in a device. */
 const LONG_QUEUE = '10000';
 const SUPER_FRAMES: Offload[] = ['csum', 'tso4', 'tso6', 'uso4', 'uso6'];
 
@@ -48,7 +51,7 @@ interface Case extends DeviceOptions {
   megabytes: number;
 }
 
-/** The slab of a device is used up and begun again many times a MiB. */
+/** A slab is used up and begun again many times per MiB. */
 const LONG = depth({ brief: 50, bounded: 200, deep: 1000 });
 
 // Each kind and way with and without `segment`; a long file once with and once without.
@@ -160,7 +163,7 @@ async function joined(t: Test, { kind, way, megabytes: _, ...options }: Case): P
   return { left, right, ends, seen };
 }
 
-/** Starts a program in `right`, and once it has said something another in `left`; what both print. */
+/** Starts a program in `right` and, once it has printed something, another in `left`; returns what both print. */
 async function exchange(
   t: Test,
   { left, right }: Path,
@@ -214,9 +217,9 @@ async function iperfRuns(t: Test, path: Path): Promise<void> {
   const { error, end } = JSON.parse(answered);
   if (error !== undefined) throw new Error(`iperf3: ${error}`);
   const { sum_sent: sent, sum_received: received } = end;
-  // What is under way when the sender has done is not in the receiver's figure.
+  // What is on its way when the sender finishes is not in the receiver's figure.
   t.ok(sent.bytes >= 20 * 2 ** 20 && received.bytes > sent.bytes / 2, `iperf3: ${received.bytes} bytes`);
-  // A forwarder that reorders or loses has thousands.
+  // A forwarder that reorders or loses frames has thousands.
   const segments = sent.bytes / MTU;
   t.ok(sent.retransmits < segments / 20, `iperf3: ${sent.retransmits} retransmits of ${segments.toFixed()}`);
 }
@@ -259,7 +262,7 @@ for (const one of CASES) {
     await (joins ? mostAreJoined(t, path, 'TCP', file) : file());
     await iperfRuns(t, path);
     const datagrams = () => datagramsArrive(t, path);
-    // UDP is joined where the kernel was asked to take that, and does.
+    // UDP is joined where the kernel accepts that offload.
     const udp = path.ends.every(({ device }) => device.features.offload.includes('uso4'));
     await (joins && udp ? mostAreJoined(t, path, 'UDP', datagrams) : datagrams());
 

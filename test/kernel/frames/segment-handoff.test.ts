@@ -26,7 +26,7 @@ t.test('a hand-off in the middle of a super-frame gives out the rest of it', asy
   closeSync(fd);
 });
 
-/** A reader that has taken up a super-frame of 500 frames and given out the first 64 of them, and what they all hold. */
+/** A reader that has read a super-frame of 500 frames and delivered the first 64 of them, and the payload of all. */
 async function inSuperFrame<T>(t: Test, takeFirst: (reader: Tap) => T) {
   const { writer, reader } = await bridged(t);
   const taken = takeFirst(reader);
@@ -71,7 +71,7 @@ t.test('a hand-off in the middle of a super-frame: batches get the rest, waited 
 });
 
 t.test(
-  'a hand-off in the middle of a super-frame: who leaves the batches finds the rest in the stream',
+  'a hand-off in the middle of a super-frame: a reader that leaves the batches finds the rest in the stream',
   async (t) => {
     const { reader, taken } = await inSuperFrame(t, (device) => device.batches({ maxFrames: 64 }));
     await taken.next();
@@ -87,7 +87,7 @@ t.test(
 );
 
 t.test('a hand-off in the middle of a super-frame: the rest is forwarded', async (t) => {
-  // With a batch in hand, and when the next one is being waited for.
+  // With a batch in hand, and while waiting for the next.
   for (const soon of [(act: () => void) => act(), queueMicrotask]) {
     const { ns, writer, reader } = await bridged(t);
     const to = await openTap({ netns: ns.name });

@@ -27,7 +27,7 @@ t.test('macvtap: offloads are granted, and no vnet header shows', async (t) => {
 });
 
 for (const [way, read] of Object.entries(READERS)) {
-  t.test(`${way}: a malformed super-frame is counted, and what comes behind it is read`, async (t) => {
+  t.test(`${way}: a malformed super-frame is counted, and what follows it is read`, async (t) => {
     const { writer, reader } = await bridged(t);
     const dropped = once(reader, 'drop');
     const reading = read(reader, 3);
@@ -54,7 +54,7 @@ for (const [way, read] of Object.entries(READERS)) {
   });
 }
 
-t.test('the rest of a super-frame comes although the device goes down in the middle', async (t) => {
+t.test('the rest of a super-frame arrives although the device goes down in the middle', async (t) => {
   const { ns, writer, reader } = await bridged(t);
   const payload = randomBytes(50_000);
   const reading = READERS.duplex(reader, 500);
@@ -64,7 +64,7 @@ t.test('the rest of a super-frame comes although the device goes down in the mid
   t.ok(Buffer.concat(await reading).equals(payload));
 });
 
-t.test('the rest of a super-frame comes although the writing is held up', async (t) => {
+t.test('the rest of a super-frame arrives although writing is held up', async (t) => {
   const ns = await ownNamespace(t);
   await ns.wire('lower', 'other');
   const common = { netns: ns.name, lower: 'lower' };
@@ -79,7 +79,7 @@ t.test('the rest of a super-frame comes although the writing is held up', async 
     await openMacvtap({ ...common, guestMac: '02:00:00:00:00:01', vnetHeader: true }),
   ];
   t.teardown(() => Promise.all([sibling, reader, writer].map((device) => device[Symbol.asyncDispose]())));
-  // Nobody reads the sibling.
+  // The sibling is not read.
   while (reader.writableLength === 0) reader.write(frameToB(0));
   const sent = superFrame(randomBytes(50_000), 100);
   sent.write('02000000000a020000000001', 10, 'hex');
@@ -92,7 +92,7 @@ t.test('the rest of a super-frame comes although the writing is held up', async 
   t.equal(got, 500);
 });
 
-t.test('super-frames that are cut to many do not hold up the event loop', async (t) => {
+t.test('super-frames of many segments do not hold up the event loop', async (t) => {
   const { writer, reader } = await bridged(t);
   const all = 4 * 500;
   let inTurn = 0;
@@ -111,7 +111,7 @@ t.test('super-frames that are cut to many do not hold up the event loop', async 
   t.equal(most, 64, 'one burst a turn');
 });
 
-t.test('options that do not go together, and adoption', async (t) => {
+t.test('options that exclude each other, and adoption', async (t) => {
   const invalid = { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'segment' };
   await t.rejects(openTun({ segment: true, vnetHeader: false }), invalid);
   await t.rejects(openTun({ segment: true, packetInfo: true }), invalid);
@@ -192,9 +192,9 @@ t.test('what was read as long frames comes out after the MTU has shrunk', async 
     addresses: ['10.6.0.1/24'],
   });
   t.teardown(() => tun[Symbol.asyncDispose]());
-  // Three of them do not fit one slab, and what is left of it would take a frame of the later MTU.
+  // Three of them do not fit in one slab, and its rest would hold a frame of the later MTU.
   const ping = ['ping', '-n', '-c', '5', '-i', '0.01', '-W', '1', '-s', '5900', '10.6.0.2'];
-  await ns.exec(ping[0], ...ping.slice(1)).catch(() => undefined); // nobody answers
+  await ns.exec(ping[0], ...ping.slice(1)).catch(() => undefined); // there is no answer
   const alive = setInterval(() => undefined, 60_000);
   t.teardown(() => clearInterval(alive));
   const changed = once(tun, 'link');

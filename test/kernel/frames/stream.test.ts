@@ -119,7 +119,7 @@ t.test('with copyFrames a kept frame keeps only itself', async (t) => {
   t.ok(frame.buffer.byteLength <= Buffer.poolSize, 'its memory is not a slab');
 });
 
-t.test('readers that rest cost bounded memory, and what the kernel drops is counted', async (t) => {
+t.test('idle readers cost bounded memory, and what the kernel drops is counted', async (t) => {
   const { ns, a, b } = await tapPair(t);
   const open = async () => {
     const tap = await openTap({ netns: ns.name, bridge: 'br0' });
@@ -162,7 +162,7 @@ t.test('readers that rest cost bounded memory, and what the kernel drops is coun
   await forwarding;
 });
 
-t.test('EAGAIN is awaited: a full sibling holds the writer up and loses nothing', async (t) => {
+t.test('EAGAIN: a full sibling holds the writer up, and nothing is lost', async (t) => {
   const { a, b } = await macvtapPair(t);
   const order: number[] = [];
   let sent = 0;
@@ -192,7 +192,7 @@ t.test('EAGAIN is awaited: a full sibling holds the writer up and loses nothing'
   await b[Symbol.asyncDispose]();
 });
 
-t.test('frames behind one at which a listener throws are not lost', async (t) => {
+t.test('frames after one at which a listener throws are not lost', async (t) => {
   const { a, b } = await tapPair(t);
   const numbers: number[] = [];
   const caught: unknown[] = [];
@@ -225,7 +225,7 @@ t.test('a slab cannot be transferred away, and one detached by force is noticed'
   const [frame] = await first;
   const channel = new MessageChannel();
   try {
-    // Node 20 clones what is marked, Node 21 and later throw.
+    // Node 20 clones a marked buffer, Node 21 and later throw.
     channel.port1.postMessage(frame.buffer, [frame.buffer as ArrayBuffer]);
   } catch (error) {
     t.match(error, { code: 'DATA_CLONE_ERR' });
@@ -255,7 +255,7 @@ t.test('a frame longer than the MTU known arrives whole', async (t) => {
   try {
     execFileSync('ip', ['netns', 'exec', ns.name, 'ping', '-c1', '-W1', '-s', '50000', '10.7.0.2']);
   } catch {
-    // Nobody answers.
+    // There is no answer.
   }
   const frame = await arrived;
   t.equal(frame.length, 14 + 20 + 8 + 50_000);

@@ -131,7 +131,7 @@ t.test('macvlan and macvtap in every mode', async (t) => {
   }
 });
 
-t.test('vxlan to an address, to a group, and to nobody', async (t) => {
+t.test('vxlan to an address, to a group, and without a destination', async (t) => {
   const ns = await ownNamespace(t);
   const lower = await links.create({ kind: 'veth', name: 'under', up: true, netns: ns.name });
   await links.addAddress('under', { address: 'fd00::1', prefixLength: 64, noDad: true }, { netns: ns.name });
@@ -179,7 +179,7 @@ t.test('names: the kind’s own, a template, and numbers in use', async (t) => {
   t.equal(await name({ name: 'x%dy' }), 'x1y');
   await links.remove('bridge0', { netns });
   t.equal(await name({}), 'bridge0', 'the lowest free number');
-  // ip link does not list an alternative name as a name, but it is taken all the same.
+  // ip link does not list an alternative name as a name, but it is in use all the same.
   await ns.ip('link', 'property', 'add', 'dev', 'lo', 'altname', 'bridge2');
   t.equal(await name({}), 'bridge3');
   const together = await Promise.all(Array.from({ length: 20 }, () => name({ name: 'same%d' })));

@@ -1,4 +1,7 @@
-/** `links.watch`: every difference told once, in order, whatever happens to the socket and however slow the reader. */
+/**
+ * `links.watch`: every difference is reported once, in order, whatever happens to the socket and however slow the
+ * reader.
+ */
 import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -14,7 +17,7 @@ import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-/** What a consumer who believes each event knows; fails the test at one that cannot be true. */
+/** What a consumer that believes each event knows; fails the test at one that cannot be true. */
 class Believer {
   readonly known = new Map<number, Link>();
   readonly #t: Test;
@@ -38,7 +41,7 @@ function withoutStats(all: Iterable<Link>): object[] {
   return [...all].map((link) => ({ ...link, stats: undefined })).sort((a, b) => a.index - b.index);
 }
 
-/** Reads until a link named `name` is told. */
+/** Reads until a link named `name` is reported. */
 async function upTo(events: AsyncIterableIterator<LinkEvent>, name: string): Promise<LinkEvent[]> {
   const seen: LinkEvent[] = [];
   for (;;) {
@@ -102,7 +105,7 @@ t.test('links made, changed, renamed, removed and moved', async (t) => {
   t.match(await until(({ type }) => type === 'remove'), { link: { name: 'br9' } });
 });
 
-t.test('nothing is told of what is there, unless asked for', async (t) => {
+t.test('links that exist are not reported, unless asked for', async (t) => {
   const ns = await ownNamespace(t);
   await ns.ip('link', 'add', 'old', 'type', 'bridge');
   const plain = links.watch({ netns: ns.name });
@@ -118,7 +121,7 @@ t.test('nothing is told of what is there, unless asked for', async (t) => {
   t.match(await upTo(full, 'new'), [{ type: 'add', link: { name: 'new' } }]);
 });
 
-t.test('events are told in order to as many as wait', async (t) => {
+t.test('events are delivered in order to every reader that waits', async (t) => {
   const ns = await ownNamespace(t);
   const events = links.watch({ netns: ns.name });
   t.teardown(() => events.return());
@@ -164,7 +167,7 @@ t.test('breaking out of the loop, disposing and aborting', async (t) => {
   t.equal((await running.next()).done, true);
 });
 
-t.test('a watch that cannot start tells ready and the iteration', async (t) => {
+t.test('a watch that cannot start rejects ready and the iteration', async (t) => {
   const events = links.watch({ netns: `tapfd-${process.pid}-missing` });
   await t.rejects(events.next(), { code: 'ENOENT' });
   await t.rejects(events.ready, { code: 'ENOENT' });
@@ -198,7 +201,7 @@ t.test('a socket that is lost ends the iteration with its error', async (t) => {
   t.pass('the next watch has a socket of its own');
 });
 
-t.test('a reader that is slow is led to what is, past single steps', async (t) => {
+t.test('a slow reader gets the current state without the steps in between', async (t) => {
   const ns = await ownNamespace(t);
   const slow = links.watch({ netns: ns.name });
   const quick = links.watch({ netns: ns.name });
@@ -211,7 +214,7 @@ t.test('a reader that is slow is led to what is, past single steps', async (t) =
   await ns.ip('link', 'delete', 'gone');
   await ns.ip('link', 'add', 'busy', 'type', 'bridge');
   const reading = upTo(quick, 'last');
-  // Far more than wait for a reader, in portions that the socket holds.
+  // Far more than can wait for a reader, in portions that the socket holds.
   for (let round = 0; round < 4; round++) {
     await batch(
       ns,
@@ -252,7 +255,7 @@ t.test('an overrun of the socket loses no difference', async (t) => {
   }
   const kernel = withoutStats(await links.list({ netns: ns.name }));
   t.equal(kernel.length, 193);
-  // The last link may be told before the list that makes up for the overrun is through.
+  // The last link may be reported before the list that repairs the overrun is complete.
   while (!isDeepStrictEqual(withoutStats(believer.known.values()), kernel)) {
     const { value, done } = await events.next();
     if (done) break;

@@ -1,4 +1,4 @@
-/** However a program ends, the namespaces it made end with it. Each case is a process of its own. */
+/** However a program ends, the namespaces it made are removed. Each case is a process of its own. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
@@ -16,7 +16,7 @@ interface Ended {
   output: string;
 }
 
-/** Runs a module that has `netns` made by createNetns and says when it was there. */
+/** Runs a module that makes `netns` with createNetns and prints whether it exists. */
 async function runScript(t: Test, body: string): Promise<Ended> {
   made += 1;
   const name = `tapfd-${process.pid}-exit${made}`;
@@ -36,7 +36,7 @@ async function runScript(t: Test, body: string): Promise<Ended> {
 }
 
 const make = `const netns = await createNetns(name); console.log(existsSync(netns.path) ? 'made' : 'missing');`;
-/** The same in a worker, which then goes on with `rest`. */
+/** The same in a worker, which then continues with `rest`. */
 function inWorker(rest: string): string {
   const script = `
     import { existsSync } from 'node:fs';
@@ -86,7 +86,7 @@ const cases: [string, number, string][] = [
   ],
 ];
 
-// A process each, which mostly waits for the kernel.
+// Each is a process that mostly waits for the kernel.
 t.jobs = 4;
 for (const [when, status, body] of cases) {
   t.test(when, { buffered: true }, async (t) => {

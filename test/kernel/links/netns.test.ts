@@ -1,4 +1,4 @@
-/** Namespaces of one's own: made as `ip netns` makes them, used, and gone again. */
+/** Namespaces: made as `ip netns` makes them, used, and removed. */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
@@ -16,7 +16,7 @@ function uniqueName(): string {
   return `tapfd-${process.pid}-own${made}`;
 }
 
-/** Made by the library, removed by `ip` should the test fail to. */
+/** Made by the library; removed by `ip` if the test fails to. */
 async function own(t: Test, name = uniqueName()): Promise<Netns> {
   const netns = await createNetns(name);
   t.teardown(() => run('ip', 'netns', 'delete', netns.name).catch(() => undefined));
@@ -147,7 +147,7 @@ t.test('programs inside', async (t) => {
   t.throws(() => removed.spawn('true'), { code: 'ENOENT', path: removed.path, message: /gone/ });
 });
 
-t.test('the namespace goes once nobody is left in it', async (t) => {
+t.test('the namespace is removed once no process is left in it', async (t) => {
   const outside = await own(t);
   const netns = await own(t);
   await links.create({
@@ -159,7 +159,7 @@ t.test('the namespace goes once nobody is left in it', async (t) => {
   const events = links.watch({ netns: outside.name });
   await events.ready;
   await netns.close();
-  // With its namespace a veth's end goes, and with that the other.
+  // A veth's end goes with its namespace, and the other end with it.
   for await (const { type, link } of events) if (type === 'remove' && link.name === 'near') break;
   t.pass('nothing of ours holds it');
 });

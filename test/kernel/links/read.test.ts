@@ -9,7 +9,7 @@ import { ipLinks, sameAsIp } from '../../kit/same-as-ip.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-t.test('list and get tell what ip tells', async (t) => {
+t.test('list and get agree with ip', async (t) => {
   const ns = await ownNamespace(t);
   await ns.ip('link', 'add', 'br0', 'type', 'bridge');
   await ns.ip('link', 'add', 'v0', 'numtxqueues', '3', 'type', 'veth', 'peer', 'name', 'v1');

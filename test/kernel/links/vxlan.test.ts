@@ -1,4 +1,4 @@
-/** Bridges of two hosts joined by VXLAN: the MTU, and what becomes of a frame that is over it. */
+/** Bridges of two hosts joined by VXLAN: the MTU, and what happens to a frame that exceeds it. */
 import t, { type Test } from 'tap';
 import { links, openTap, type Tap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
@@ -63,9 +63,9 @@ t.test(
   },
 );
 
-t.test('a bridge drops what is too large for the VXLAN, and tells no one', async (t) => {
+t.test('a bridge silently drops what is too large for the VXLAN', async (t) => {
   const [a, b] = await hosts(t, 1500);
-  // A TAP left at 1500, as a guest's card is that no one has told of the VXLAN.
+  // A TAP left at 1500, as the card of a guest that does not know of the VXLAN.
   const from = await join(t, a, 0, 1500);
   const to = await join(t, b, 1, 1500);
   for (const [text, mtu] of [

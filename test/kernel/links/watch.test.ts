@@ -1,4 +1,4 @@
-/** The shared watch on the real kernel: overruns that surely happen, and its life beside an event loop. */
+/** The shared watch on the real kernel: overruns that are certain to happen, and its life beside an event loop. */
 import { execFileSync, spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { isDeepStrictEqual } from 'node:util';
@@ -35,14 +35,14 @@ function states(all: Iterable<NativeLink>): object[] {
   return [...all].map((link) => ({ ...link, stats: undefined })).sort((a, b) => a.index - b.index);
 }
 
-/** Waits until the table is the kernel's; the test's time-out ends it when it never is. */
+/** Waits until the table equals the kernel's; the test's time-out ends it if it never does. */
 async function agrees(watch: LinkWatch): Promise<void> {
   while (!isDeepStrictEqual(states(watch.links()), states(await native().listLinks(watch.ns)))) {
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
 
-/** Runs `ip` with the event loop standing still. */
+/** Runs `ip` while the event loop is blocked. */
 function batchBlocking(ns: TestNamespace, lines: string[]): void {
   execFileSync('ip', ['-netns', ns.name, '-batch', '-'], { input: `${lines.join('\n')}\n` });
 }
@@ -55,7 +55,7 @@ async function watching(t: Test, ns: TestNamespace, receiveBufferBytes: number) 
   return { port, watch };
 }
 
-/** Resolves when a follower is told of a link with this name. */
+/** Resolves when a follower hears of a link with this name. */
 function told(watch: LinkWatch, name: string): Promise<void> {
   return new Promise((resolve) => {
     const follower = {
@@ -227,7 +227,7 @@ t.test('after close nothing is called, and closing twice is closing', async (t) 
   t.same(await runScript(ns, body), { output: 'once\n', status: 0 });
 });
 
-t.test('an exception in the callback is an uncaught exception, and the watch goes on', async (t) => {
+t.test('an exception in the callback is an uncaught exception, and the watch lives on', async (t) => {
   const ns = await ownNamespace(t);
   const body = `
     process.on('uncaughtException', (error, origin) => console.log(origin, error.message ?? error));

@@ -13,7 +13,7 @@ const SECOND = '52:54:00:81:00:02';
 const THIRD = '52:54:00:81:00:03';
 const NIC = 'tapfd0-nic';
 
-/** A guest: what it has set its card to, and its telling QEMU so. */
+/** A guest: what it has set on its card, and how QEMU learns of it. */
 class Guest {
   readonly monitor: FakeMonitor;
   mac = FIRST;
@@ -137,7 +137,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       });
       guest.change({ ...changes, mac });
       await Promise.all([followed, looked]);
-      // The look that follows comes after all of this one.
+      // The next look follows when this one is complete.
       const again = new Promise<void>((resolve) => {
         guest.onQuestion = resolve;
       });
@@ -152,7 +152,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     t.equal(await takesAllGroups(net), false);
   });
 
-  t.test('multicast: what somebody else has set stays; and it can be left alone', async (t) => {
+  t.test('multicast: what others have set stays; and it can be left alone', async (t) => {
     const { net, guest, follow } = await ground(t);
     await net.ip('link', 'set', 'guest', 'allmulticast', 'on');
     await follow();
@@ -163,7 +163,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     t.equal(await takesAllGroups(net), false);
   });
 
-  t.test('what fails is told, and the next change is followed', async (t) => {
+  t.test('a failure is reported, and the next change is followed', async (t) => {
     const { net, guest, follow } = await ground(t);
     const accepted = new Set([FIRST, SECOND, (await net.link('lower0'))?.address]);
     const follower = await follow({ accept: (mac) => accepted.has(mac) });

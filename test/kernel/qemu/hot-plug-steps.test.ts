@@ -10,7 +10,7 @@ import { bridgeAndWire } from '../../kit/namespace.js';
 import { descriptorTargets } from '../../kit/open-files.js';
 import { connected, launchQemu, reset, startQemu, tapQueues, tapsOf } from '../../kit/real-qemu.js';
 
-/** Frames of many flows to everyone in the bridge. Resolves when every queue was given one of them. */
+/** Broadcasts frames of many flows. Resolves when every queue has received one of them. */
 async function reachesEach(sender: Tap, queues: readonly Tap[]): Promise<void> {
   wave += 1;
   const text = `wave ${wave}`;
@@ -51,7 +51,7 @@ t.test('a real monitor', { skip }, async (t) => {
       const [filter] = [await qmp.execute('query-rx-filter', { name: added.deviceId })];
       t.match(filter, [{ name: 'lan-nic', 'main-mac': added.mac }]);
 
-      // No guest runs that could let go of it; a reset does it in its place.
+      // No guest runs that could release it; a reset does.
       const aborter = new AbortController();
       const removing = qmp.removeNic('lan', { signal: aborter.signal });
       await qmp.execute('query-status');
@@ -97,7 +97,7 @@ t.test('a real monitor', { skip }, async (t) => {
         });
         await asBefore(`${name}, step ${step}`);
       }
-      // QEMU's own refusals: of the card, then of the backend, whose id is taken.
+      // QEMU's own refusals: of the card, then of the backend with a taken id.
       const bad = { device, id: 'x', via, romfile: '', bus: 'none' };
       await t.rejects(qmp.addNic(bad), { code: 'ERR_TAPFD_QMP', command: 'device_add', detail: /none/ });
       await asBefore('an unknown bus');
@@ -117,100 +117,106 @@ t.test('a real monitor', { skip }, async (t) => {
       t.equal(device[0].handedOff, true);
     });
 
-    t.test(`${via}: the connection is lost at a step, and QEMU lives: what is left is told`, async (t) => {
-      const net = await bridgeAndWire(t);
-      const device = await openTap({ netns: net.name, bridge: 'br0' });
-      const sender = await openTap({ netns: net.name, bridge: 'br0' });
-      for (const tap of [device, sender]) t.teardown(() => tap[Symbol.asyncDispose]());
-      const passed = via === 'getfd' ? 'descriptor "x-fd0"' : 'descriptor sets';
-      const steps = [...(via === 'getfd' ? [] : [undefined]), passed, 'netdev "x"', 'card "x-nic"'];
-      const kinds = ['cut before', 'cut after'] as const;
-      const { sockets } = await launchQemu(t, steps.length * kinds.length + 1);
-      const witness = await connected(t, sockets[0]);
-      await witness.execute('cont');
-      /** What QEMU has, which is taken away. */
-      const takeWhatIsLeft = async (): Promise<string[]> => {
-        const found: string[] = [];
-        const cards = await witness.execute('qom-list', { path: '/machine/peripheral' });
-        if (JSON.stringify(cards).includes('x-nic')) {
-          found.push('card "x-nic"');
-          const deleted = witness.waitForEvent('DEVICE_DELETED', {
-            where: (data) => data.device === 'x-nic',
-          });
-          await witness.execute('device_del', { id: 'x-nic' });
-          await reset(witness);
-          await deleted;
-        }
-        await witness.execute('netdev_del', { id: 'x' }).then(
-          () => found.push('netdev "x"'),
-          (error) => t.match(error, { qmpClass: 'DeviceNotFound' }),
-        );
-        const sets = await witness.execute('query-fdsets');
-        for (const { 'fdset-id': set } of Array.isArray(sets) ? sets : []) {
-          found.push('descriptor sets');
-          await witness.execute('remove-fd', { 'fdset-id': set });
-        }
-        return found;
-      };
-      for (const [i, step] of steps.entries()) {
-        for (const [j, kind] of kinds.entries()) {
-          const fault = new FaultySocket(sockets[1 + i * kinds.length + j], kind);
-          const qmp = await connected(t, fault);
-          fault.remaining = i + 1;
-          const told = steps.slice(0, i + 1).filter((what) => what !== undefined);
-          const error: unknown = await qmp.addNic({ device, id: 'x', via, romfile: '' }).catch((e) => e);
-          if (step === undefined) {
-            t.match(error, { code: 'ERR_TAPFD_QMP_CLOSED' });
-          } else {
-            const left = told.toReversed().map((what) => `${what} \\(`);
-            t.match(error, {
-              code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-              message: new RegExp(`left with ${left.join('.*')}`),
-              cause: { code: 'ERR_TAPFD_QMP_CLOSED' },
+    t.test(
+      `${via}: the connection is lost at a step, and QEMU lives: what is left is reported`,
+      async (t) => {
+        const net = await bridgeAndWire(t);
+        const device = await openTap({ netns: net.name, bridge: 'br0' });
+        const sender = await openTap({ netns: net.name, bridge: 'br0' });
+        for (const tap of [device, sender]) t.teardown(() => tap[Symbol.asyncDispose]());
+        const passed = via === 'getfd' ? 'descriptor "x-fd0"' : 'descriptor sets';
+        const steps = [...(via === 'getfd' ? [] : [undefined]), passed, 'netdev "x"', 'card "x-nic"'];
+        const kinds = ['cut before', 'cut after'] as const;
+        const { sockets } = await launchQemu(t, steps.length * kinds.length + 1);
+        const witness = await connected(t, sockets[0]);
+        await witness.execute('cont');
+        /** What QEMU has, which is taken away. */
+        const takeWhatIsLeft = async (): Promise<string[]> => {
+          const found: string[] = [];
+          const cards = await witness.execute('qom-list', { path: '/machine/peripheral' });
+          if (JSON.stringify(cards).includes('x-nic')) {
+            found.push('card "x-nic"');
+            const deleted = witness.waitForEvent('DEVICE_DELETED', {
+              where: (data) => data.device === 'x-nic',
             });
+            await witness.execute('device_del', { id: 'x-nic' });
+            await reset(witness);
+            await deleted;
           }
-          // The names of `getfd` are those of a monitor that nobody can ask any more.
-          const done = (kind === 'cut before' ? told.slice(0, -1) : told).filter(
-            (what) => !/x-fd0/.test(what),
+          await witness.execute('netdev_del', { id: 'x' }).then(
+            () => found.push('netdev "x"'),
+            (error) => t.match(error, { qmpClass: 'DeviceNotFound' }),
           );
-          t.strictSame(await takeWhatIsLeft(), done.toReversed(), `${step}: ${kind}`);
-          t.notOk(device.handedOff);
-          await reachesEach(sender, [device]);
+          const sets = await witness.execute('query-fdsets');
+          for (const { 'fdset-id': set } of Array.isArray(sets) ? sets : []) {
+            found.push('descriptor sets');
+            await witness.execute('remove-fd', { 'fdset-id': set });
+          }
+          return found;
+        };
+        for (const [i, step] of steps.entries()) {
+          for (const [j, kind] of kinds.entries()) {
+            const fault = new FaultySocket(sockets[1 + i * kinds.length + j], kind);
+            const qmp = await connected(t, fault);
+            fault.remaining = i + 1;
+            const told = steps.slice(0, i + 1).filter((what) => what !== undefined);
+            const error: unknown = await qmp.addNic({ device, id: 'x', via, romfile: '' }).catch((e) => e);
+            if (step === undefined) {
+              t.match(error, { code: 'ERR_TAPFD_QMP_CLOSED' });
+            } else {
+              const left = told.toReversed().map((what) => `${what} \\(`);
+              t.match(error, {
+                code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+                message: new RegExp(`left with ${left.join('.*')}`),
+                cause: { code: 'ERR_TAPFD_QMP_CLOSED' },
+              });
+            }
+            // The names of `getfd` belong to a monitor that cannot be asked any more.
+            const done = (kind === 'cut before' ? told.slice(0, -1) : told).filter(
+              (what) => !/x-fd0/.test(what),
+            );
+            t.strictSame(await takeWhatIsLeft(), done.toReversed(), `${step}: ${kind}`);
+            t.notOk(device.handedOff);
+            await reachesEach(sender, [device]);
+          }
         }
-      }
-      await witness.addNic({ device, romfile: '' });
-      t.equal(device.handedOff, true, 'and the next client can have it');
-    });
-  }
-
-  t.test('QEMU does the last step, but does not say so in time: the guest is asked to let go', async (t) => {
-    const net = await bridgeAndWire(t);
-    const device = await tapQueues(t, net);
-    const sender = await openTap({ netns: net.name, bridge: 'br0' });
-    t.teardown(() => sender[Symbol.asyncDispose]());
-    const aborter = new AbortController();
-    const faults: FaultySocket[] = [];
-    const { child, qmp } = await startQemu(t, (socket) => {
-      faults.push(new FaultySocket(socket, 'lost'));
-      return faults[0];
-    });
-    faults[0].remaining = 4;
-    faults[0].onLost = () => aborter.abort(new Error('no'));
-    await t.rejects(
-      qmp.addNic({ device, id: 'x', romfile: '' }, { signal: aborter.signal, undoTimeoutMs: 2000 }),
-      {
-        code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-        message: /left with card "x-nic" \([^)]*\)$/,
-        cause: { message: 'no' },
+        await witness.addNic({ device, romfile: '' });
+        t.equal(device.handedOff, true, 'and the next client can have it');
       },
     );
-    t.equal(tapsOf(child.pid), 0, 'the backend is gone at once');
-    // The card has detached all queues but the first.
-    await reachesEach(sender, device);
-    const deleted = qmp.waitForEvent('DEVICE_DELETED', { where: ({ device: id }) => id === 'x-nic' });
-    await reset(qmp);
-    await deleted;
-  });
+  }
+
+  t.test(
+    'QEMU does the last step, but does not say so in time: the guest is asked to release the card',
+    async (t) => {
+      const net = await bridgeAndWire(t);
+      const device = await tapQueues(t, net);
+      const sender = await openTap({ netns: net.name, bridge: 'br0' });
+      t.teardown(() => sender[Symbol.asyncDispose]());
+      const aborter = new AbortController();
+      const faults: FaultySocket[] = [];
+      const { child, qmp } = await startQemu(t, (socket) => {
+        faults.push(new FaultySocket(socket, 'lost'));
+        return faults[0];
+      });
+      faults[0].remaining = 4;
+      faults[0].onLost = () => aborter.abort(new Error('no'));
+      await t.rejects(
+        qmp.addNic({ device, id: 'x', romfile: '' }, { signal: aborter.signal, undoTimeoutMs: 2000 }),
+        {
+          code: 'ERR_TAPFD_QMP_NOT_UNDONE',
+          message: /left with card "x-nic" \([^)]*\)$/,
+          cause: { message: 'no' },
+        },
+      );
+      t.equal(tapsOf(child.pid), 0, 'the backend is gone at once');
+      // The card has detached all queues but the first.
+      await reachesEach(sender, device);
+      const deleted = qmp.waitForEvent('DEVICE_DELETED', { where: ({ device: id }) => id === 'x-nic' });
+      await reset(qmp);
+      await deleted;
+    },
+  );
 
   async function until(condition: () => boolean, what: string): Promise<void> {
     while (!condition()) await wait(5);

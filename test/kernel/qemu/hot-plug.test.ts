@@ -8,7 +8,7 @@ import { FaultySocket } from '../../kit/faulty-socket.js';
 import { bridgeAndWire, type TestNamespace } from '../../kit/namespace.js';
 import { startQemu, tapsOf } from '../../kit/real-qemu.js';
 
-/** What the kernel has of a TAP, asked by a program that shares no code with the library; `change` is done first. */
+/** A TAP's settings in the kernel, read by a program that shares no code with the library, after `change`. */
 function askKernel(net: TestNamespace, { fd, name }: { fd: number; name: string }, change = ''): unknown {
   const script = `
 import ctypes, fcntl, json, os, socket, struct, sys

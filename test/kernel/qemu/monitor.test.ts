@@ -43,25 +43,28 @@ t.test('a real monitor', { skip }, async (t) => {
     await exited;
   });
 
-  t.test('a client that was let go does not keep the process alive', async (t) => {
+  t.test('an unreferenced client does not keep the process alive', async (t) => {
     const { qmp } = await startQemu(t);
     t.equal(qmp.unref().ref(), qmp);
   });
 
-  t.test('why add-fd wants its client: QEMU before 9.1 takes the descriptors of who has gone', async (t) => {
-    const net = await bridgeAndWire(t);
-    const { child, qmp } = await startQemu(t);
-    const { major, minor } = qmp.greeting.version;
-    const named = await openTap({ netns: net.name, bridge: 'br0' });
-    const inSet = await openTap({ netns: net.name, bridge: 'br0' });
-    for (const tap of [named, inSet]) t.teardown(() => tap[Symbol.asyncDispose]());
-    await qmp.addNic({ device: named, romfile: '' });
-    await qmp.addNic({ device: inSet, romfile: '', via: 'add-fd' });
-    t.equal(tapsOf(child.pid), 2);
-    await qmp[Symbol.asyncDispose]();
-    if (major > 9 || (major === 9 && minor >= 1)) return;
-    await until(() => tapsOf(child.pid) === 1, 'that of getfd stays');
-  });
+  t.test(
+    'why add-fd needs its client: QEMU before 9.1 drops the descriptors of a client that has gone',
+    async (t) => {
+      const net = await bridgeAndWire(t);
+      const { child, qmp } = await startQemu(t);
+      const { major, minor } = qmp.greeting.version;
+      const named = await openTap({ netns: net.name, bridge: 'br0' });
+      const inSet = await openTap({ netns: net.name, bridge: 'br0' });
+      for (const tap of [named, inSet]) t.teardown(() => tap[Symbol.asyncDispose]());
+      await qmp.addNic({ device: named, romfile: '' });
+      await qmp.addNic({ device: inSet, romfile: '', via: 'add-fd' });
+      t.equal(tapsOf(child.pid), 2);
+      await qmp[Symbol.asyncDispose]();
+      if (major > 9 || (major === 9 && minor >= 1)) return;
+      await until(() => tapsOf(child.pid) === 1, 'that of getfd stays');
+    },
+  );
 
   async function connectSoon(path: string): Promise<QmpClient> {
     for (;;) {

@@ -135,7 +135,7 @@ t.test(
       await Promise.all([monitor.execute('quit'), once(child, 'exit')]);
     });
 
-    t.test('the same arguments for a spawn of the own', async (t) => {
+    t.test("the same arguments for the caller's own spawn", async (t) => {
       const net = await bridgeAndWire(t);
       const tap = await bridgedTap(t, net);
       const { args, fds, nics } = qemuNetworkArguments([{ device: tap, romfile: '' }]);
@@ -186,7 +186,7 @@ t.test(
       t.match(await monitor.human('info network'), 'type=tap,fd=3');
     });
 
-    t.test('refuses what QEMU would accept in silence or abort on', async (t) => {
+    t.test('refuses what QEMU would accept silently or abort on', async (t) => {
       const net = await bridgeAndWire(t);
       const refused = async (device: Tap | Tun | Macvtap, code: string, nic = {}): Promise<void> => {
         t.teardown(() => device[Symbol.asyncDispose]());
@@ -215,7 +215,7 @@ t.test(
     });
 
     t.test('vhost without its device is refused: QEMU would abort', async (t) => {
-      // A /dev of its own has nothing else, whatever this machine has.
+      // A /dev of its own has nothing else, whatever this machine's has.
       const furnish = 'mount -t tmpfs none /dev && mkdir /dev/net && mknod /dev/net/tun c 10 200';
       const prefix = ['unshare', '--net', '--mount', 'sh', '-c', `${furnish} && exec "$@"`, 'sh'];
       const start = (nic: string): string => `

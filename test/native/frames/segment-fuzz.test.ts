@@ -2,10 +2,10 @@ import t from 'tap';
 import { depth } from '../../kit/depth.js';
 import { buildDriver, runDriver } from '../../kit/native-program.js';
 
-// The compiler takes most of it.
+// Most of it is compiling.
 t.setTimeout(300_000);
 
-/** The same ones each time: a longer run only goes on from there. */
+/** The same ones each time: a longer run continues from there. */
 const MUTATIONS = depth({ brief: 500_000, bounded: 2_000_000, deep: 20_000_000 });
 
 t.test(

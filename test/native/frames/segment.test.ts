@@ -1,7 +1,7 @@
 import t from 'tap';
 import { buildDriver, runDriver } from '../../kit/native-program.js';
 
-// The compiler takes most of it.
+// Most of it is compiling.
 t.setTimeout(300_000);
 
 t.test(

@@ -15,7 +15,7 @@ import {
   randomMac,
 } from 'tapfd';
 
-/** No call of this file may get as far as opening it. */
+/** No call in this file may open it. */
 const netns = `tapfd-${process.pid}-never-opened`;
 const address = '10.0.0.1/24';
 const path = '/nowhere/never-opened.sock';

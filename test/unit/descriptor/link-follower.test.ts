@@ -1,4 +1,6 @@
-/** The follower's answers to what a real kernel does too seldom: stale news, a lost watch, a device gone in between. */
+/**
+ * How the follower reacts to what a real kernel does too seldom: stale events, a lost watch, a device gone in between.
+ */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { native } from '#lib/base/native.js';
@@ -112,7 +114,7 @@ t.test('news of a removal is checked against the link that has the index now', a
   ns.close();
 });
 
-/** What surfaces as an uncaught exception, in place of what tap makes of it. */
+/** Catches uncaught exceptions before tap does. */
 function uncaughtExceptions(t: Test): unknown[] {
   const caught: unknown[] = [];
   const catcher = (error: unknown) => caught.push(error);
@@ -125,7 +127,7 @@ function uncaughtExceptions(t: Test): unknown[] {
   return caught;
 }
 
-t.test('what is under way when the following stops tells nothing and holds nothing', async (t) => {
+t.test('what is under way when the follower stops reports nothing and holds nothing', async (t) => {
   const asked = follow(
     () => Promise.resolve({ name: 'tap9' }),
     await native().openNamespace(undefined),

@@ -1,6 +1,6 @@
 /**
  * Bad input to the opening calls, found before any system call: on a system that is not Linux the addon is not even
- * loaded, so that an error other than ERR_TAPFD_UNSUPPORTED_PLATFORM is proof that nothing was asked of the kernel.
+ * loaded, so that any error but ERR_TAPFD_UNSUPPORTED_PLATFORM proves that the kernel was not asked.
  */
 import t from 'tap';
 import { adoptFd, openMacvtap, openTap, openTun } from 'tapfd';
@@ -13,7 +13,7 @@ const REACHED_THE_SYSTEM = 'ERR_TAPFD_UNSUPPORTED_PLATFORM';
 const CALLS = { openTap, openTun, openMacvtap, adoptFd };
 type Call = keyof typeof CALLS;
 
-/** What each call needs to be given in any case. */
+/** The options that each call requires. */
 const NEEDED: Record<Call, unknown[]> = {
   openTap: [{}],
   openTun: [{}],
@@ -26,7 +26,7 @@ function call(name: Call, ...args: unknown[]): Promise<unknown> {
   return Reflect.apply(CALLS[name], undefined, args);
 }
 
-/** Calls with these options beside the needed ones. */
+/** Calls with these options beside the required ones. */
 function callWith(name: Call, options: object): Promise<unknown> {
   const needed = [...NEEDED[name]];
   const last = needed.pop();
@@ -260,7 +260,7 @@ for (const [option, { calls, bad, good, beside, elsewhere = [] }] of Object.entr
       }
     }
     for (const name of ALL.filter((one) => !calls.includes(one) && !elsewhere.includes(one))) {
-      // TUN refuses what only TAP has with the reason.
+      // TUN refuses what only TAP has, with the reason.
       await t.rejects(
         callWith(name, { ...(name === 'openMacvtap' && beside), [option]: good.at(-1) ?? true }),
         {

@@ -34,7 +34,7 @@ t.test(
     from.burst(1, Buffer.alloc(70), 0, 0);
     let late: unknown;
     to.tap.sendFrames([Buffer.alloc(60)], () => {
-      // In the middle of the end: nothing may begin to wait any more.
+      // During the end: nothing may begin to wait any more.
       t.throws(() => to.tap.sendFrames([Buffer.alloc(60)], () => undefined), { code: 'ERR_TAPFD_CLOSED' });
       late = true;
     });
@@ -46,7 +46,7 @@ t.test(
 );
 
 t.test(
-  'forward ends with what its transform throws, at once or later, and gives the reading back',
+  'forward ends with what its transform throws, at once or later, and releases the reading',
   async (t) => {
     const from = tapOverNothing();
     const to = tapOverNothing();

@@ -4,7 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { tapOverNothing } from '../../kit/scripted-tap.js';
 
-t.test('malformed super-frames are counted and told of', async (t) => {
+t.test('malformed super-frames are counted and reported', async (t) => {
   const { tap, burst } = tapOverNothing();
   const dropped = new Promise((resolve) => tap.once('drop', resolve));
   burst(0, undefined, 0, 3);
@@ -92,7 +92,7 @@ t.test(
   },
 );
 
-t.test('a hand-off by who is being given a frame: those read with it come too, and the end', async (t) => {
+t.test('a hand-off by a listener: the frames read with this one still come, then the end', async (t) => {
   const { tap, burst } = tapOverNothing();
   const got: Buffer[] = [];
   tap.on('data', (frame: Buffer) => {
@@ -141,7 +141,7 @@ t.test('a callback ends the stream while the next frame is begun: each is called
   t.equal(tap.stats.sent.frames, 1);
 });
 
-t.test('a frame that waits and shows that the device is lost is told so, once', async (t) => {
+t.test('a waiting frame that reveals the loss of the device fails once', async (t) => {
   const { tap, answer, resume } = tapOverNothing();
   answer(-constants.errno.EAGAIN);
   const told: unknown[] = [];

@@ -1,4 +1,4 @@
-/** The vnet header's ten bytes, against bytes written down by hand. */
+/** The vnet header's ten bytes, compared with bytes written by hand. */
 import t from 'tap';
 import { decodeVnetHeader, encodeVnetHeader } from 'tapfd';
 

@@ -1,4 +1,4 @@
-/** What waits for the kernel goes on in order, whatever the callbacks do. */
+/** What waits for the kernel is resumed in order, whatever the callbacks do. */
 import t from 'tap';
 import type { NativeQueue } from '#lib/base/native-queue.js';
 import { WaitingWrites } from '#lib/frames/waiting-writes.js';
@@ -9,7 +9,7 @@ function waitingWrites() {
   return { waiting: new WaitingWrites(queue), asked: () => asked };
 }
 
-/** Waits once, and then does `act` as it is over. */
+/** Waits once, and does `act` when the wait is over. */
 function write(act: () => void, failed: () => void = () => undefined) {
   let tries = 0;
   return {

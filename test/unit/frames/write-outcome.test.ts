@@ -1,4 +1,4 @@
-/** What the outcome of a native call means, for outcomes that a healthy kernel does not give on demand. */
+/** What the outcome of a native call means, for outcomes that a healthy kernel does not produce on demand. */
 import { constants } from 'node:os';
 import t from 'tap';
 import type { DeviceHandle } from '#lib/descriptor/device-handle.js';

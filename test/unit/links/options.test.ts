@@ -1,10 +1,10 @@
-/** Every option of `links`, wrong: an error that names it, before any system call. */
+/** Every option of `links` with a wrong value: an error that names it, before any system call. */
 
 import t from 'tap';
 import { links } from 'tapfd';
 
 const INVALID = 'ERR_TAPFD_INVALID_ARGUMENT';
-/** No call of this file may get as far as opening it. */
+/** No call in this file may open it. */
 const netns = `tapfd-${process.pid}-never-opened`;
 
 const NOT_BOOLEAN = ['yes', 1, null];

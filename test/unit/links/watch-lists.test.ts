@@ -1,4 +1,4 @@
-/** The shared watch: its first list, and the lists that make up for overruns. */
+/** The shared watch: its first list, and the lists that repair overruns. */
 import { setFlagsFromString } from 'node:v8';
 import t from 'tap';
 import { LinkWatch } from '#lib/links/watch.js';
@@ -54,7 +54,7 @@ t.test('what happens during the first list is not lost, whichever is newer', asy
   watch.release();
 });
 
-t.test('an overrun is made up for by a new list', async (t) => {
+t.test('an overrun is repaired by a new list', async (t) => {
   const kernel = new Kernel();
   kernel.links = [nativeLink(1), nativeLink(2), nativeLink(3), nativeLink(4), nativeLink(5)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
@@ -94,7 +94,7 @@ t.test('an overrun is made up for by a new list', async (t) => {
   watch.release();
 });
 
-t.test('an overrun during the list that makes up for one', async (t) => {
+t.test('an overrun during the list that repairs one', async (t) => {
   const kernel = new Kernel();
   kernel.links = [nativeLink(1)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });

@@ -1,4 +1,4 @@
-/** The shared watch: who uses it, who hears what, and how it ends. */
+/** The shared watch: its users, what each hears, and how it ends. */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import t from 'tap';
@@ -10,7 +10,7 @@ setFlagsFromString('--expose-gc');
 
 const collectGarbage: () => void = runInNewContext('gc');
 
-t.test('the first list fills the table and tells nobody', async (t) => {
+t.test('the first list fills the table and notifies no one', async (t) => {
   const kernel = new Kernel();
   kernel.links = [nativeLink(1), nativeLink(2)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel, receiveBufferBytes: 5000 });
@@ -46,7 +46,7 @@ t.test('one watch for a namespace, closed with its last user', async (t) => {
   again.release();
 });
 
-t.test('events go to who follows all and to who subscribed to the link', async (t) => {
+t.test('events go to followers of all links and to subscribers of the link', async (t) => {
   const kernel = new Kernel();
   kernel.links = [nativeLink(1), nativeLink(2)];
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
@@ -64,7 +64,11 @@ t.test('events go to who follows all and to who subscribed to the link', async (
     { type: 'change', link: nativeLink(3) },
     { type: 'remove', link: nativeLink(7) },
   ]);
-  t.same(all.told, ['change eth1', 'change new2', 'add eth3'], 'repetitions and unknown links are not told');
+  t.same(
+    all.told,
+    ['change eth1', 'change new2', 'add eth3'],
+    'repetitions and unknown links are not reported',
+  );
   t.same(two.told, ['change new2']);
   t.same(two.states, [[renamed, nativeLink(2)]]);
   watch.unsubscribe(2, two);
@@ -83,7 +87,7 @@ t.test('events go to who follows all and to who subscribed to the link', async (
   t.equal(watch.get(9), undefined, 'a closed watch hears nothing');
 });
 
-t.test('a watch given back while it reads a list', async (t) => {
+t.test('a watch released while it reads a list', async (t) => {
   const kernel = new Kernel();
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   const all = new Listener();
@@ -95,7 +99,7 @@ t.test('a watch given back while it reads a list', async (t) => {
   t.same(all.told, []);
 });
 
-t.test('a socket that is lost ends the watch and tells everybody', async (t) => {
+t.test('a lost socket ends the watch and notifies everyone', async (t) => {
   for (const lose of [
     (kernel: Kernel) => kernel.emit([{ type: 'error', error: new Error('lost') }]),
     (kernel: Kernel) => {
@@ -164,7 +168,7 @@ t.test('a subscriber that throws is an uncaught exception, and the others still 
   watch.release();
 });
 
-t.test('a subscriber that nobody else holds is collected and forgotten', async (t) => {
+t.test('a subscriber without other references is collected and forgotten', async (t) => {
   const kernel = new Kernel();
   const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
   const kept = new Listener();
@@ -176,7 +180,7 @@ t.test('a subscriber that nobody else holds is collected and forgotten', async (
     return new WeakRef(dropped);
   };
   const dropped = subscribeAndForget();
-  // A WeakRef that was looked at holds its target until the current task is over.
+  // A dereferenced WeakRef holds its target until the current task is over.
   while (dropped.deref()) {
     await new Promise((resolve) => setImmediate(resolve));
     collectGarbage();

@@ -1,4 +1,7 @@
-/** addNic() that fails at a step, is aborted or loses its connection: what is undone, and what it reports where that fails. */
+/**
+ * addNic() that fails at a step, is aborted or loses its connection: what is undone, and what is reported if that
+ * fails.
+ */
 import { fstatSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -94,7 +97,7 @@ t.test('aborted', async (t) => {
     t.strictSame(await client.execute('what-is-left'), ['x', 'x-nic']);
   });
 
-  t.test('while QEMU hangs: the error tells what may be left', async (t) => {
+  t.test('while QEMU hangs: the error says what may be left', async (t) => {
     const answer = qemu();
     const { monitor, client } = await started(t, answer);
     const device = deviceOn(t, 'a');
@@ -148,7 +151,7 @@ t.test('a step whose answer is missed is undone as well', async (t) => {
   }
 });
 
-t.test('what cannot be undone is told', async (t) => {
+t.test('what cannot be undone is reported', async (t) => {
   const answer = qemu();
   const { monitor, client } = await started(t, answer);
   monitor.answer = (command) =>
@@ -204,7 +207,7 @@ t.test('a connection that ends in between', async (t) => {
     await t.rejects(endAt(t, 'device_add', refuseAndEnd), { code: 'ERR_TAPFD_QMP', command: 'device_add' });
   });
 
-  t.test('while QEMU lives: what is left is told', async (t) => {
+  t.test('while QEMU lives: what is left is reported', async (t) => {
     const ends: [(monitor: FakeMonitor, client: QmpClient) => unknown, string][] = [
       [(_monitor, client) => client.close(), 'ERR_TAPFD_QMP_CLOSED'],
       [(monitor) => monitor.end(new Error('the proxy is gone')), 'ERR_TAPFD_QMP_CLOSED'],

@@ -8,7 +8,7 @@ const tap = (facts = {}): FakeDevice => fakeDevice({ fd: 20, ...facts });
 const macvtap = (facts = {}): FakeDevice =>
   fakeDevice({ fd: 30, kind: 'macvtap', name: 'macvtap0', index: 9, mac: '02:00:00:00:00:09', ...facts });
 
-t.test('classic style refuses what it cannot say', async (t) => {
+t.test('classic style refuses what it cannot express', async (t) => {
   const two = [{ device: tap() }, { device: macvtap() }];
   const queues = [{ device: [tap({ fd: 21 }), tap({ fd: 22 })] }];
   const extras = [
@@ -26,7 +26,7 @@ t.test('classic style refuses what it cannot say', async (t) => {
   }
 });
 
-t.test('misuse is refused, and says what', async (t) => {
+t.test('misuse is refused, and the error says what', async (t) => {
   const device = tap();
   const bad: [unknown, string][] = [
     [undefined, 'nics'],
@@ -95,7 +95,7 @@ t.test('a device is known by its contract', async (t) => {
   t.ok(otherCopy.qemuNetworkArguments([{ device }]), 'which every copy of the library in a process shares');
 });
 
-t.test('what QEMU would accept in silence', async (t) => {
+t.test('what QEMU would accept silently', async (t) => {
   const code = (name: string): { code: string } => ({ code: `ERR_TAPFD_${name}` });
   t.test('a TUN', async (t) => {
     t.throws(() => qemuNetworkArguments([{ device: tap({ kind: 'tun', name: 'tun3', mac: undefined }) }]), {

@@ -3,7 +3,7 @@ import t from 'tap';
 import { QmpClient, QmpError } from 'tapfd/qemu';
 import { connected, silent } from '../../kit/fake-connection.js';
 
-t.test('negotiates, and knows who is there', async (t) => {
+t.test('negotiates, and knows the version', async (t) => {
   const { monitor, qmp } = await connected(t);
   t.strictSame(
     monitor.commands.map(({ execute, arguments: args }) => [execute, args]),
@@ -66,7 +66,7 @@ t.test('events: all of them, and each by its name', async (t) => {
   monitor.happen('SHUTDOWN', { guest: true });
   monitor.happen('RESUME');
   monitor.happen('__org.example_NEWS');
-  // Not QEMU's, and not to be taken for the end, nor to be thrown.
+  // Not QEMU's: it must neither count as the end nor be thrown.
   monitor.happen('close');
   monitor.happen('error');
   await qmp.execute('query-status');
@@ -81,7 +81,7 @@ t.test('events: all of them, and each by its name', async (t) => {
   ]);
 });
 
-t.test("a listener's exception is uncaught, and the connection goes on", async (t) => {
+t.test("a listener's exception is uncaught, and the connection lives on", async (t) => {
   const { monitor, qmp } = await connected(t);
   const mine = new Error('mine');
   qmp.on('STOP', () => {

@@ -74,15 +74,18 @@ t.test('what is no QMP ends the connection', async (t) => {
   }
 });
 
-t.test('a command that QEMU cannot read ends the connection: its refusal is nobody’s', async (t) => {
-  const { monitor, qmp } = await connected(t, silent);
-  const call = qmp.execute('query-status');
-  monitor.say({ error: { class: 'GenericError', desc: 'JSON parse error' } });
-  await t.rejects(call, {
-    code: 'ERR_TAPFD_QMP_PROTOCOL',
-    message: 'query-status: QEMU could not read a command: JSON parse error',
-  });
-});
+t.test(
+  'a command that QEMU cannot read ends the connection: its refusal belongs to no command',
+  async (t) => {
+    const { monitor, qmp } = await connected(t, silent);
+    const call = qmp.execute('query-status');
+    monitor.say({ error: { class: 'GenericError', desc: 'JSON parse error' } });
+    await t.rejects(call, {
+      code: 'ERR_TAPFD_QMP_PROTOCOL',
+      message: 'query-status: QEMU could not read a command: JSON parse error',
+    });
+  },
+);
 
 t.test('a line without end', async (t) => {
   const { monitor, qmp } = await connected(t);

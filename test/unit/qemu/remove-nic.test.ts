@@ -84,7 +84,7 @@ t.test('removing', async (t) => {
     t.equal(device.destroyed, true, 'the card is gone all the same');
   });
 
-  t.test('a guest that has let go after the call was aborted', async (t) => {
+  t.test('a guest that released the card after the call was aborted', async (t) => {
     const { client } = await started(t);
     await client.addNic({ device: deviceOn(t, 'a'), id: 'x' });
     const aborter = new AbortController();
@@ -95,7 +95,7 @@ t.test('removing', async (t) => {
     t.strictSame(await client.execute('what-is-left'), []);
   });
 
-  t.test('a QEMU that has nothing to tell of descriptor sets', async (t) => {
+  t.test('a QEMU that reports no descriptor sets', async (t) => {
     for (const sets of [{}, [{ 'fdset-id': 1 }]]) {
       const answer = qemu();
       const { monitor, client } = await started(t, answer);
