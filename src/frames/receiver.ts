@@ -1,5 +1,6 @@
 /** The reading half of a stream: what a burst brought goes into the stream, or to whoever has borrowed the reading. */
 import { markAsUntransferable } from 'node:worker_threads';
+import type { NativeBurstCallback } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { FrameBatch, viewOf } from './batch.js';
 import type { FrameCounters } from './counters.js';
@@ -38,16 +39,6 @@ export class FrameReceiver {
   readonly #counters: FrameCounters;
   readonly #stream: Sink;
   readonly #lost: (error: Error) => void;
-  // The queue holds its callback weakly while it does not poll.
-  readonly #onBurst = (
-    slab: Buffer,
-    spans: Uint32Array,
-    count: number,
-    last: Buffer | undefined,
-    error: number,
-    faults: number,
-  ) => this.#receive(slab, spans, count, last, error, faults);
-
   #taker: BurstTaker | undefined;
   /** The taker has memory of its own, used again for each burst. */
   #hasOwnMemory = false;
@@ -75,7 +66,7 @@ export class FrameReceiver {
     this.#stream = stream;
     this.#lost = lost;
     provideBurstMemory();
-    device.queue.onBurst(this.#onBurst, BURST_LIMIT);
+    device.queue.onBurst(this.#receive, BURST_LIMIT);
   }
 
   /** True while a taker has the reading, or the stream itself reads. */
@@ -228,19 +219,13 @@ export class FrameReceiver {
     else this.#device.queue.stopReading();
   }
 
-  #receive(
-    slab: Buffer,
-    spans: Uint32Array,
-    count: number,
-    last: Buffer | undefined,
-    error: number,
-    faults: number,
-  ): void {
+  /** The queue holds it weakly while it does not poll. */
+  readonly #receive: NativeBurstCallback = (slab, spans, count, last, error, faults) => {
     if (faults > 0) this.#counters.drop({ direction: 'receive', reason: 'malformed', count: faults });
     if (count > 0 && this.#taker !== undefined) this.#giveBurst(this.#taker, slab, spans, count, last);
     else if (count > 0) this.#pushFrames(slab, spans, 0, count, last);
     if (error !== 0 && !isDown(error)) this.#lost(fatalError(this.#device, 'read', error));
-  }
+  };
 
   /** An error or a fault without frames is no burst: the taker still waits for one. */
   #giveBurst(
