@@ -1,12 +1,12 @@
 /** Follows the link of a descriptor: its changes, its move to another namespace, its removal. */
+
 import { invalidState, TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
+import { isUp } from '../links/link.js';
 import { isolated, LinkWatch } from '../links/watch.js';
 
-/** `linux/if.h`. */
-const IFF_UP = 0x1;
 /** There is no event for the removal of a macvtap that has left our namespace: it is polled this often. */
 const POLL_MS = 1000;
 
@@ -67,7 +67,7 @@ export class LinkFollower {
   }
 
   get up(): boolean {
-    return (this.link.flags & IFF_UP) !== 0;
+    return isUp(this.link);
   }
 
   /** The link is a macvtap in another namespace, reachable through the descriptor only. */
@@ -217,6 +217,6 @@ function differences(before: NativeLink, after: NativeLink): LinkFact[] {
   for (const fact of ['name', 'mac', 'mtu', 'carrier'] as const) {
     if (before[fact] !== after[fact]) facts.push(fact);
   }
-  if ((before.flags & IFF_UP) !== (after.flags & IFF_UP)) facts.push('up');
+  if (isUp(before) !== isUp(after)) facts.push('up');
   return facts;
 }

@@ -144,7 +144,7 @@ export function linkFromNative(native: NativeLink): Link {
     ...(native.portKind !== '' && { portKind: native.portKind }),
     ...(native.mac !== undefined && { mac: native.mac }),
     mtu: native.mtu,
-    up: (native.flags & IFF_UP) !== 0,
+    up: isUp(native),
     running: (native.flags & IFF_RUNNING) !== 0,
     carrier: native.carrier,
     operState: OPER_STATES[native.operState] ?? 'unknown',
@@ -190,4 +190,9 @@ export function isAnotherLink(before: NativeLink, after: NativeLink): boolean {
     before.vxlan?.id !== after.vxlan?.id ||
     (before.name !== after.name && before.mac !== after.mac)
   );
+}
+
+/** Whether the link was set up by the administrator (IFF_UP). */
+export function isUp({ flags }: NativeLink): boolean {
+  return (flags & IFF_UP) !== 0;
 }
