@@ -49,7 +49,7 @@ class AsyncCalls {
   template <typename Owner>
   void CloseInBackground(Owner owner) {
     auto shared = std::make_shared<Owner>(std::move(owner));
-    RunInBackground([shared]() mutable { shared.reset(); });
+    RunInBackground([shared = std::move(shared)]() mutable { shared.reset(); });
   }
 
  private:

@@ -16,7 +16,7 @@ interface WaitingNext {
  * frame by frame, and only then the next one: a loop that pauses stops the reading.
  */
 export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, BurstTaker {
-  readonly #stream: Duplex;
+  readonly #stream: Duplex & { readonly handedOff: boolean };
   readonly #receiver: FrameReceiver;
   readonly #copyFrames: boolean;
   readonly #stopListening: () => void;
@@ -27,9 +27,12 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
   #next = 0;
   /** undefined: goes on; null: at the end; else what the stream ended with. */
   #ended: Error | null | undefined;
-  #destroys = true;
 
-  constructor(stream: Duplex, receiver: FrameReceiver, copyFrames: boolean) {
+  constructor(
+    stream: Duplex & { readonly handedOff: boolean },
+    receiver: FrameReceiver,
+    copyFrames: boolean,
+  ) {
     this.#stream = stream;
     this.#receiver = receiver;
     this.#copyFrames = copyFrames;
@@ -77,7 +80,6 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
     // Handed off. The stream is not destroyed, as a link that its opening made would go with it.
     this.#stopListening();
     this.#ended = null;
-    this.#destroys = false;
     this.#serve();
   }
 
@@ -103,13 +105,13 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
     if (ended) waiting?.reject(ended);
     else waiting?.resolve({ done: true, value: undefined });
     // Only this loop reads the stream to its 'end'.
-    if (!this.#destroys) this.#stream.resume();
+    if (this.#stream.handedOff) this.#stream.resume();
   }
 
   #leave(): void {
     this.#ended ??= null;
     this.#burst = undefined;
     this.#stopListening();
-    if (this.#destroys) this.#stream.destroy();
+    if (!this.#stream.handedOff) this.#stream.destroy();
   }
 }

@@ -87,6 +87,7 @@ export class FrameReceiver {
       return;
     }
     this.#start();
+    this.#pushSpilled();
     // While nobody read, the kernel's queue may have overflowed.
     if (resumed && performance.now() - this.#dropsCountedAt > DROP_COUNT_MS) void this.countDropsQuietly();
   }
@@ -94,7 +95,7 @@ export class FrameReceiver {
   /** Gives the reading to `taker` until {@link release}; the stream's own rests. Each frame it gets may be kept. */
   lend(taker: BurstTaker): void {
     this.#taker = taker;
-    this.#wanted = false;
+    this.#stop();
   }
 
   /** As {@link lend}, but each burst is read over the one before: nothing is allocated for frames. */
@@ -126,10 +127,9 @@ export class FrameReceiver {
   release(): void {
     this.#forgetTaker();
     this.#stop();
-    if (this.#spilled !== undefined) this.#stream.push(this.#spilled);
-    this.#spilled = undefined;
-    if (this.#streamWaits) this.#start();
+    const waits = this.#streamWaits;
     this.#streamWaits = false;
+    if (waits) this.want();
   }
 
   /** Rests, to hand the descriptor to a child that may yet fail to start. */
@@ -162,12 +162,19 @@ export class FrameReceiver {
 
   /** The end, behind the frames of a super-frame that was begun. */
   #pushEnd(): void {
+    this.#pushSpilled();
     for (const frame of this.#device.queue.takePending()) {
       this.#counters.receivedFrames += 1;
       this.#counters.receivedBytes += frame.length;
       this.#stream.push(frame);
     }
     this.#stream.push(null);
+  }
+
+  #pushSpilled(): void {
+    const frame = this.#spilled;
+    this.#spilled = undefined;
+    if (frame !== undefined) this.#stream.push(frame);
   }
 
   #takeFromStream(count: number): FrameBatch {

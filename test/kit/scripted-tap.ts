@@ -24,6 +24,7 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   let burst: NativeBurstCallback = () => undefined;
   let subscriber: LinkSubscriber | undefined;
   let outcome = 0;
+  let reading = false;
   let writable: () => void = () => undefined;
   const rules: NativeFrameRules[] = [];
   const watch = {
@@ -49,8 +50,12 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     },
     setRules: (next: NativeFrameRules) => rules.push(next),
     setOffload: ([mask]: number[]) => Promise.resolve(mask),
-    startReading: () => undefined,
-    stopReading: () => undefined,
+    startReading: () => {
+      reading = true;
+    },
+    stopReading: () => {
+      reading = false;
+    },
     write: () => outcome,
     close: () => Promise.resolve(),
     release: () => 99,
@@ -82,6 +87,8 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     rules,
     burst: (count: number, last: Buffer | undefined, error: number, faults: number) =>
       burst(slab, spans, count, last, error, faults),
+    /** Whether the next burst would come by itself. */
+    isReading: () => reading,
     resume: () => writable(),
     loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
     answer: (next: number) => {

@@ -89,8 +89,63 @@ t.test(
     t.same([...((await rest.next()).value ?? [])], [frame]);
     t.same(await rest.next(), { done: true, value: undefined });
     given.tap.destroy();
+
+    const left = tapOverNothing();
+    const loop = left.tap.batches();
+    next = loop.next();
+    left.burst(2, frame, 0, 0);
+    await next;
+    left.tap.handOff();
+    await loop.return?.();
+    t.equal(left.tap.read(), frame, 'a loop left after the hand-off leaves it in the stream');
+    t.notOk(left.tap.destroyed);
+    left.tap.destroy();
+
+    const again = tapOverNothing();
+    const first = again.tap.batches();
+    next = first.next();
+    again.burst(2, frame, 0, 0);
+    await next;
+    await first.return?.();
+    const second = await again.tap.batches().next();
+    t.same([...(second.value ?? [])], [frame], 'the next loop has it first');
+    again.tap.destroy();
   },
 );
+
+t.test(
+  'for await over a stream that had frames already: they come first, and no burst comes unasked',
+  async (t) => {
+    const { tap, burst, isReading } = tapOverNothing();
+    t.equal(tap.read(), null);
+    burst(2, undefined, 0, 0);
+    t.ok(isReading());
+    const loop = tap[Symbol.asyncIterator]();
+    t.notOk(isReading(), 'the loop has asked for nothing yet');
+    t.same(String((await loop.next()).value), '0000000000');
+    t.same(String((await loop.next()).value), '1111111111');
+    const third = loop.next();
+    t.ok(isReading());
+    burst(3, undefined, 0, 0);
+    t.notOk(isReading(), 'not while frames of a burst are left');
+    t.same(String((await third).value), '0000000000');
+    tap.destroy();
+  },
+);
+
+t.test('a loop that is left after a hand-off does not destroy the stream', async (t) => {
+  for (const frames of [1, 3]) {
+    const { tap, burst } = tapOverNothing();
+    const loop = tap[Symbol.asyncIterator]();
+    const first = loop.next();
+    burst(frames, undefined, 0, 0);
+    await first;
+    tap.handOff();
+    await loop.return?.();
+    t.notOk(tap.destroyed);
+    tap.destroy();
+  }
+});
 
 t.test('a hand-off by a listener: the frames read with this one still come, then the end', async (t) => {
   const { tap, burst } = tapOverNothing();
