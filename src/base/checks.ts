@@ -35,13 +35,13 @@ export function checkOptionNames(
 
 /**
  * Refuses arguments after the `max` that `call` takes: options in the wrong place would silently have no effect.
- * `undefined` counts as left out. The check is given `arguments`, because a rest parameter would be part of the public
- * signature.
+ * `undefined` counts as left out, and numbers and arrays pass, as `map()` adds the index and the array. The check is given
+ * `arguments`, because a rest parameter would be part of the public signature.
  */
 export function refuseSurplus(call: string, given: IArguments, max: number): void {
   for (let place = max; place < given.length; place++) {
     const value: unknown = given[place];
-    if (value === undefined) continue;
+    if (value === undefined || typeof value === 'number' || Array.isArray(value)) continue;
     throw invalidArgument(`argument ${place + 1}`, `left out: ${call} takes ${max}`, value);
   }
 }

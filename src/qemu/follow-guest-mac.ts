@@ -55,6 +55,7 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   /** The guest's card has changed since QEMU was asked last. */
   #changed = false;
   #looking: Promise<void> = Promise.resolve();
+  readonly #closing = new AbortController();
   #madeAllMulticast = false;
 
   /** @internal Starts to follow. */
@@ -90,6 +91,8 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   /** Stops following, and waits until a change that is under way is done. The link stays as it is. */
   async close(): Promise<void> {
     this.#end();
+    // QEMU may never answer.
+    this.#closing.abort();
     await this.#looking;
   }
 
@@ -147,7 +150,9 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
 
   async #look(report: (error: Error) => void): Promise<void> {
     const { signal } = this.#options;
-    const limit = signal === undefined ? {} : { signal };
+    const limit = {
+      signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
+    };
     const filter = rxFilterFrom(await this.#qmp.execute('query-rx-filter', { name: this.#deviceId }, limit));
     await this.#link.refresh();
     await this.#followMac(filter.mac).catch(report);

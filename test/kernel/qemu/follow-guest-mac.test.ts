@@ -226,6 +226,24 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     t.equal(await takesAllGroups(net), false);
   });
 
+  t.test('closed while QEMU does not answer', async (t) => {
+    const { guest, follow } = await ground(t);
+    const follower = await follow();
+    follower.on('failed', (error) => t.fail(String(error)));
+    const { answer } = guest.monitor;
+    const asked = new Promise<void>((resolve) => {
+      guest.monitor.answer = (command) => {
+        if (command.execute !== 'query-rx-filter') return answer(command);
+        resolve();
+        return undefined;
+      };
+    });
+    guest.change({ mac: SECOND });
+    await asked;
+    await follower.close();
+    t.ok(follower.closed);
+  });
+
   t.test('the monitor that closes in the middle of a look is no failure', async (t) => {
     const { guest, follow } = await ground(t);
     const follower = await follow();

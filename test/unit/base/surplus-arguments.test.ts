@@ -60,7 +60,7 @@ for (const [name, [call, ...args]] of Object.entries(CALLS)) {
       const given: unknown[] = [...args, surplus];
       return Reflect.apply(call, undefined, given);
     };
-    for (const surplus of [{ netns }, {}, null, 7]) {
+    for (const surplus of [{ netns }, {}, null, 'tap0']) {
       await t.rejects(calling(surplus), {
         code: 'ERR_TAPFD_INVALID_ARGUMENT',
         argument: `argument ${args.length + 1}`,
@@ -69,6 +69,12 @@ for (const [name, [call, ...args]] of Object.entries(CALLS)) {
     }
   });
 }
+
+t.test('the calls can be passed to map()', async (t) => {
+  const macs = Array.from({ length: 2 }, randomMac);
+  t.equal(new Set(macs).size, 2);
+  t.equal([{}, {}].map(randomMac).length, 2);
+});
 
 t.test('undefined counts as left out', async (t) => {
   t.match(Reflect.apply(randomMac, undefined, [{}, undefined]), /^..:/);
