@@ -18,6 +18,8 @@ export class FdMessage implements AsyncDisposable {
   readonly #bundle: NativeFdBundle | undefined;
   readonly #count: number;
 
+  #closing: Promise<void> | undefined;
+
   private constructor(data: Buffer, bundle: NativeFdBundle | undefined) {
     this.data = data;
     this.#bundle = bundle;
@@ -62,9 +64,10 @@ export class FdMessage implements AsyncDisposable {
     );
   }
 
-  /** Closes the descriptors that were not taken. A second call does nothing. */
+  /** Closes the descriptors that were not taken. A second call waits for the first. */
   async close(): Promise<void> {
-    if (this.fds.length > 0) await this.#bundle?.close();
+    if (this.fds.length > 0) this.#closing = this.#bundle?.close();
+    await this.#closing;
   }
 
   /** As {@link FdMessage.close}. */
