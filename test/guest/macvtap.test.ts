@@ -133,7 +133,7 @@ t.test('macvtap guests', { skip: needs('root', 'macvtap', 'macvlan', 'veth', 'gu
       'a broadcast reaches it, and its own frames leave',
     );
     // All at once: each waits for an answer that does not come.
-    const fromScript = t.rejects(script.ping(ADDRESS_A, { timeoutMs: 5000 }), /does not answer the ping/);
+    const fromScript = t.rejects(script.ping(ADDRESS_A, { timeoutMs: 10_000 }), /does not answer the ping/);
     const fromContainer = container.ping(ADDRESS_A);
     const { status, output } = await a.run(`ping -c 3 -i 0.2 -W 2 ${ADDRESS_B}`);
     t.equal(status, 1, 'no reply comes to a ping of its own');
