@@ -1,7 +1,7 @@
 /**
  * A guest gets a network card while it runs, and loses it again. Everything is in its own namespace.
  *
- *     sudo node hot-plug.ts DIRECTORY     DIRECTORY: the last line printed by `node scripts/guest/image.mjs`
+ *     node hot-plug.js DIRECTORY     DIRECTORY: the last line printed by `node scripts/guest/image.mjs`
  */
 import { join } from 'node:path';
 import { createNetns, links, openTap } from 'tapfd';
@@ -9,7 +9,7 @@ import { EthernetHost } from './ethernet-host.ts';
 import { bootGuestWithMonitor } from './guest.ts';
 
 const [, , directory] = process.argv;
-if (directory === undefined) throw new Error('usage: hot-plug.ts DIRECTORY');
+if (directory === undefined) throw new Error('usage: hot-plug.js DIRECTORY');
 const image = { kernel: join(directory, 'vmlinuz'), initramfs: join(directory, 'initramfs') };
 
 await using network = await createNetns();

@@ -2,8 +2,8 @@
  * Two processes: a privileged one that opens TAPs in a bridge and passes them to whoever may connect to its socket, and an
  * unprivileged one that uses them.
  *
- *     sudo node tap-server.ts serve /run/taps.sock br0 GROUP     GROUP: the gid that may connect
- *     node tap-server.ts use /run/taps.sock ADDRESS              answers ARP and ping for ADDRESS
+ *     node tap-server.js serve /run/taps.sock br0 GROUP     GROUP: the gid that may connect
+ *     node tap-server.js use /run/taps.sock ADDRESS         answers ARP and ping for ADDRESS
  *
  * The bridge is created if it does not exist.
  */
@@ -17,7 +17,7 @@ const [, , role, path = '/run/taps.sock', ...rest] = process.argv;
 process.once('SIGTERM', () => process.exit(143));
 if (role === 'serve') await serve(path, rest[0] ?? 'br0', Number(rest[1] ?? 0));
 else if (role === 'use') await use(path, rest[0] ?? '10.77.0.2');
-else throw new Error('usage: tap-server.ts serve PATH BRIDGE GROUP | use PATH ADDRESS');
+else throw new Error('usage: tap-server.js serve PATH BRIDGE GROUP | use PATH ADDRESS');
 
 async function serve(path: string, bridge: string, group: number): Promise<void> {
   await links.get(bridge).catch((error: unknown) => {

@@ -33,6 +33,7 @@ export const COMMANDS = {
   'wireguard-go': { package: 'wireguard-go', purpose: 'tests with WireGuard on a TUN' },
   wg: { package: 'wireguard-tools', purpose: 'tests with WireGuard on a TUN' },
   'linux.uml': { package: 'user-mode-linux', purpose: 'tests with User-mode Linux on a TAP' },
+  nft: { package: 'nftables', purpose: 'the test of which hook sees which frames' },
   passt: { package: 'passt', purpose: 'tests with passt behind a TAP' },
   chromium: { package: 'chromium', purpose: 'the test of the WebSocket relay' },
   'clang-format': { package: 'clang-format', purpose: 'lint' },

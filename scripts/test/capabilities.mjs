@@ -145,6 +145,9 @@ const PROBES = {
     };
   },
   wireguard: () => commandProbe('wireguard-go') ?? commandProbe('wg'),
+  nft: () =>
+    commandProbe('nft') ??
+    inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
   passt: () => commandProbe('passt'),
   chromium: () => commandProbe('chromium'),
 };
@@ -152,7 +155,7 @@ const PROBES = {
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
- *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'passt' | 'chromium'} Capability
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -198,6 +201,7 @@ const BESIDE_COVERAGE = [
   'v86',
   'user-mode-linux',
   'wireguard',
+  'nft',
   'passt',
   'chromium',
 ];

@@ -98,8 +98,8 @@ export function send(stream: FrameStream, frame: Buffer): Promise<void> {
   });
 }
 
-/** RFC 1071, without the final complement. */
-function sum16(bytes: Uint8Array): number {
+/** RFC 1071: the sum of the 16-bit words, without the final complement. */
+export function sum16(bytes: Uint8Array): number {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let sum = 0;
   for (let at = 0; at < bytes.length; at += 2) sum += view.getUint16(at);

@@ -110,6 +110,34 @@ t.test('what takes which capability', { skip: needs('root', 'tun-device', 'macvt
   }
 });
 
+t.test(
+  "root's own node, opened without being root",
+  { skip: needs('root', 'tun-device', 'macvtap', 'ip') },
+  async (t) => {
+    const ns = await prepare(t);
+    const program = `
+      import { openMacvtap } from 'tapfd';
+      const opened = await openMacvtap({ name: 'present' }).catch(({ code }) => code);
+      console.log(opened.kind ?? opened);
+      await opened.close?.();
+    `;
+    const outcome = async (...capabilities: string[]) => {
+      const granted = ['+dac_read_search', ...capabilities].join(',');
+      const user = [
+        '--reuid',
+        '65534',
+        '--clear-groups',
+        `--inh-caps=${granted}`,
+        `--ambient-caps=${granted}`,
+      ];
+      const node = [process.execPath, '--input-type=module', '--eval', program];
+      return (await ns.exec('setpriv', ...user, 'env', '-C', ROOT, ...node)).trim();
+    };
+    t.equal(await outcome(), 'EACCES');
+    t.equal(await outcome('+dac_override'), 'macvtap');
+  },
+);
+
 const IN_USER_NAMESPACE = `
   import { links, openMacvtap, openTap, openTun } from 'tapfd';
   const devices = [await openTun(), await openTap()];
