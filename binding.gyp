@@ -40,6 +40,7 @@
             "native/node/queue/ioctl.cc",
             "native/node/queue/queue.cc",
             "native/sys/freed_memory.cc",
+            "native/sys/looked_at.cc",
             "native/sys/namespace_file.cc",
             "native/sys/net_namespace.cc",
             "native/sys/unix_socket.cc"

@@ -16,9 +16,9 @@ namespace {
 
 // Opens the namespace mounted at `path` itself; a symbolic link there is not followed.
 Result<NetNamespace> OpenMounted(const std::string& path) {
-  Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) return Failure::FromErrno("open").WithPath(path);
-  return NetNamespace::FromFd(std::move(fd), path);
+  Result<LookedAt> file = LookedAt::At(path, O_NOFOLLOW);
+  if (!file.ok()) return file.failure();
+  return NetNamespace::FromFile(file.value());
 }
 
 // A namespace bound below a shared mount propagates to the mount namespaces of other processes, and so does

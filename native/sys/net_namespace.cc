@@ -14,6 +14,10 @@ namespace {
 
 constexpr long kNsfsMagic = 0x6e736673;  // linux/magic.h NSFS_MAGIC
 
+Failure NotANamespace(const std::string& path) {
+  return Failure::Refused("ERR_TAPFD_NOT_A_NAMESPACE", path + " is not a network namespace").WithPath(path);
+}
+
 struct ThreadCall {
   int namespace_fd;
   void (*function)(void*);
@@ -40,16 +44,22 @@ Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
   if (fstat(fd.get(), &st) != 0) return Failure::FromErrno("fstat").WithPath(path);
   // An ioctl number means something else on another kind of file, so the file system is checked first.
   if (fs.f_type != kNsfsMagic || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
-    return Failure::Refused("ERR_TAPFD_NOT_A_NAMESPACE", path + " is not a network namespace").WithPath(path);
+    return NotANamespace(path);
   }
   return NetNamespace(std::move(fd), st.st_dev, st.st_ino);
 }
 
 Result<NetNamespace> NetNamespace::OpenPath(const std::string& path) {
-  // O_NONBLOCK: the path may name a FIFO, whose open would wait for a writer.
-  Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.valid()) return Failure::FromErrno("open").WithPath(path);
-  return FromFd(std::move(fd), path);
+  Result<LookedAt> file = LookedAt::At(path);
+  if (!file.ok()) return file.failure();
+  return FromFile(file.value());
+}
+
+Result<NetNamespace> NetNamespace::FromFile(const LookedAt& file) {
+  if (!file.IsNamespace()) return NotANamespace(file.path());
+  Result<Fd> fd = file.Open(O_RDONLY);
+  if (!fd.ok()) return fd.failure();
+  return FromFd(std::move(fd.value()), file.path());
 }
 
 Result<NetNamespace> NetNamespace::OfThread(pid_t tid) {

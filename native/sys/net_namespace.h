@@ -9,6 +9,7 @@
 #include <string>
 
 #include "sys/fd.h"
+#include "sys/looked_at.h"
 #include "sys/result.h"
 
 namespace tapfd {
@@ -17,7 +18,9 @@ class NetNamespace {
  public:
   // Refuses `fd` unless it is a network namespace (NS_GET_NSTYPE).
   static Result<NetNamespace> FromFd(Fd fd, const std::string& path);
+  // Opens nothing but a namespace.
   static Result<NetNamespace> OpenPath(const std::string& path);
+  static Result<NetNamespace> FromFile(const LookedAt& file);
   // The namespace of one thread of this process; a pool thread's own may differ from the caller's.
   static Result<NetNamespace> OfThread(pid_t tid);
   // The one the calling thread is in.

@@ -1,8 +1,14 @@
-import { closeSync, openSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { createNetns, links } from 'tapfd';
 import { checkNetns, openNetns } from '#lib/links/namespace.js';
+import { socketDirectory } from '../../kit/open-files.js';
 
 const INVALID = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
 
@@ -56,6 +62,20 @@ t.test('a namespace that is missing, and what is none', async (t) => {
   for (const path of ['/dev/null', tmpdir(), '/proc/self/ns/uts', '/proc/self/ns/pid']) {
     await t.rejects(openNetns('netns', path), { code: 'ERR_TAPFD_NOT_A_NAMESPACE', path }, path);
   }
+});
+
+t.test('what is not a namespace is looked at, not opened', async (t) => {
+  const fifo = join(socketDirectory(t), 'fifo');
+  execFileSync('mkfifo', [fifo]);
+  // Its open waits for a reader, and would end at ours.
+  const writer = spawn('sh', ['-c', 'echo opening; echo written > "$0"', fifo], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => writer.kill());
+  await once(writer.stdout, 'data');
+  while (!/\) S /.test(readFileSync(`/proc/${writer.pid}/stat`, 'utf8'))) await nextTurn();
+  await t.rejects(links.list({ netns: fifo }), { code: 'ERR_TAPFD_NOT_A_NAMESPACE', path: fifo });
+  t.equal(await readFile(fifo, 'utf8'), 'written\n', 'the writer has waited for this reader');
 });
 
 t.test('a descriptor is borrowed', async (t) => {
