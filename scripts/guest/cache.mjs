@@ -1,4 +1,4 @@
-/** Where guest images are kept: `$XDG_CACHE_HOME/tapfd`, or `~/.cache/tapfd`. */
+/** Where what takes long to make is kept: `$XDG_CACHE_HOME/tapfd`, or `~/.cache/tapfd`. */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, join } from 'node:path';
