@@ -39,6 +39,7 @@
             "native/node/queue/holders.cc",
             "native/node/queue/ioctl.cc",
             "native/node/queue/queue.cc",
+            "native/sys/child_namespace.cc",
             "native/sys/freed_memory.cc",
             "native/sys/looked_at.cc",
             "native/sys/namespace_file.cc",

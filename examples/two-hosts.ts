@@ -72,7 +72,7 @@ const cleanups: (() => Promise<void>)[] = [];
 /** Creates two namespaces joined by a veth pair: what one end sends, the other receives. */
 async function buildHosts(): Promise<[Host, Host]> {
   const makeHost = async (plan: Plan): Promise<Host> => {
-    const netns = await createNetns();
+    const netns = await createNetns(`two-hosts-${process.pid}-${plan.name}`);
     cleanups.push(() => netns.close());
     say(`host ${plan.name} is the network namespace ${netns.name}`);
     return { ...plan, netns };

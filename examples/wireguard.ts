@@ -50,8 +50,8 @@ export async function startTunnel(end: WireguardEnd, privateKey: string): Promis
   try {
     // It asks the kernel for the MTU by name, so it must run in the TUN's namespace.
     child = await spawnWithFds(
-      'ip',
-      ['netns', 'exec', end.netns.name, 'wireguard-go', '--foreground', end.tun],
+      'nsenter',
+      [`--net=${end.netns.path}`, 'wireguard-go', '--foreground', end.tun],
       [fd],
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, WG_TUN_FD: '3', LOG_LEVEL: 'verbose' } },
     );

@@ -57,6 +57,7 @@ export {
   type Segmentation,
   type VnetHeader,
 } from './frames/vnet-header.js';
+export { type CreateNetnsOptions, createNetns } from './links/create-netns.js';
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
 export type { Link, LinkStats, OperState, TunLink, VxlanLink } from './links/link.js';
@@ -64,7 +65,7 @@ export { type LinkAddress, type ListOptions, links } from './links/links.js';
 export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
 export type { MacvlanMode } from './links/macvlan-mode.js';
 export type { NetnsLike, NetnsOption } from './links/namespace.js';
-export { createNetns, type Netns } from './links/netns.js';
+export type { Netns } from './links/netns.js';
 export type {
   LinkChanges,
   LinkRef,

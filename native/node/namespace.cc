@@ -9,6 +9,7 @@
 
 #include "node/addon_state.h"
 #include "node/async.h"
+#include "sys/child_namespace.h"
 #include "sys/namespace_file.h"
 
 namespace tapfd {
@@ -35,8 +36,23 @@ Napi::Value OpenByFd(Napi::Env env, int fd) {
       HandleOn);
 }
 
+// For an option that was given a Netns: another handle on the same descriptor, which neither closes for the other.
+Napi::Value OpenByHandle(Napi::Env env, const Napi::Value& handle) {
+  std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(handle);
+  return RunAsync(
+      env,
+      [ns]() -> Result<std::shared_ptr<const NetNamespace>> {
+        if (!ns) return NamespaceClosed();
+        return ns;
+      },
+      [](Napi::Env e, std::shared_ptr<const NetNamespace>& same) -> Napi::Value {
+        return NamespaceHandle::Make(e, std::move(same));
+      });
+}
+
 Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
+  if (info[0].IsObject()) return OpenByHandle(env, info[0]);
   if (info[0].IsNumber()) return OpenByFd(env, info[0].As<Napi::Number>().Int32Value());
   if (info[0].IsString()) {
     std::string path = info[0].As<Napi::String>().Utf8Value();
@@ -49,12 +65,19 @@ Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
       env, [tid] { return NetNamespace::OfThread(tid); }, HandleOn);
 }
 
+// The namespace ends with the last descriptor, process and socket that holds it.
+Napi::Value CreateUnnamed(Napi::Env env) {
+  return RunAsync(
+      env, [] { return NetNamespace::Create(); }, HandleOn);
+}
+
 struct CreatedNamespace {
   NetNamespace ns;
   NamespaceFile file;
 };
 
 Napi::Value CreateNamespace(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString()) return CreateUnnamed(info.Env());
   std::string path = info[0].As<Napi::String>().Utf8Value();
   return RunAsync(
       info.Env(),
@@ -92,6 +115,24 @@ Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
       });
 }
 
+// Calls `start`, and returns the process that it has started in the namespace.
+Napi::Value StartInside(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  auto refuse = [&](const Failure& failure) {
+    FailureToError(env, failure).ThrowAsJavaScriptException();
+    return Napi::Value();
+  };
+  std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(info[0]);
+  if (!ns) return refuse(NamespaceClosed());
+  Result<ChildNamespace> child = ChildNamespace::Set(*ns);
+  if (!child.ok()) return refuse(child.failure());
+  info[1].As<Napi::Function>().Call({});
+  if (env.IsExceptionPending()) return Napi::Value();
+  Result<pid_t> entered = child.value().Entered();
+  if (!entered.ok()) return refuse(entered.failure());
+  return Napi::Number::New(env, entered.value());
+}
+
 }  // namespace
 
 Failure NamespaceClosed() {
@@ -102,6 +143,7 @@ void NamespaceHandle::Register(Napi::Env env, Napi::Object exports) {
   Napi::Function constructor = DefineClass(env, "NamespaceHandle",
                                            {
                                                InstanceAccessor<&NamespaceHandle::Key>("key"),
+                                               InstanceAccessor<&NamespaceHandle::Descriptor>("fd"),
                                                InstanceMethod<&NamespaceHandle::Close>("close"),
                                            });
   StateOf(env).namespace_handle = Napi::Persistent(constructor);
@@ -127,6 +169,10 @@ Napi::Value NamespaceHandle::Key(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), ns_ ? ns_->key() : "");
 }
 
+Napi::Value NamespaceHandle::Descriptor(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), ns_ ? ns_->fd() : -1);
+}
+
 void NamespaceHandle::Close(const Napi::CallbackInfo&) {
   ns_.reset();
 }
@@ -135,6 +181,7 @@ void RegisterNamespace(Napi::Env env, Napi::Object exports) {
   NamespaceHandle::Register(env, exports);
   exports.Set("openNamespace", Napi::Function::New(env, OpenNamespace, "openNamespace"));
   exports.Set("createNamespace", Napi::Function::New(env, CreateNamespace, "createNamespace"));
+  exports.Set("startInside", Napi::Function::New(env, StartInside, "startInside"));
   exports.Set("removeNamespace", Napi::Function::New(env, RemoveNamespace, "removeNamespace"));
 }
 

@@ -11,7 +11,7 @@
 
 namespace tapfd {
 
-// JavaScript's handle on a namespace (src/base/native-links.ts `NamespaceHandle`): `key`, `close()`. Running
+// JavaScript's handle on a namespace (src/base/native-links.ts `NamespaceHandle`): `key`, `fd`, `close()`. Running
 // work holds a share of the pointer, so close() does not take the namespace from it.
 class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
  public:
@@ -24,6 +24,7 @@ class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
 
  private:
   Napi::Value Key(const Napi::CallbackInfo& info);
+  Napi::Value Descriptor(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<const NetNamespace> ns_;
@@ -32,7 +33,7 @@ class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
 // For a call that was given a handle after close().
 Failure NamespaceClosed();
 
-// openNamespace, createNamespace, removeNamespace.
+// openNamespace, createNamespace, removeNamespace, startInside.
 void RegisterNamespace(Napi::Env env, Napi::Object exports);
 
 }  // namespace tapfd

@@ -1,14 +1,11 @@
 #include "sys/namespace_file.h"
 
 #include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <optional>
 
 namespace tapfd {
 
@@ -44,44 +41,22 @@ Status PrepareDirectory(const std::string& directory) {
   return Done{};
 }
 
-struct CreateCall {
-  const std::string* path;
-  std::optional<Result<NetNamespace>> outcome;
-};
-
-// On a thread that ends afterwards, since the thread stays in the new namespace.
-Result<NetNamespace> UnshareAndBind(const std::string& path) {
-  if (unshare(CLONE_NEWNET) != 0) return Failure::FromErrno("unshare");
-  Result<NetNamespace> ns = NetNamespace::Current();
-  if (!ns.ok()) return ns;
-  Fd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
-  if (!file.valid()) return Failure::FromErrno("open").WithPath(path);
-  if (mount("/proc/thread-self/ns/net", path.c_str(), "none", MS_BIND, nullptr) != 0) {
-    Failure failure = Failure::FromErrno("mount").WithPath(path);
-    unlink(path.c_str());
-    return failure;
-  }
-  return ns;
-}
-
-void* RunUnshareAndBind(void* raw) {
-  auto* call = static_cast<CreateCall*>(raw);
-  call->outcome.emplace(UnshareAndBind(*call->path));
-  return nullptr;
-}
-
 }  // namespace
 
 Result<NamespaceFile> NamespaceFile::Create(const std::string& path) {
   Status prepared = PrepareDirectory(path.substr(0, path.rfind('/')));
   if (!prepared.ok()) return prepared.failure();
-  CreateCall call{&path, std::nullopt};
-  pthread_t thread;
-  int error = pthread_create(&thread, nullptr, RunUnshareAndBind, &call);
-  if (error != 0) return Failure::FromError(error, "pthread_create");
-  pthread_join(thread, nullptr);
-  if (!call.outcome->ok()) return call.outcome->failure();
-  return NamespaceFile(std::move(call.outcome->value()), path);
+  Result<NetNamespace> ns = NetNamespace::Create();
+  if (!ns.ok()) return ns.failure();
+  Fd file(open(path.c_str(), O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0));
+  if (!file.valid()) return Failure::FromErrno("open").WithPath(path);
+  std::string source = "/proc/self/fd/" + std::to_string(ns.value().fd());
+  if (mount(source.c_str(), path.c_str(), "none", MS_BIND, nullptr) != 0) {
+    Failure failure = Failure::FromErrno("mount").WithPath(path);
+    unlink(path.c_str());
+    return failure;
+  }
+  return NamespaceFile(std::move(ns.value()), path);
 }
 
 Status NamespaceFile::Remove(const std::string& path, const NetNamespace& ns) {

@@ -35,7 +35,27 @@ void* EnterAndRun(void* raw) {
   return nullptr;
 }
 
+void* UnshareAndOpen(void* raw) {
+  auto* outcome = static_cast<std::optional<Result<NetNamespace>>*>(raw);
+  if (unshare(CLONE_NEWNET) != 0) {
+    outcome->emplace(Failure::FromErrno("unshare"));
+  } else {
+    outcome->emplace(NetNamespace::Current());
+  }
+  return nullptr;
+}
+
 }  // namespace
+
+Result<NetNamespace> NetNamespace::Create() {
+  // On a thread that ends afterwards, since it stays in the new namespace.
+  std::optional<Result<NetNamespace>> outcome;
+  pthread_t thread;
+  int error = pthread_create(&thread, nullptr, UnshareAndOpen, &outcome);
+  if (error != 0) return Failure::FromError(error, "pthread_create");
+  pthread_join(thread, nullptr);
+  return std::move(*outcome);
+}
 
 Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
   struct statfs fs;

@@ -23,6 +23,8 @@ class NetNamespace {
   static Result<NetNamespace> FromFile(const LookedAt& file);
   // The namespace of one thread of this process; a pool thread's own may differ from the caller's.
   static Result<NetNamespace> OfThread(pid_t tid);
+  // A new one, which has only `lo`, down. Nothing but the result holds it.
+  static Result<NetNamespace> Create();
   // The one the calling thread is in.
   static Result<NetNamespace> Current();
 

@@ -3,6 +3,8 @@
 /** An open network namespace. Two handles have the same `key` if and only if they are handles of one namespace. */
 export interface NamespaceHandle {
   readonly key: string;
+  /** The descriptor that holds it; -1 once closed. */
+  readonly fd: number;
   close(): void;
 }
 

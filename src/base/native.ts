@@ -36,9 +36,17 @@ const { familySync }: typeof import('detect-libc') = require('detect-libc');
 /** The native functions. Those that may wait on the kernel return promises and run off the JavaScript thread. */
 export interface NativeAddon {
   /** `undefined`: the namespace of the calling thread; a number: an open fd, borrowed, and duplicated before the call returns. */
-  openNamespace(netns: string | number | undefined): Promise<NamespaceHandle>;
-  /** Creates a namespace and binds it to `path`, in a directory that is created, mounted and shared as by `ip netns`. */
-  createNamespace(path: string): Promise<NamespaceHandle>;
+  openNamespace(netns: NamespaceHandle | string | number | undefined): Promise<NamespaceHandle>;
+  /**
+   * Creates a namespace, and binds it to `path` if there is one, in a directory that is created, mounted and shared as by
+   * `ip netns`. Nothing but the handle holds one without a path.
+   */
+  createNamespace(path: string | undefined): Promise<NamespaceHandle>;
+  /**
+   * Calls `start`; a child that it forks is in the namespace from its start. Returns the pid of the last one that is, or 0.
+   * Throws if the child could not enter it: it has run nothing. `start` must not throw.
+   */
+  startInside(ns: NamespaceHandle, start: () => void): number;
   /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**

@@ -13,10 +13,10 @@ import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/na
 import { checkIpAddress } from './ip-prefix.js';
 import { checkUnicastMac } from './mac.js';
 import { checkMacvlanMode, macvlanModeNumber } from './macvlan-mode.js';
-import { checkNetns } from './namespace.js';
+import { checkNetns, type NetnsLike } from './namespace.js';
 
 /** A namespace option that {@link checkNetns} has checked. */
-export type CheckedNetns = string | number | undefined;
+export type CheckedNetns = NetnsLike | undefined;
 
 /** Checked changes of `links.set`. The caller looks up the links and opens the namespaces. */
 export interface CheckedChanges {

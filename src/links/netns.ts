@@ -1,85 +1,122 @@
-/** Network namespaces that a program creates: they can run child processes, and go when the program ends. */
-import {
-  type ChildProcess,
-  type ChildProcessWithoutNullStreams,
-  type SpawnOptions,
-  type SpawnOptionsWithoutStdio,
-  spawn,
-} from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { statSync } from 'node:fs';
-import { refuseSurplus } from '../base/checks.js';
+/** A network namespace that a program has created: it can run child processes, and goes when the program ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
-import { nativeCall } from '../base/native-call.js';
+import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
-import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
+import { onAbort } from '../base/on-abort.js';
+
+/** The open ones: the path of one without a name must not end with the object that it was read from. */
+const open = new Set<Netns>();
+
+// Of the class's private fields, for this module.
+let isOne: (value: object) => boolean;
+let handleOf: (netns: Netns) => NamespaceHandle | undefined;
+
+/** What {@link Netns} is made of. */
+interface NetnsParts {
+  /** Undefined: it has no file. */
+  name: string | undefined;
+  path: string;
+  handle: NamespaceHandle;
+  /** Ends its life. */
+  signal: AbortSignal | undefined;
+}
 
 /**
  * A network namespace made by {@link createNetns}. The program owns it: `close()` or `await using` removes it, and so
  * does the end of the process or the worker thread (a normal exit, `process.exit()`, an uncaught exception,
- * `worker.terminate()`). Only a signal that kills at once leaves its file behind.
+ * `worker.terminate()`). A signal that kills at once removes one without a name, too, and leaves the file of one that has
+ * a name.
  */
 export class Netns implements AsyncDisposable {
-  /** Its name, as `ip netns` lists it and as every option `netns` takes it. */
+  /** Its name, as `ip netns` lists it. If it has none: its path, so that it always is what an option `netns` takes. */
   readonly name: string;
-  /** Its file: `/run/netns/NAME`. */
+  /**
+   * Its file, which other programs can open: `/run/netns/NAME`, or `/proc/PID/fd/N` if it has no name. It must not be used
+   * after `close()`.
+   */
   readonly path: string;
+  /**
+   * `child_process.spawn`, but the child is in the namespace from its start: the same parameters, result, events and
+   * errors. Whatever the child becomes is inside: another user (`uid`, `gid`), a shell and all that it runs (`shell: true`).
+   * `/sys` remains that of the caller's namespace, because mounts do not change.
+   *
+   * Needs CAP_SYS_ADMIN, also for a child that is to run as another user.
+   *
+   * @throws TapfdError, besides what `spawn` throws: `ERR_TAPFD_CLOSED` after `close()`; `EPERM`: the program was not run;
+   * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children without fork(2): the child was killed.
+   */
+  readonly spawn: typeof spawn = new Proxy(spawn, {
+    apply: (target, self, parameters) => this.#start(() => Reflect.apply(target, self, parameters)),
+  });
   readonly #handle: NamespaceHandle;
+  readonly #hasFile: boolean;
+  readonly #forgetSignal: () => void;
   #removal: Promise<void> | undefined;
 
+  static {
+    isOne = (value) => #handle in value;
+    handleOf = (netns) => (netns.#removal === undefined ? netns.#handle : undefined);
+  }
+
   /** @internal */
-  constructor(name: string, path: string, handle: NamespaceHandle) {
-    this.name = name;
+  constructor({ name, path, handle, signal }: NetnsParts) {
+    this.name = name ?? path;
     this.path = path;
     this.#handle = handle;
+    this.#hasFile = name !== undefined;
+    // A failure is reported by close(), which then tries again.
+    this.#forgetSignal = onAbort(signal, () => void this.close().catch(() => undefined));
+    open.add(this);
   }
 
-  /**
-   * Starts a program inside the namespace: `child_process.spawn` through `nsenter --net=PATH --` (util-linux), with
-   * the same options and result. `/sys` remains that of the caller's namespace, as nsenter does not change mounts.
-   *
-   * Needs CAP_SYS_ADMIN.
-   *
-   * @throws TapfdError `ENOENT` if the namespace was removed, or its file is that of another one. If the program does not
-   * exist, nsenter exits with status 127. If nsenter is missing, the child emits `'error'`, as with any spawn.
-   */
-  spawn(
-    command: string,
-    args?: readonly string[],
-    options?: SpawnOptionsWithoutStdio,
-  ): ChildProcessWithoutNullStreams;
-  spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess;
-  spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
-    const there = statSync(this.path, { bigint: true, throwIfNoEntry: false });
-    if (there === undefined || `${there.dev}:${there.ino}` !== this.#handle.key) {
-      throw new TapfdError('ENOENT', `spawn: the namespace ${this.name} is gone (ENOENT); create it again`, {
-        path: this.path,
+  #start(start: () => ChildProcess): ChildProcess {
+    const handle = openHandle('netns.spawn', this);
+    const spawned: { child?: ChildProcess; error?: unknown } = {};
+    let entered: number;
+    try {
+      entered = native().startInside(handle, () => {
+        try {
+          spawned.child = start();
+        } catch (error) {
+          spawned.error = error;
+        }
       });
+    } catch (error) {
+      throw fromNative(error, { operation: 'netns.spawn' });
     }
-    return spawn('nsenter', [`--net=${this.path}`, '--', command, ...args], options);
+    if (spawned.child === undefined) throw spawned.error;
+    return insideOnly(spawned.child, entered);
   }
 
   /**
-   * Unmounts and unlinks the file. The namespace itself, with its links, exists as long as a process, a socket or a
-   * descriptor in it does. A second call does nothing. If the file is gone, or is that of another namespace, nothing is
-   * changed.
+   * Unmounts and unlinks the file, if it has a name. The namespace itself, with its links, exists as long as a process, a
+   * socket or a descriptor in it does. A second call does nothing. If the file is gone, or is that of another namespace,
+   * nothing is changed.
    *
-   * Needs CAP_SYS_ADMIN.
+   * Needs CAP_SYS_ADMIN if it has a name.
    *
    * @throws TapfdError `ERR_TAPFD_NOT_A_NAMESPACE` if an ordinary file has its name by now, which is not touched; `EPERM`.
    */
   async close(): Promise<void> {
-    this.#removal ??= nativeCall({ operation: 'netns.close', path: this.path }, () =>
-      native().removeNamespace(this.path, this.#handle),
-    );
+    this.#removal ??= this.#removeFile();
     try {
       await this.#removal;
     } catch (error) {
       this.#removal = undefined;
       throw error;
     }
+    this.#forgetSignal();
     this.#handle.close();
+    open.delete(this);
+  }
+
+  async #removeFile(): Promise<void> {
+    if (!this.#hasFile) return;
+    await nativeCall({ operation: 'netns.close', path: this.path }, () =>
+      native().removeNamespace(this.path, this.#handle),
+    );
   }
 
   /** As {@link close}. */
@@ -88,24 +125,28 @@ export class Netns implements AsyncDisposable {
   }
 }
 
+/** Whether a value is a namespace that this module has made. */
+export function isNetns(value: unknown): value is Netns {
+  return typeof value === 'object' && value !== null && isOne(value);
+}
+
 /**
- * Creates a network namespace, as `ip netns add` does: a file in `/run/netns` that other programs can use, too. Its only
- * link is `lo`, which is down at first: set it up with `links.set('lo', { up: true, netns })`. The calling process stays
- * in its own namespace.
+ * The handle of a namespace for `use`: an option, or a call.
  *
- * Needs CAP_SYS_ADMIN and write access to `/run/netns`.
- *
- * @param name - Default: an unused name, `tapfd-PID-…`.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST` if the name is in use, or its file was left behind;
- * `EPERM`, `EACCES`; `ENOSPC` if `user.max_net_namespaces` is reached.
+ * @throws TapfdError `ERR_TAPFD_CLOSED` after `close()`.
  */
-export async function createNetns(name?: string): Promise<Netns> {
-  refuseSurplus('createNetns', arguments, 1);
-  const chosen =
-    name === undefined
-      ? `tapfd-${process.pid}-${randomBytes(6).toString('hex')}`
-      : checkNetnsName('name', name);
-  const path = `${NETNS_DIRECTORY}/${chosen}`;
-  const handle = await nativeCall({ operation: 'createNetns', path }, () => native().createNamespace(path));
-  return new Netns(chosen, path, handle);
+export function openHandle(use: string, netns: Netns): NamespaceHandle {
+  const handle = handleOf(netns);
+  if (handle !== undefined) return handle;
+  throw new TapfdError('ERR_TAPFD_CLOSED', `${use}: the namespace ${netns.name} is closed; create it again`);
+}
+
+/** Never a child that runs elsewhere: a runtime may start children in another way than Node does. */
+function insideOnly(child: ChildProcess, entered: number): ChildProcess {
+  if (child.pid === undefined || child.pid === entered) return child;
+  child.kill('SIGKILL');
+  throw new TapfdError(
+    'ERR_TAPFD_UNSUPPORTED_PLATFORM',
+    'netns.spawn: this runtime starts children without fork(2), so that none can enter a namespace; the child was killed',
+  );
 }

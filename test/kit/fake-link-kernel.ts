@@ -6,6 +6,7 @@ let namespaces = 0;
 
 /** A namespace handle that counts how often it was closed. */
 export class Handle implements NamespaceHandle {
+  readonly fd = -1;
   closed = 0;
   constructor(readonly key = `fake:${++namespaces}`) {}
   close(): void {

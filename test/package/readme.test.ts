@@ -142,7 +142,7 @@ t.test(
     const open = (listener: string) => {
       const code = `import { createNetns, openMacvtap } from 'tapfd';
       ${listener}
-      const { path } = await createNetns();
+      const { path } = await createNetns('tapfd-' + process.pid + '-left');
       const device = await openMacvtap({ netns: process.argv[1], lower: 'lower' });
       device.resume();
       console.log(path);`;

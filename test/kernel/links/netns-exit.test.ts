@@ -1,8 +1,11 @@
 /** However a program ends, the namespaces it made are removed. Each case is a process of its own. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
+import { createNetns, links } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { run } from '../../kit/namespace.js';
 
@@ -100,10 +103,10 @@ for (const [when, status, body] of cases) {
 t.test('when a worker is terminated at any moment of the creation', { buffered: true }, async (t) => {
   const body = `
     const script = \`
-      import { parentPort } from 'node:worker_threads';
+      import { parentPort, threadId } from 'node:worker_threads';
       const { createNetns } = await import(${JSON.stringify(import.meta.resolve('tapfd'))});
       parentPort.postMessage('go');
-      for (;;) await createNetns();\`;
+      for (let made = 0; ; made++) await createNetns('tapfd-' + process.pid + '-' + made + '-' + threadId);\`;
     const url = new URL('data:text/javascript,' + encodeURIComponent(script));
     for (let i = 0; i < 10; i++) {
       const worker = new Worker(url);
@@ -129,4 +132,47 @@ t.test('when the program exits in the middle of the creation', { buffered: true 
     t.equal(ended.status, 5);
     t.notOk(existsSync(ended.path), end);
   }
+});
+
+t.test('one without a name goes when the process is killed', { buffered: true }, async (t) => {
+  const outside = await createNetns();
+  t.teardown(() => outside.close());
+  const script = `
+    import { createNetns, links } from 'tapfd';
+    const netns = await createNetns();
+    await links.create({ kind: 'veth', name: 'near', netns: process.argv[1], peer: { netns } });
+    console.log('made');
+    setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script, outside.path], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  t.teardown(() => child.kill('SIGKILL'));
+  const events = links.watch({ netns: outside });
+  await events.ready;
+  for await (const { type, link } of events) {
+    if (type === 'add') await once(child.stdout, 'data').then(() => child.kill('SIGKILL'));
+    // The pair goes with the namespace that its other end is in.
+    if (type === 'remove' && link.name === 'near') break;
+  }
+  t.pass('nothing holds it');
+});
+
+t.test('one without a name goes with its worker', { buffered: true }, async (t) => {
+  const outside = await createNetns();
+  t.teardown(() => outside.close());
+  const script = `
+    import { parentPort, workerData } from 'node:worker_threads';
+    const { createNetns, links } = await import(${JSON.stringify(import.meta.resolve('tapfd'))});
+    const netns = await createNetns();
+    await links.create({ kind: 'veth', name: 'near', netns: workerData, peer: { netns } });
+    parentPort.postMessage('made');
+    setInterval(() => {}, 1000);`;
+  const url = new URL(`data:text/javascript,${encodeURIComponent(script)}`);
+  const worker = new Worker(url, { workerData: outside.path });
+  await once(worker, 'message');
+  const events = links.watch({ netns: outside });
+  await events.ready;
+  await worker.terminate();
+  for await (const { type, link } of events) if (type === 'remove' && link.name === 'near') break;
+  t.pass('nothing holds it');
 });

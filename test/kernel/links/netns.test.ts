@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
 import t, { type Test } from 'tap';
-import { createNetns, links, type Netns } from 'tapfd';
+import { createNetns, links, type Netns, openTap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { run } from '../../kit/namespace.js';
 import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
@@ -46,12 +46,72 @@ t.test('a namespace that ip and others can use', async (t) => {
   t.pass('a second time does nothing');
 });
 
-t.test('the default name is new each time', async (t) => {
-  const all = await Promise.all(Array.from({ length: 8 }, () => createNetns()));
-  t.teardown(() => Promise.all(all.map((netns) => netns.close())));
-  t.equal(new Set(all.map(({ name }) => name)).size, 8);
-  t.equal(new Set(all.map(({ path }) => statSync(path).ino)).size, 8);
-  for (const { name } of all) t.match(name, /^tapfd-\d+-[0-9a-f]{12}$/);
+t.test('without a name: held by this process only', async (t) => {
+  const before = await namesOfIp();
+  const netns = await createNetns();
+  const others = await Promise.all([createNetns(), createNetns(), createNetns()]);
+  t.teardown(() => Promise.all([netns, ...others].map((one) => one.close())));
+  t.equal(new Set([netns, ...others].map(({ path }) => statSync(path).ino)).size, 4);
+  t.same(await namesOfIp(), before, 'no file that could be left behind');
+  t.match(netns.path, new RegExp(`^/proc/${process.pid}/fd/\\d+$`));
+  t.equal(netns.name, netns.path, 'so that it can always be given as the option');
+  await links.create({ kind: 'bridge', name: 'inside', netns: netns.name });
+  t.match(await run('nsenter', `--net=${netns.path}`, 'ip', 'link'), /inside/, 'others use its path');
+});
+
+t.test('a Netns as the option', async (t) => {
+  const netns = await createNetns();
+  const other = await own(t);
+  t.teardown(() => netns.close());
+  await links.create({ kind: 'veth', name: 'near', netns, peer: { name: 'far', netns: other } });
+  await links.create({ kind: 'veth', name: 'goes', peer: { name: 'stays' }, netns, moveTo: other });
+  t.same((await links.list({ netns })).map(({ name }) => name).sort(), ['lo', 'near', 'stays']);
+  t.same((await links.list({ netns: other })).map(({ name }) => name).sort(), ['far', 'goes', 'lo']);
+  await links.set('goes', { netns: other, moveTo: netns });
+  t.equal((await links.get('goes', { netns })).name, 'goes');
+  const tap = await openTap({ netns });
+  tap.destroy();
+  const events = links.watch({ netns, existing: true });
+  t.match(await events.next(), { value: { link: { name: 'lo' } } });
+  await events.close();
+
+  await netns.close();
+  const gone = { code: 'ERR_TAPFD_CLOSED', message: /is closed/ };
+  await t.rejects(links.list({ netns }), gone);
+  await t.rejects(links.set('lo', { up: true, netns: other, moveTo: netns }), gone);
+  await t.rejects(openTap({ netns }), gone);
+  t.throws(() => links.watch({ netns }), gone);
+  t.throws(() => netns.spawn('true'), gone);
+});
+
+t.test('a signal for its life', async (t) => {
+  const life = new AbortController();
+  const reason = new Error('the test is over');
+  const named = await createNetns(uniqueName(), { signal: life.signal });
+  const unnamed = await createNetns({ signal: life.signal });
+  const closedBefore = await createNetns({ signal: life.signal });
+  await closedBefore.close();
+  t.ok((await namesOfIp()).includes(named.name));
+  const making = createNetns(uniqueName(), { signal: life.signal });
+  const makingUnnamed = createNetns({ signal: life.signal });
+  life.abort(reason);
+  await Promise.all([t.rejects(making, reason), t.rejects(makingUnnamed, reason)]);
+  await Promise.all([named.close(), unnamed.close()]);
+  t.notOk(existsSync(named.path));
+  t.throws(() => unnamed.spawn('true'), { code: 'ERR_TAPFD_CLOSED' });
+  await t.rejects(createNetns({ signal: life.signal }), reason);
+
+  const late = new AbortController();
+  const taken = await createNetns(uniqueName(), { signal: late.signal });
+  await run('ip', 'netns', 'delete', taken.name);
+  writeFileSync(taken.path, 'precious');
+  t.teardown(() => rmSync(taken.path, { force: true }));
+  late.abort();
+  await t.rejects(
+    taken.close(),
+    { code: 'ERR_TAPFD_NOT_A_NAMESPACE' },
+    'close() tells what the abort could not',
+  );
 });
 
 t.test('the directory is one shared mount, however many are made at once', async (t) => {
@@ -135,16 +195,12 @@ t.test('programs inside', async (t) => {
     7,
     'its status is passed on',
   );
-  t.equal(await exited(netns.spawn('tapfd-no-such-program', [], { stdio: 'ignore' })), 127);
 
   await run('ip', 'netns', 'delete', netns.name);
   await run('ip', 'netns', 'add', netns.name);
   t.teardown(() => run('ip', 'netns', 'delete', netns.name));
-  t.throws(() => netns.spawn('true'), { code: 'ENOENT', path: netns.path }, 'not into a stranger');
-
-  const removed = await own(t);
-  await removed.close();
-  t.throws(() => removed.spawn('true'), { code: 'ENOENT', path: removed.path, message: /gone/ });
+  const still = netns.spawn('ip', ['-j', 'link']);
+  t.match(await text(still.stdout), /inside/, 'not into a stranger of the same name');
 });
 
 t.test('the namespace is removed once no process is left in it', async (t) => {
@@ -170,9 +226,9 @@ t.test('no descriptor is left after many', async (t) => {
   const before = { descriptors: descriptorsOf(), threads: threads() };
   const namespaces = await namesOfIp();
   for (let i = 0; i < 100; i++) {
-    const netns = await createNetns();
+    const netns = await createNetns(uniqueName());
     await createNetns(netns.name).catch(() => undefined);
-    await netns.close();
+    await Promise.all([netns.close(), (await createNetns()).close()]);
   }
   // Of what earlier tests forgot, the garbage collector may have closed some meanwhile.
   t.same(await leftDescriptors(before.descriptors), []);

@@ -37,7 +37,7 @@ const CALLS: Record<string, [Call, ...unknown[]]> = {
   adoptFd: [adoptFd, 0, { netns }],
   batches: [FrameStream.prototype.batches, {}],
   forward: [forward, undefined, undefined, {}],
-  createNetns: [createNetns, netns],
+  createNetns: [createNetns, netns, {}],
   randomMac: [randomMac, {}],
   'links.list': [links.list, { netns }],
   'links.get': [links.get, 'lo', { netns }],

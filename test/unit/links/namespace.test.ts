@@ -8,6 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { createNetns, links } from 'tapfd';
 import { checkNetns, openNetns } from '#lib/links/namespace.js';
+import { Netns } from '#lib/links/netns.js';
 import { socketDirectory } from '../../kit/open-files.js';
 
 const INVALID = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
@@ -41,11 +42,25 @@ t.test('anything else is refused before any system call', async (t) => {
   }
 });
 
-t.test('createNetns takes a plain name only', async (t) => {
+t.test('createNetns takes a plain name and options', async (t) => {
   for (const name of ['', '.', '..', 'a/b', '../etc', '/run/netns/a', 'a\0b', 'n'.repeat(256), 7, null]) {
     // @ts-expect-error: what a JavaScript caller may give
     await t.rejects(createNetns(name), { ...INVALID, argument: 'name' }, String(name));
   }
+  const wrong: [object, string][] = [
+    [{ name: 'a' }, 'name'],
+    [{ signal: {} }, 'signal'],
+    [[], 'options'],
+  ];
+  for (const [options, argument] of wrong) {
+    await t.rejects(createNetns(options), { ...INVALID, argument });
+    await t.rejects(createNetns('never-made', options), { ...INVALID, argument });
+  }
+});
+
+t.test('what looks like a Netns and is none', async (t) => {
+  const forged: Netns = Object.create(Netns.prototype);
+  t.throws(() => checkNetns('netns', forged), INVALID);
 });
 
 t.test('a namespace that is missing, and what is none', async (t) => {

@@ -1,0 +1,57 @@
+#include "sys/child_namespace.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <new>
+
+namespace tapfd {
+
+struct ChildNamespace::Report {
+  int namespace_fd;
+  pid_t pid;
+  int error;
+};
+
+namespace {
+
+// The handler gets no argument. It is a pointer and no owner, and null outside of one call of this thread.
+thread_local void* next_child = nullptr;
+
+}  // namespace
+
+// Only system calls: in a child of a process with threads, nothing else is safe.
+void ChildNamespace::InChild() {
+  auto* report = static_cast<Report*>(next_child);
+  if (report == nullptr) return;
+  report->error = setns(report->namespace_fd, CLONE_NEWNET) == 0 ? 0 : errno;
+  if (report->error != 0) _exit(127);
+  report->pid = getpid();
+}
+
+Result<ChildNamespace> ChildNamespace::Set(const NetNamespace& ns) {
+  // Once for the process, which never unloads this library (binding.gyp: nodelete).
+  static const int unregistered = pthread_atfork(nullptr, nullptr, InChild);
+  if (unregistered != 0) return Failure::FromError(unregistered, "pthread_atfork");
+  void* memory = mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return Failure::FromErrno("mmap");
+  auto* report = new (memory) Report{ns.fd(), 0, 0};
+  next_child = report;
+  return ChildNamespace(report);
+}
+
+ChildNamespace::~ChildNamespace() {
+  if (report_ == nullptr) return;
+  next_child = nullptr;
+  munmap(report_, sizeof(Report));
+}
+
+Result<pid_t> ChildNamespace::Entered() const {
+  if (report_->error != 0) return Failure::FromError(report_->error, "setns");
+  return report_->pid;
+}
+
+}  // namespace tapfd
