@@ -36,7 +36,8 @@ Napi::Value OpenByFd(Napi::Env env, int fd) {
       HandleOn);
 }
 
-// For an option that was given a Netns: another handle on the same descriptor, which neither closes for the other.
+// For an option that was given a Netns: another handle on the same descriptor, which neither closes for the
+// other.
 Napi::Value OpenByHandle(Napi::Env env, const Napi::Value& handle) {
   std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(handle);
   return RunAsync(

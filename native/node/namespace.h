@@ -11,8 +11,8 @@
 
 namespace tapfd {
 
-// JavaScript's handle on a namespace (src/base/native-links.ts `NamespaceHandle`): `key`, `fd`, `close()`. Running
-// work holds a share of the pointer, so close() does not take the namespace from it.
+// JavaScript's handle on a namespace (src/base/native-links.ts `NamespaceHandle`): `key`, `fd`, `close()`.
+// Running work holds a share of the pointer, so close() does not take the namespace from it.
 class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
  public:
   static void Register(Napi::Env env, Napi::Object exports);

@@ -1,8 +1,8 @@
 // The network namespace of the next child process of a thread.
 //
-// fork() copies the calling thread with its namespace, and a handler of pthread_atfork(3) moves the child before
-// anything else happens in it. So the child is in the namespace whole, whatever it becomes (setuid, chdir,
-// exec, a shell), and the parent never leaves its own.
+// fork() copies the calling thread with its namespace, and a handler of pthread_atfork(3) moves the child
+// before anything else happens in it. So the child is in the namespace whole, whatever it becomes (setuid,
+// chdir, exec, a shell), and the parent never leaves its own.
 
 #ifndef TAPFD_SYS_CHILD_NAMESPACE_H_
 #define TAPFD_SYS_CHILD_NAMESPACE_H_
@@ -16,9 +16,9 @@
 
 namespace tapfd {
 
-// While it exists, every child that this thread forks starts in `ns`; one that cannot enter it exits with status
-// 127 before it does anything. Not nested. A child that is not made with fork() (vfork, posix_spawn) does not
-// enter, and is not in entered().
+// While it exists, every child that this thread forks starts in `ns`; one that cannot enter it exits with
+// status 127 before it does anything. Not nested. A child that is not made with fork() (vfork, posix_spawn)
+// does not enter, and is not in entered().
 class ChildNamespace {
  public:
   // `ns` outlives it.
@@ -28,8 +28,8 @@ class ChildNamespace {
   ChildNamespace& operator=(ChildNamespace&&) = delete;
   ~ChildNamespace();
 
-  // The child that was forked last and has entered the namespace; 0 if none was forked. A failure: why it could
-  // not. Valid once the child has executed its program, or has exited.
+  // The child that was forked last and has entered the namespace; 0 if none was forked. A failure: why it
+  // could not. Valid once the child has executed its program, or has exited.
   Result<pid_t> Entered() const;
 
  private:
