@@ -1,4 +1,5 @@
 /** Checks of arguments, before any system call. Each returns the checked value with its type. */
+import { types } from 'node:util';
 import { invalidArgument } from './errors.js';
 
 /** `(uid_t)-1` means "no one" to the kernel. */
@@ -120,4 +121,13 @@ export function checkFd(argument: string, value: unknown): number {
 /** A uid or gid. */
 export function checkId(argument: string, value: unknown): number {
   return checkInteger(argument, value, 0, MAX_ID);
+}
+
+/**
+ * A frame is what native code can read, of whatever realm it is; `instanceof` would believe a Proxy and an object made
+ * on the prototype.
+ */
+export function checkFrame(argument: string, frame: unknown): Uint8Array {
+  if (!types.isUint8Array(frame)) throw invalidArgument(argument, 'a Buffer or Uint8Array', frame);
+  return frame;
 }

@@ -5,6 +5,7 @@
  */
 
 import { invalidState, TapfdError } from '../base/errors.js';
+import { inTurn } from '../base/in-turn.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeFrameRules, NativeOpened, NativeQueue } from '../base/native-queue.js';
@@ -72,6 +73,8 @@ export class DeviceHandle {
   /** The kernel's, even if the library splits and joins. */
   readonly #kernelVnetHeaderBytes: number;
   #sendBufferBytes: number;
+  /** Another program is being given the descriptor: the next owner is decided, though that may yet fail. */
+  #claimed = false;
   #handedOff = false;
   #closed = false;
   #kernelDrops: number;
@@ -128,15 +131,15 @@ export class DeviceHandle {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
-  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
-  noteMac(mac: Uint8Array): void {
-    this.follower.linkChanged({ ...this.link, mac: formatMac(mac) });
-  }
-
-  /** Runs a native call on the open queue; {@link close} waits for it. */
+  /**
+   * Runs a native call on the open queue, behind those asked for before: what is noted after a call is then how things
+   * are. {@link close} waits for it.
+   */
   async control<T>(operation: string, call: (queue: NativeQueue) => Promise<T>): Promise<T> {
     this.assertOpen(operation);
-    const running = nativeCall({ operation, interface: this.link.name }, () => call(this.queue));
+    const running = inTurn(this, () =>
+      nativeCall({ operation, interface: this.link.name }, () => call(this.queue)),
+    );
     this.#pending.add(running);
     try {
       return await running;
@@ -145,10 +148,27 @@ export class DeviceHandle {
     }
   }
 
+  /** Sets the link's MAC through the descriptor. */
+  async setMac(mac: Uint8Array): Promise<void> {
+    const { mac: before } = this.link;
+    await this.control('setMac', (queue) => queue.setMac(mac));
+    // If the watch has reported another one in the meantime, it knows better.
+    if (this.link.mac === before) this.#noteMac(mac);
+  }
+
+  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
+  #noteMac(mac: Uint8Array): void {
+    this.follower.linkChanged({ ...this.link, mac: formatMac(mac) });
+  }
+
+  /** The mask belongs to the device: the calls of all its queues stand in one line. */
   async setOffload(list: readonly Offload[]): Promise<Offload[]> {
-    this.#offload.mask = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
-    for (const device of devicesOfThread()) if (device.#offload === this.#offload) device.#setRules();
-    return this.offload;
+    const shared = this.#offload;
+    return inTurn(shared, async () => {
+      shared.mask = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
+      for (const device of devicesOfThread()) if (device.#offload === shared) device.#setRules();
+      return this.offload;
+    });
   }
 
   async setSendBuffer(bytes: number): Promise<void> {
@@ -205,27 +225,62 @@ export class DeviceHandle {
     const link = await nativeCall({ operation: 'refreshStats', interface: this.link.name }, () =>
       this.follower.readLink(),
     );
-    const dropped = kernelDrops(this.kind, link);
-    const since = dropped - this.#kernelDrops;
-    this.#kernelDrops = dropped;
-    return since;
+    // Of two overlapping calls, the later answer may be the older count.
+    const before = this.#kernelDrops;
+    this.#kernelDrops = Math.max(before, kernelDrops(this.kind, link));
+    return this.#kernelDrops - before;
+  }
+
+  /**
+   * Reserves the descriptor for the program that is about to get it: until {@link unclaim} or {@link handOffWhenIdle}
+   * nobody else can.
+   */
+  claim(): void {
+    this.#assertUnclaimed();
+    this.#claimed = true;
+  }
+
+  /** The other program did not get it. */
+  unclaim(): void {
+    this.#claimed = false;
   }
 
   /** Gives up the descriptor: returns its number, which will not be closed here. */
   handOff(): number {
-    this.assertOpen('handOff');
+    this.#assertUnclaimed();
     const { name } = this.link;
     if (this.#pending.size > 0) {
       throw invalidState(`handOff: a call on ${name} is pending; await it first`, { interface: name });
     }
-    this.#handedOff = true;
-    openDevices.delete(this.#self);
-    this.follower.stop();
+    this.#giveUp();
     return this.queue.release();
   }
 
-  async idle(): Promise<void> {
-    while (this.#pending.size > 0) await Promise.allSettled(this.#pending);
+  /** As {@link handOff}, at once but for the number, which is released when the calls under way have ended. */
+  async handOffWhenIdle(): Promise<number> {
+    this.assertOpen('handOff');
+    this.#giveUp();
+    await this.#idle();
+    return this.queue.release();
+  }
+
+  #assertUnclaimed(): void {
+    this.assertOpen('handOff');
+    if (!this.#claimed) return;
+    const { name } = this.link;
+    throw invalidState(`handOff: ${name} is being handed over to another program`, { interface: name });
+  }
+
+  /** From here on no call begins. */
+  #giveUp(): void {
+    this.#handedOff = true;
+    openDevices.delete(this.#self);
+    this.follower.stop();
+  }
+
+  /** No call may begin any more, or one that is made again and again would be waited for without end. */
+  async #idle(): Promise<void> {
+    await Promise.allSettled(this.#pending);
   }
 
   /**
@@ -236,7 +291,7 @@ export class DeviceHandle {
     this.#closed = true;
     openDevices.delete(this.#self);
     await pending;
-    await this.idle();
+    await this.#idle();
     this.follower.stop();
     await nativeCall({ operation: 'destroy', interface: this.link.name }, () => this.queue.close());
   }

@@ -56,7 +56,6 @@ export class Macvtap extends FrameStream {
    */
   async setMac(mac: string): Promise<void> {
     const bytes = checkUnicastMac('mac', mac);
-    await this.device.control('setMac', (queue) => queue.setMac(bytes));
-    this.device.noteMac(bytes);
+    await this.device.setMac(bytes);
   }
 }

@@ -54,8 +54,7 @@ export class Tap extends TunTapDevice {
    */
   async setMac(mac: string): Promise<void> {
     const bytes = checkUnicastMac('mac', mac);
-    await this.device.control('setMac', (queue) => queue.setMac(bytes));
-    this.device.noteMac(bytes);
+    await this.device.setMac(bytes);
   }
 
   /**

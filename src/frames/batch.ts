@@ -1,6 +1,6 @@
 /** Frames in one piece of memory, which are read, changed and written without a copy or an object for each. */
-import { checkInteger } from '../base/checks.js';
-import { invalidArgument } from '../base/errors.js';
+import { checkFrame, checkInteger } from '../base/checks.js';
+import { invalidState } from '../base/errors.js';
 
 /**
  * Frames read together by `device.batches()`. A batch is valid until the next one is asked for, which reuses its memory;
@@ -12,6 +12,8 @@ export class FrameBatch implements Iterable<Buffer> {
   #memory: Buffer;
   #spans: Uint32Array;
   #length: number;
+  /** How many writes wait with its frames. */
+  #held = 0;
 
   private constructor(memory: Buffer, spans: Uint32Array, length: number) {
     this.#memory = memory;
@@ -42,6 +44,21 @@ export class FrameBatch implements Iterable<Buffer> {
   /** @internal A single frame, not copied. */
   static around(frame: Buffer): FrameBatch {
     return new FrameBatch(frame, Uint32Array.of(0, frame.length), 1);
+  }
+
+  /** @internal A write waits with these frames: they stay as they are until {@link release}. */
+  hold(): void {
+    this.#held += 1;
+  }
+
+  /** @internal */
+  release(): void {
+    this.#held -= 1;
+  }
+
+  /** @internal True while a write waits with these frames: their memory must not be read to. */
+  get held(): boolean {
+    return this.#held > 0;
   }
 
   /** Number of frames. */
@@ -84,16 +101,23 @@ export class FrameBatch implements Iterable<Buffer> {
   /**
    * Removes a frame; those behind it move up.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`; `ERR_TAPFD_INVALID_STATE` while
+   *   a `writeBatch()` waits with this batch.
    */
   remove(index: number): void {
+    this.#assertFree('remove');
     checkInteger('index', index, 0, this.#length - 1);
     this.#spans.copyWithin(2 * index, 2 * (index + 1), 2 * this.#length);
     this.#length -= 1;
   }
 
-  /** Keeps the frames for which `keep` returns true. */
+  /**
+   * Keeps the frames for which `keep` returns true.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` while a `writeBatch()` waits with this batch.
+   */
   filter(keep: (frame: Buffer, index: number) => boolean): void {
+    this.#assertFree('filter');
     let kept = 0;
     for (let i = 0; i < this.#length; i++) {
       if (!keep(this.#view(i), i)) continue;
@@ -107,10 +131,12 @@ export class FrameBatch implements Iterable<Buffer> {
   /**
    * Appends a copy of a frame. The memory may have to grow, so views taken before may no longer belong to the batch.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array; `ERR_TAPFD_INVALID_STATE`
+   *   while a `writeBatch()` waits with this batch.
    */
   append(frame: Uint8Array): void {
-    if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+    this.#assertFree('append');
+    checkFrame('frame', frame);
     const last = 2 * (this.#length - 1);
     const position = this.#length === 0 ? 0 : aligned(this.#spans[last] + this.#spans[last + 1]);
     if (position + frame.length > this.#memory.length) this.#growMemory(position + frame.length);
@@ -124,6 +150,10 @@ export class FrameBatch implements Iterable<Buffer> {
   /** The same frames in new memory, which stay valid. */
   copy(): FrameBatch {
     return FrameBatch.of([...this]);
+  }
+
+  #assertFree(operation: string): void {
+    if (this.held) throw invalidState(`${operation}: a writeBatch() waits with this batch: await it first`);
   }
 
   #view(index: number): Buffer {

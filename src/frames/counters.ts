@@ -19,6 +19,8 @@ export type ReceiveDropReason = 'kernel' | 'malformed';
  * - `link-down`: the interface is not up, so frames are dropped, as a network card does.
  * - `no-buffer`: the kernel had no memory for it.
  * - `detached`: the queue is detached and the device works with NAPI.
+ * - `ended`: written after `end()`, or not sent before a hand-off, the end of the device, or the end of the `forward()`
+ *   that wrote it.
  */
 export type SendDropReason =
   | 'too-short'
@@ -27,7 +29,8 @@ export type SendDropReason =
   | 'source-mac'
   | 'link-down'
   | 'no-buffer'
-  | 'detached';
+  | 'detached'
+  | 'ended';
 
 /** One direction of {@link FrameStats}. */
 export interface DirectionStats<Reason extends string> {
@@ -101,7 +104,8 @@ export class FrameCounters {
   #reportAll(): void {
     const unreported = this.#unreported;
     this.#unreported = new Map();
-    for (const drop of unreported.values()) this.#report(drop);
+    // Each in a tick of its own: a listener that throws at one must not keep the others from being reported.
+    for (const drop of unreported.values()) process.nextTick(this.#report, drop);
   }
 }
 

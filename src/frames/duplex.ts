@@ -1,62 +1,35 @@
 /** A device as a Duplex of frames: reading, writing, batches, hand-off and the end. */
-import { Duplex } from 'node:stream';
 import { refuseSurplus } from '../base/checks.js';
-import { invalidArgument, invalidState, TapfdError } from '../base/errors.js';
+import { invalidState } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
-import { DeviceHandle, type OpenedDevice } from '../descriptor/device-handle.js';
+import type { OpenedDevice } from '../descriptor/device-handle.js';
 import type { LinkChange } from '../descriptor/link-follower.js';
+import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
-import type { BatchOutcome } from './batch-write.js';
 import { type BatchOptions, checkBatchOptions, FrameBatches } from './batches.js';
-import { FrameCounters, type FrameDrop, type FrameStats } from './counters.js';
+import type { FrameDrop, FrameStats } from './counters.js';
 import { FrameIterator } from './iterator.js';
+import type { WriteCallback } from './queued-write.js';
 import { FrameReceiver } from './receiver.js';
-import { FrameSender, type QueuedChunk, QueuedFrame } from './sender.js';
-import { WOULD_WAIT } from './write-outcome.js';
-
-/** @internal Emitted when nothing can be written any more, after a hand-off and at the end. */
-export const WRITING_ENDED = Symbol('writing ended');
-
-type WriteCallback = (error?: Error | null) => void;
+import { FrameWritable } from './writable.js';
 
 /** What {@link FrameStream} does with frames. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface below only types methods that Duplex has
-export abstract class FrameDuplex extends Duplex {
-  /** @internal */
-  protected readonly device: DeviceHandle;
-  readonly #counters = new FrameCounters((drop) => this.emit('drop', drop));
-  readonly #sender: FrameSender;
+export abstract class FrameDuplex extends FrameWritable {
   readonly #receiver: FrameReceiver;
+  /** Resolves when the stream has closed, behind its `'close'`. */
+  readonly #whenClosed: Promise<void>;
+  #closedNow: () => void = () => undefined;
+  /** `close()` was called. */
+  #isClosing = false;
 
   /** @internal */
   constructor(opened: OpenedDevice) {
-    super({
-      objectMode: true,
-      readableHighWaterMark: opened.settings.readableHighWaterMark,
-      writableHighWaterMark: opened.settings.writableHighWaterMark,
+    super(opened);
+    this.#receiver = new FrameReceiver(this.device, this.counters, this, (error) => this.lost(error));
+    this.#whenClosed = new Promise((resolve) => {
+      this.#closedNow = resolve;
     });
-    const lost = (error: Error) => this.#end(error);
-    this.device = new DeviceHandle(opened, {
-      changed: (change) => {
-        // The kernel no longer says when a device that is down takes frames: those that wait are lost.
-        if (!change.up) process.nextTick(() => this.#sender.resume());
-        this.emit('link', change);
-      },
-      gone: () => lost(this.device.goneError()),
-      failed: lost,
-    });
-    this.#sender = new FrameSender(this.device, this.#counters, lost);
-    this.#receiver = new FrameReceiver(this.device, this.#counters, this, lost);
-  }
-
-  /** The descriptor, borrowed: it remains the stream's. -1 after {@link handOff} or `destroy()`. */
-  get fd(): number {
-    return this.device.queue.fd;
-  }
-
-  /** True after {@link handOff}. */
-  get handedOff(): boolean {
-    return this.device.handedOff;
   }
 
   /**
@@ -64,7 +37,7 @@ export abstract class FrameDuplex extends Duplex {
    * {@link refreshStats}, which the stream itself calls after a pause in reading and before it closes.
    */
   get stats(): FrameStats {
-    return this.#counters.snapshot();
+    return this.counters.snapshot();
   }
 
   /**
@@ -76,39 +49,6 @@ export abstract class FrameDuplex extends Duplex {
   async refreshStats(): Promise<FrameStats> {
     await this.#receiver.countDrops();
     return this.stats;
-  }
-
-  /**
-   * Writes one frame. One call, one frame: nothing is merged or split.
-   *
-   * @param frame - A whole frame, with packet information and vnet header if the device has them. Its memory must not
-   *   change until the callback, which comes when the kernel has taken the frame. (The type allows text so that other
-   *   streams can be piped here; text is refused.)
-   * @returns false when frames wait for the kernel and `'drain'` will follow.
-   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array.
-   */
-  override write(frame: Uint8Array | string, callback?: (error?: Error | null) => void): boolean;
-  /** As the other `write()`; an encoding has no effect on frames. */
-  override write(
-    frame: Uint8Array | string,
-    encoding?: BufferEncoding,
-    callback?: (error?: Error | null) => void,
-  ): boolean;
-  override write(
-    frame: Uint8Array | string,
-    encoding?: BufferEncoding | WriteCallback,
-    callback?: WriteCallback,
-  ): boolean {
-    const done = typeof encoding === 'function' ? encoding : callback;
-    if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
-    // With nothing waiting, the frame needs none of Writable's queueing: a refused one fails alone and costs little.
-    const queued = this.writableLength > 0 || this.writableCorked > 0 || this.writableEnded || this.destroyed;
-    if (queued || this.#sender.waiting || this.handedOff) return this.#writeQueued(frame, done);
-    const outcome = this.device.queue.write(frame);
-    if (outcome === WOULD_WAIT) return this.#writeQueued(frame, done);
-    const error = this.#sender.settle(1, frame.length, outcome);
-    if (done) process.nextTick(done, error ?? null);
-    return true;
   }
 
   /**
@@ -136,51 +76,23 @@ export abstract class FrameDuplex extends Duplex {
   }
 
   /**
-   * Writes the frames of a batch, or Buffers, in order, behind everything written before. Their memory must not change
-   * until the promise is settled.
-   *
-   * @returns How many the kernel took, without those lost as a network card loses them (`'drop'`).
-   * @throws TapfdError that of the first refused frame (see {@link FrameStream}), with the number taken as
-   *   `framesTaken`: the others have been sent all the same, and the stream remains usable. `ERR_TAPFD_INVALID_ARGUMENT`,
-   *   `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`, `ERR_TAPFD_DEVICE_GONE`.
-   */
-  async writeBatch(frames: FrameBatch | readonly Uint8Array[]): Promise<number> {
-    const { taken, refusal } = await new Promise<BatchOutcome>((resolve, reject) =>
-      this.sendFrames(frames, (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome))),
-    );
-    if (refusal === undefined) return taken;
-    const { code, message, recoverable } = refusal;
-    throw new TapfdError(code, message, {
-      interface: this.device.link.name,
-      recoverable,
-      framesTaken: taken,
-    });
-  }
-
-  /** @internal {@link writeBatch} for callers that count refused frames and continue. */
-  sendFrames(
-    frames: FrameBatch | readonly Uint8Array[],
-    finish: (outcome: BatchOutcome | Error) => void,
-  ): void {
-    this.#sender.sendBatch(frames, finish);
-  }
-
-  /**
    * Stops reading permanently and transfers ownership of the descriptor: it is the caller's to use, to pass on and to
-   * close. Frames already read can still be read from the stream, which then ends; so do `for await`, {@link batches} and
-   * {@link forward}. Frames that wait to be written fail with `ERR_TAPFD_HANDED_OFF`.
+   * close. Both sides of the stream end. Frames already read can still be read from it; then `'end'` comes, and `for await`,
+   * {@link batches} and {@link forward} end. Frames that wait to be written, and those written from now on, fail with
+   * `ERR_TAPFD_HANDED_OFF`, each in its own callback or promise, and are counted. Nothing else comes of what is done to the
+   * stream afterwards: no `'error'`, and no effect on the device or its link.
    *
-   * A macvtap link that the opening call made is still removed by `close()` and `destroy()`, or when the process ends.
+   * A macvtap link that the opening call made remains until {@link close}, or until the process ends. `'close'` comes
+   * then; `destroy()` has no effect.
    *
    * @returns The descriptor's number.
    * @throws TapfdError `ERR_TAPFD_CLOSED` after `destroy()`, `ERR_TAPFD_HANDED_OFF` after an earlier hand-off,
-   *   `ERR_TAPFD_INVALID_STATE` while a call on the device (`setMac()`, …) is in progress.
+   *   `ERR_TAPFD_INVALID_STATE` while a call on the device (`setMac()`, …) is in progress or while it is being handed over
+   *   to a QEMU.
    */
   handOff(): number {
     const fd = this.device.handOff();
-    this.#sender.close(this.device.closedError('write'));
-    this.emit(WRITING_ENDED);
-    this.#receiver.finish();
+    this.#endBothSides();
     return fd;
   }
 
@@ -196,26 +108,25 @@ export abstract class FrameDuplex extends Duplex {
     return this;
   }
 
-  /** @internal Why a call on a closed stream fails. */
-  closedError(operation: string): Error {
-    return this.errored ?? this.device.closedError(operation);
-  }
-
   /** @internal */
   get [HAND_OVER](): HandOver {
     return {
       suspend: () => {
-        this.device.assertOpen('handOff');
+        this.device.claim();
         this.#receiver.suspend();
       },
-      resume: () => this.#receiver.resume(),
+      resume: () => {
+        this.device.unclaim();
+        this.#receiver.resume();
+      },
       restoreSettings: async () => {
         // The kernel has accepted the same settings before: only a device that is gone refuses them.
-        await this.device.restoreSettings().catch(() => this.#end(this.device.goneError()));
+        await this.device.restoreSettings().catch(() => this.lost(this.device.goneError()));
       },
       handOffWhenIdle: async () => {
-        await this.device.idle();
-        return this.handOff();
+        const fd = this.device.handOffWhenIdle();
+        this.#endBothSides();
+        return fd;
       },
     };
   }
@@ -233,18 +144,26 @@ export abstract class FrameDuplex extends Duplex {
 
   /**
    * Destroys the stream and waits until the descriptor and, if the opening call made one, the link are gone. It may be
-   * called again, and after `destroy()`. What ended the stream before is reported by `'error'`, not here.
+   * called again, and after `destroy()`; after {@link handOff} it is the only call that has an effect. What ended the
+   * stream before is reported by `'error'`, not here.
    */
   async close(): Promise<void> {
-    if (this.closed) return;
-    const closed = new Promise<void>((resolve) => this.once('close', resolve));
+    this.#isClosing = true;
     this.destroy();
-    await closed;
+    await this.#whenClosed;
   }
 
   /** As {@link close}. */
   override [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /**
+   * Ends the stream at once; `'close'` follows. No effect after {@link handOff}: the next owner needs the link, and Node
+   * calls this itself when both sides of a stream have ended, or a loop or pipeline has.
+   */
+  override destroy(error?: Error): this {
+    return this.handedOff && !this.#isClosing ? this : super.destroy(error);
   }
 
   /** @internal */
@@ -253,38 +172,22 @@ export abstract class FrameDuplex extends Duplex {
   }
 
   /** @internal */
-  override _write(chunk: QueuedChunk, _encoding: BufferEncoding, done: WriteCallback): void {
-    if (this.handedOff) done(this.device.closedError('write'));
-    else this.#sender.sendQueued(chunk, done);
-  }
-
-  /** @internal */
-  override _final(callback: WriteCallback): void {
-    this.#sender.finish(callback);
-  }
-
-  /** @internal */
   override _destroy(error: Error | null, callback: WriteCallback): void {
     this.#receiver.close(error ?? this.device.closedError('batches'));
-    this.#sender.close(error ?? this.device.closedError('write'));
-    this.emit(WRITING_ENDED);
+    this.closeWriting(this.closedError('write'));
+    const closed = (failure?: Error | null) => {
+      callback(error ?? failure);
+      process.nextTick(this.#closedNow);
+    };
     const counted = this.handedOff ? Promise.resolve() : this.#receiver.countDropsQuietly();
-    this.device.close(counted).then(
-      () => callback(error),
-      (failure: Error) => callback(error ?? failure),
-    );
+    this.device.close(counted).then(() => closed(), closed);
   }
 
-  /** The device is lost. */
-  #end(error: Error): void {
-    if (!this.handedOff) this.destroy(error);
-  }
-
-  /** Queues a frame behind those that wait; Writable's own errors (write after end) come from here too. */
-  #writeQueued(frame: Uint8Array, done: WriteCallback | undefined): boolean {
-    if (done === undefined) return super.write(frame);
-    const queued = new QueuedFrame(frame);
-    return super.write(queued, (error) => done(error ?? queued.error ?? null));
+  /** The descriptor was handed off: all that waits fails, both sides end, and nothing that listens can prevent it. */
+  #endBothSides(): void {
+    this.closeWriting(this.device.closedError('write'));
+    isolated(() => super.end());
+    isolated(() => this.#receiver.finish());
   }
 }
 

@@ -2,11 +2,11 @@
 
 import { checkSignal } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
-import { invalidArgument } from '../base/errors.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+import { onAbort } from '../base/on-abort.js';
 import type { FrameBatch } from './batch.js';
-import type { BatchOutcome } from './batch-write.js';
 import { type BatchOptions, checkBatchOptions } from './batches.js';
-import { WRITING_ENDED } from './duplex.js';
+import type { BatchOutcome, BatchWrite } from './queued-write.js';
 import type { BurstTaker, FrameReceiver } from './receiver.js';
 import { FrameStream } from './stream.js';
 
@@ -21,7 +21,10 @@ export type ForwardTransform = (
 
 /** Options of {@link forward}. */
 export interface ForwardOptions extends BatchOptions {
-  /** Ends the forwarding: the promise is then fulfilled, and both devices stay open. */
+  /**
+   * Ends the forwarding at once: the promise is then fulfilled, and both devices stay open. Of a batch that is in a
+   * transform or waits for the kernel, what has not been sent counts as lost.
+   */
   signal?: AbortSignal;
   /** Called for each batch before it is written. Default: none. */
   transform?: ForwardTransform;
@@ -31,7 +34,10 @@ export interface ForwardOptions extends BatchOptions {
 export interface ForwardResult {
   /** Frames the other device took. */
   frames: number;
-  /** Frames it refused or lost; its `stats.sent.drops` says why. */
+  /**
+   * Frames that were not taken: refused, lost, or under way when the signal was aborted. The other device's
+   * `stats.sent.drops` says why, except for frames in a transform.
+   */
   lost: number;
 }
 
@@ -47,6 +53,9 @@ export interface ForwardResult {
  * - `ERR_TAPFD_INVALID_STATE`: `from` is already being read in another way.
  * - `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_CLOSED`: either device ended, or had ended before.
  * - `ERR_TAPFD_HANDED_OFF`: `to` was handed off, or `from` had been.
+ * - `ERR_STREAM_WRITE_AFTER_END`: `to.end()` was called, or had been.
+ *
+ * Nothing is written after the promise has settled.
  */
 export async function forward(
   from: FrameStream,
@@ -62,7 +71,7 @@ export async function forward(
   if (transform !== undefined && typeof transform !== 'function') {
     throw invalidArgument('transform', 'a function', transform);
   }
-  if (to.destroyed || to.handedOff) throw to.closedError('forward');
+  if (to.destroyed || to.handedOff || to.writableEnded) throw to.closedError('forward');
   const receiver = from.receiverFor('forward');
   const { maxFrames } = options;
   return new Promise((resolve, reject) => {
@@ -84,12 +93,17 @@ class Forwarding implements BurstTaker {
   readonly #to: FrameStream;
   readonly #plan: ForwardingPlan;
   readonly #counted: ForwardResult = { frames: 0, lost: 0 };
-  readonly #sinkEnded = () => this.#fail(this.#to.closedError('forward'));
-  readonly #stop = () => this.stop();
-  /** A batch is in the transform or waits for the kernel. */
-  #busy = false;
-  #state: 'on' | 'stopping' | 'ended' = 'on';
+  /** Forgets the listeners on the signal and on the other device. */
+  #stopListening: () => void = () => undefined;
+  /** Frames of the batch that a transform has. */
+  #inTransform = 0;
+  /** The batch that waits for the kernel. */
+  #write: BatchWrite | undefined;
+  /** Asking for a burst: one that is there already comes within the call. */
+  #isAsking = false;
+  #asksAgain = false;
   #sourceEnded = false;
+  #isOver = false;
 
   constructor(receiver: FrameReceiver, to: FrameStream, plan: ForwardingPlan) {
     this.#receiver = receiver;
@@ -100,18 +114,23 @@ class Forwarding implements BurstTaker {
   start(): void {
     const { signal } = this.#plan;
     this.#receiver.lendBatches(this, this.#plan.maxFrames);
-    this.#to.once(WRITING_ENDED, this.#sinkEnded);
-    signal?.addEventListener('abort', this.#stop);
-    if (signal?.aborted) this.stop();
-    else this.#receiver.ask();
+    const forget = [onAbort(signal, () => this.#finish()), this.#to.onWritingEnded(() => this.#sinkEnded())];
+    this.#stopListening = () => {
+      for (const forgetOne of forget) forgetOne();
+    };
+    if (signal?.aborted) this.#finish();
+    else this.#ask();
   }
 
   take(batch: FrameBatch): void {
-    this.#busy = true;
+    this.#inTransform = batch.length;
     try {
       const changed = this.#plan.transform?.(batch);
-      if (changed instanceof Promise) {
-        changed.then((frames) => this.#send(frames ?? batch)).catch((error) => this.#fail(error));
+      if (isThenable(changed)) {
+        changed.then(
+          (frames) => this.#send(frames ?? batch),
+          (error) => this.#fail(error),
+        );
       } else {
         this.#send(changed ?? batch);
       }
@@ -120,56 +139,93 @@ class Forwarding implements BurstTaker {
     }
   }
 
-  /** The device read from has ended, by an error or a hand-off. */
+  /** The device read from has ended, by an error or a hand-off, when all it had read was taken. */
   end(error: Error | undefined): void {
     this.#sourceEnded = true;
     if (error) this.#fail(error);
-    else this.stop();
-  }
-
-  /** Ends when the current batch has been written. */
-  stop(): void {
-    this.#state = 'stopping';
-    if (!this.#busy) this.#finish();
-  }
-
-  #send(frames: FrameBatch | readonly Uint8Array[]): void {
-    const count = frames.length;
-    this.#to.sendFrames(frames, (outcome) => this.#sent(count, outcome));
-  }
-
-  #sent(count: number, outcome: BatchOutcome | Error): void {
-    this.#busy = false;
-    if (outcome instanceof Error) {
-      this.#fail(outcome);
-      return;
-    }
-    const { taken, refusal } = outcome;
-    if (refusal?.recoverable === false) {
-      this.#fail(refusal);
-      return;
-    }
-    this.#counted.frames += taken;
-    this.#counted.lost += count - taken;
-    if (this.#state === 'on') this.#receiver.ask();
     else this.#finish();
   }
 
+  /** The writing has ended. After a mere `end()`, what waits is still written. */
+  #sinkEnded(): void {
+    const { destroyed, handedOff } = this.#to;
+    if (destroyed || handedOff || this.#write === undefined) this.#failWithSink();
+  }
+
+  #failWithSink(): void {
+    this.#fail(this.#to.closedError('forward'));
+  }
+
+  /** Loops, since each of many bursts that are there already would otherwise be taken within the one before. */
+  #ask(): void {
+    this.#asksAgain = true;
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    try {
+      while (this.#asksAgain && !this.#isOver) {
+        this.#asksAgain = false;
+        this.#receiver.ask();
+      }
+    } finally {
+      this.#isAsking = false;
+    }
+  }
+
+  #send(frames: FrameBatch | readonly Uint8Array[]): void {
+    this.#inTransform = 0;
+    if (this.#isOver) return;
+    const count = frames.length;
+    let isSent = false;
+    try {
+      const write = this.#to.sendFrames(frames, (outcome) => {
+        isSent = true;
+        this.#sent(count, outcome);
+      });
+      if (!isSent) this.#write = write;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #sent(count: number, { taken, ended }: BatchOutcome): void {
+    this.#write = undefined;
+    this.#counted.frames += taken;
+    this.#counted.lost += count - taken;
+    if (this.#isOver) return;
+    if (ended) this.#fail(ended);
+    else if (this.#to.writableEnded) this.#failWithSink();
+    else this.#ask();
+  }
+
   #finish(): void {
-    if (this.#end()) this.#plan.resolve(this.#counted);
+    if (!this.#end()) return;
+    this.#plan.resolve(this.#counted);
+    this.#releaseSource();
   }
 
   #fail(error: unknown): void {
-    if (this.#end()) this.#plan.reject(error);
+    if (!this.#end()) return;
+    this.#plan.reject(error);
+    this.#releaseSource();
   }
 
-  /** False if it had ended before; a batch in progress then still completes. */
+  /** Takes back what is under way. False if it had ended before. */
   #end(): boolean {
-    if (this.#state === 'ended') return false;
-    this.#state = 'ended';
-    this.#to.off(WRITING_ENDED, this.#sinkEnded);
-    this.#plan.signal?.removeEventListener('abort', this.#stop);
-    if (!this.#sourceEnded) this.#receiver.release();
+    if (this.#isOver) return false;
+    this.#isOver = true;
+    this.#stopListening();
+    this.#counted.lost += this.#inTransform;
+    if (this.#write)
+      this.#to.withdraw(this.#write, new TapfdError('ERR_TAPFD_CLOSED', 'forward: it has ended'));
     return true;
   }
+
+  #releaseSource(): void {
+    if (!this.#sourceEnded) this.#receiver.release();
+  }
+}
+
+/** A transform's promise may be of another realm, or not one of JavaScript's own. */
+function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

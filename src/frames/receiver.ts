@@ -42,7 +42,10 @@ export class FrameReceiver {
   #taker: BurstTaker | undefined;
   /** The taker has memory of its own, used again for each burst. */
   #hasOwnMemory = false;
+  /** The last batch in that memory. */
+  #batch: FrameBatch | undefined;
   #maxFrames = Number.POSITIVE_INFINITY;
+  #ownBytes = 0;
   /** Whoever takes bursts now, the stream or a taker, wants one. */
   #wanted = false;
   /** The stream asked for frames while a taker had the reading. */
@@ -103,20 +106,27 @@ export class FrameReceiver {
     const { frameBytes } = this.#device;
     const isSuper = frameBytes > MAX_FRAME_BYTES / 2;
     const frames = maxFrames ?? (isSuper ? DEFAULT_BATCH_SUPER_FRAMES : DEFAULT_BATCH_FRAMES);
-    const bytes = Math.min(frames * (frameBytes + 8), MAX_MEMORY_BYTES) + MAX_FRAME_BYTES;
-    const memory = Buffer.allocUnsafeSlow(bytes);
-    // Native code reads to it: it must not go to another thread.
-    markAsUntransferable(memory.buffer);
-    this.#device.queue.useOwnMemory(memory, new Uint32Array(2 * frames));
     this.lend(taker);
     this.#hasOwnMemory = true;
     this.#maxFrames = frames;
+    this.#readToOwnMemory(Math.min(frames * (frameBytes + 8), MAX_MEMORY_BYTES) + MAX_FRAME_BYTES);
+  }
+
+  #readToOwnMemory(bytes: number): void {
+    const memory = Buffer.allocUnsafeSlow(bytes);
+    // Native code reads to it: it must not go to another thread.
+    markAsUntransferable(memory.buffer);
+    this.#device.queue.useOwnMemory(memory, new Uint32Array(2 * this.#maxFrames));
+    this.#ownBytes = bytes;
+    this.#batch = undefined;
   }
 
   /** The taker wants the next burst. What the stream had read before comes first. */
   ask(): void {
     const taker = this.#taker;
     if (taker === undefined || this.#giveSpilled(taker)) return;
+    // A write still waits with the last batch, which keeps its memory.
+    if (this.#batch?.held) this.#readToOwnMemory(this.#ownBytes);
     const { readableLength } = this.#stream;
     if (readableLength > 0) taker.take(this.#takeFromStream(Math.min(readableLength, this.#maxFrames)));
     else if (this.#state === 'reading') this.#start();
@@ -192,6 +202,7 @@ export class FrameReceiver {
     this.#taker = undefined;
     if (this.#hasOwnMemory) this.#device.queue.useOwnMemory();
     this.#hasOwnMemory = false;
+    this.#batch = undefined;
     this.#maxFrames = Number.POSITIVE_INFINITY;
   }
 
@@ -245,6 +256,7 @@ export class FrameReceiver {
     const inSlab = last === undefined ? count : count - 1;
     // The spans are those of all devices, unless the memory is the taker's own.
     const burst = FrameBatch.over(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
+    if (this.#hasOwnMemory) this.#batch = burst;
     this.#counters.receivedFrames += count;
     this.#counters.receivedBytes += burst.bytes + (last?.length ?? 0);
     // The next burst may be read over this one. Polling changes only by how the taker leaves it: each change is a call.

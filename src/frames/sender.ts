@@ -1,20 +1,30 @@
-/** The writing half of a stream: a frame goes to the kernel at once, or waits its turn, and is counted. */
-import { invalidArgument, type TapfdError } from '../base/errors.js';
-import type { NativeQueue } from '../base/native-queue.js';
+/**
+ * The writing half of a stream. What the kernel takes is written in the turn of its call; everything else stands in
+ * Writable's own queue, frames and batches alike, so that the order is the order of the calls. Here: the one at the head of
+ * that queue, which waits for the kernel, and the counting.
+ */
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
-import { type BatchOutcome, BatchWrite, checkFrames, type Settle } from './batch-write.js';
 import type { FrameCounters } from './counters.js';
-import { type WaitingWrite, WaitingWrites } from './waiting-writes.js';
-import { fatalError, lossOf, refusalError, refusalOf, WOULD_WAIT } from './write-outcome.js';
+import {
+  type BatchOutcome,
+  BatchWrite,
+  FrameWrite,
+  type QueuedWrite,
+  type Verdict,
+  type WriteCallback,
+  type WriteCounting,
+} from './queued-write.js';
+import { fatalError, lossOf, refusalError, refusalOf } from './write-outcome.js';
 
-export class FrameSender {
+export class FrameSender implements WriteCounting {
   readonly #device: DeviceHandle;
   readonly #counters: FrameCounters;
   readonly #lost: (error: Error) => void;
-  /** Batches and queued frames that the kernel has not taken yet. */
-  readonly #waiting: WaitingWrites;
-  readonly #queuedWrite: QueuedWrite;
+  /** It waits for the kernel; Writable gives the next one when `#done` has been called. */
+  #waiting: QueuedWrite | undefined;
+  #done: (() => void) | undefined;
   /** Why nothing is sent any more. */
   #closed: Error | undefined;
 
@@ -23,135 +33,88 @@ export class FrameSender {
     this.#device = device;
     this.#counters = counters;
     this.#lost = lost;
-    this.#waiting = new WaitingWrites(device.queue);
-    this.#queuedWrite = new QueuedWrite(device.queue, this.settle);
     device.queue.onWritable(this.resume);
   }
 
-  /** True while frames wait for the kernel. */
-  get waiting(): boolean {
-    return this.#waiting.any;
+  frameWrite(frame: Uint8Array, callback: WriteCallback | undefined): FrameWrite {
+    return new FrameWrite(this.#device.queue, frame, this, callback);
   }
 
-  /** Sends one frame of Writable's queue, behind everything that waits. */
-  sendQueued(chunk: QueuedChunk, done: (error?: Error | null) => void): void {
-    const frame = frameIn(chunk);
-    if (!(frame instanceof Uint8Array)) {
-      done(invalidArgument('frame', 'a Buffer or Uint8Array', frame));
-      return;
-    }
-    this.#queuedWrite.begin(chunk, done);
-    this.#waiting.add(this.#queuedWrite);
+  batchWrite(
+    frames: FrameBatch | readonly Uint8Array[],
+    finish: (outcome: BatchOutcome) => void,
+  ): BatchWrite {
+    return new BatchWrite(this.#device.queue, frames, this, finish);
   }
 
   /**
-   * Sends the frames of a batch, behind everything that waits.
-   *
-   * @param finish - Called with the result, before this returns if the kernel takes them all at once.
+   * Sends the head of Writable's queue. `done` never gets an error, which would destroy the stream: a write's own error is
+   * its own callback's.
    */
-  sendBatch(
-    frames: FrameBatch | readonly Uint8Array[],
-    finish: (outcome: BatchOutcome | Error) => void,
-  ): void {
-    checkFrames(frames);
-    this.#device.assertOpen('writeBatch');
-    if (this.#closed) throw this.#closed;
-    this.#waiting.add(new BatchWrite(this.#device.queue, frames, this.settle, finish));
-  }
-
-  /** Calls back when everything that waits has been sent, or has failed. */
-  finish(callback: (error?: Error | null) => void): void {
-    const attempt = () => {
-      callback();
-      return true;
-    };
-    this.#waiting.add({ attempt, fail: callback });
+  send(write: QueuedWrite, done: () => void): void {
+    if (this.#closed) write.fail(this.#closed);
+    if (write.attempt()) {
+      done();
+      return;
+    }
+    this.#waiting = write;
+    this.#done = done;
+    this.#device.queue.awaitWritable();
   }
 
   /** The kernel takes frames again. */
-  readonly resume = (): void => this.#waiting.resume();
+  readonly resume = (): void => {
+    if (this.#waiting === undefined) return;
+    if (this.#waiting.attempt()) this.#next();
+    else this.#device.queue.awaitWritable();
+  };
 
-  /** Nothing more is sent: everything that waits fails. */
-  close(error: Error): void {
-    // The callbacks of failed writes may ask for more.
-    this.#closed = error;
-    this.#waiting.fail(error);
+  /** Takes a write back: what the kernel has not taken of it is not sent. */
+  withdraw(write: QueuedWrite, error: Error): void {
+    write.fail(error);
+    if (this.#waiting === write) this.#next();
   }
 
-  /** Counts written frames; returns the error if they were refused or ended the device. */
-  readonly settle = (frames: number, bytes: number, outcome: number): TapfdError | undefined => {
+  /** Nothing more is sent: what waits fails, and so does all that Writable still brings. */
+  close(error: Error): void {
+    this.#closed ??= error;
+    if (this.#waiting) this.withdraw(this.#waiting, this.#closed);
+  }
+
+  /** Counts written frames. An outcome that ends the device destroys the stream before this returns. */
+  settle(frames: number, bytes: number, outcome: number): Verdict {
     const loss = lossOf(this.#device, outcome);
     if (loss !== undefined) {
       this.#counters.drop({ direction: 'send', reason: loss, count: frames });
-      return undefined;
+      return 'lost';
     }
     if (outcome === 0) {
       this.#counters.sentFrames += frames;
       this.#counters.sentBytes += bytes;
-      return undefined;
+      return 'sent';
     }
     const refusal = refusalOf(outcome);
     if (refusal !== undefined) {
       this.#counters.drop({ direction: 'send', reason: refusal.reason, count: frames });
       return refusalError(this.#device, refusal, bytes);
     }
+    this.unsent(frames);
     const error = fatalError(this.#device, 'write', outcome);
     this.#lost(error);
     return error;
-  };
-}
-
-/** A frame in Writable's queue whose callback is to get the frame's own error. */
-export class QueuedFrame {
-  error: TapfdError | undefined;
-  constructor(readonly frame: Uint8Array) {}
-}
-
-export type QueuedChunk = QueuedFrame | Uint8Array;
-
-/** Writes the frames of Writable's queue. Only one is in progress at a time, so one object serves all of them. */
-class QueuedWrite implements WaitingWrite {
-  readonly #queue: NativeQueue;
-  readonly #settle: Settle;
-  #chunk: QueuedChunk = Buffer.alloc(0);
-  #done: ((error?: Error) => void) | undefined;
-
-  constructor(queue: NativeQueue, settle: Settle) {
-    this.#queue = queue;
-    this.#settle = settle;
   }
 
-  /** The next frame; `done` of the previous one has been called. */
-  begin(chunk: QueuedChunk, done: (error?: Error) => void): void {
-    this.#chunk = chunk;
-    this.#done = done;
+  /** Counts frames that were not sent because the writing has ended. */
+  unsent(frames: number): void {
+    this.#counters.drop({ direction: 'send', reason: 'ended', count: frames });
   }
 
-  attempt(): boolean {
-    const chunk = this.#chunk;
-    const frame = frameIn(chunk);
-    const outcome = this.#queue.write(frame);
-    if (outcome === WOULD_WAIT) return false;
-    const error = this.#settle(1, frame.length, outcome);
-    // `done(error)` would end the stream; the frame's own callback gets it instead.
-    if (error && chunk instanceof QueuedFrame) chunk.error = error;
-    this.#finish();
-    return true;
-  }
-
-  fail(error: Error): void {
-    this.#finish(error);
-  }
-
-  /** Calls `done` once, though the stream may end while it runs; `done` begins the next frame, if there is one. */
-  #finish(error?: Error): void {
+  /** Lets Writable go on. It may give the next write within the call. */
+  #next(): void {
     const done = this.#done;
+    this.#waiting = undefined;
     this.#done = undefined;
-    done?.(error);
+    // A listener of 'drain' may throw.
+    if (done) isolated(done);
   }
-}
-
-/** The frame in a chunk of Writable's queue. */
-function frameIn(chunk: QueuedChunk): Uint8Array {
-  return chunk instanceof QueuedFrame ? chunk.frame : chunk;
 }

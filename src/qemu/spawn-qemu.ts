@@ -97,7 +97,7 @@ export async function spawnQemu(
     // The rest of them, such as a link that the opening call made, must last as long as QEMU. The listener also keeps
     // the devices from the garbage collector, which would remove that link, too.
     child.once('exit', () => {
-      for (const device of current) device.destroy();
+      for (const device of current) void device.close();
     });
     return child;
   });

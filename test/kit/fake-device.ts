@@ -70,6 +70,10 @@ class Fake {
     return fd;
   }
 
+  async close(): Promise<void> {
+    this.destroy();
+  }
+
   destroy(): this {
     this.calls.push('destroy');
     this.destroyed = true;

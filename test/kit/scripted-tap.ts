@@ -1,5 +1,6 @@
 /** A TAP whose queue reads and writes what a test wants: no kernel stands behind it. */
 import { constants } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Tap } from 'tapfd';
 import type { NativeBurstCallback, NativeFrameRules } from '#lib/base/native-queue.js';
 import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
@@ -24,6 +25,11 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   let burst: NativeBurstCallback = () => undefined;
   let subscriber: LinkSubscriber | undefined;
   let outcome = 0;
+  /** How many more frames the kernel would take before it is full. */
+  let room = Number.POSITIVE_INFINITY;
+  const written: Uint8Array[] = [];
+  const released: string[] = [];
+  const memories: Uint8Array[] = [];
   let reading = false;
   let writable: () => void = () => undefined;
   const rules: NativeFrameRules[] = [];
@@ -49,18 +55,31 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
       writable = callback;
     },
     setRules: (next: NativeFrameRules) => rules.push(next),
-    setOffload: ([mask]: number[]) => Promise.resolve(mask),
+    setOffload: ([mask]: number[]) => nextTurn(mask),
     startReading: () => {
       reading = true;
     },
     stopReading: () => {
       reading = false;
     },
-    write: () => outcome,
-    close: () => Promise.resolve(),
-    release: () => 99,
+    write: (frame: Uint8Array) => {
+      if (outcome !== 0) return outcome;
+      if (room === 0) return -constants.errno.EAGAIN;
+      room -= 1;
+      written.push(frame);
+      return 0;
+    },
+    close: async () => {
+      released.push('closed');
+    },
+    release: () => {
+      released.push('released');
+      return 99;
+    },
     takePending: () => [],
-    useOwnMemory: () => undefined,
+    useOwnMemory: (memory?: Uint8Array) => {
+      if (memory) memories.push(memory);
+    },
     awaitWritable: () => undefined,
     // Takes all but one frame, which is lost, or none at all.
     writeFrames: (_slab: Buffer, _spans: Uint32Array, first: number, end: number, report: Int32Array) => {
@@ -93,6 +112,17 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
     answer: (next: number) => {
       outcome = next;
+    },
+    /** Single frames that the kernel took. */
+    written,
+    /** What was done to the descriptor: `released` to a next owner, `closed` with what else there is of the device. */
+    released,
+    /** What batches were to be read to. */
+    memories,
+    /** The kernel takes `frames` more, and is full then. */
+    takes: (frames: number) => {
+      room = frames;
+      writable();
     },
   };
 }

@@ -221,11 +221,11 @@ t.test(
     const netns = process.argv[1];
     (await openMacvtap({ netns, lower: 'lower', name: 'given' })).handOff();
     await openMacvtap({ netns, lower: 'lower', name: 'forgotten' });
-    const destroyed = await openMacvtap({ netns, lower: 'lower', name: 'destroyed' });
-    destroyed.handOff();
-    destroyed.destroy();
+    const closed = await openMacvtap({ netns, lower: 'lower', name: 'closed' });
+    closed.handOff();
+    void closed.close();
     const names = async () => (await links.list({ netns })).map((link) => link.name).sort();
-    while (/forgotten|destroyed/.test(await names())) { gc(); await new Promise(setImmediate); }
+    while (/forgotten|closed/.test(await names())) { gc(); await new Promise(setImmediate); }
     console.log((await names()).join());`,
       [ns.name],
       ['--expose-gc', '--no-warnings'],

@@ -32,7 +32,7 @@ export class HotPluggedDevices {
   destroy(netdevId: string): void {
     for (const device of this.#byCard.get(netdevId) ?? []) {
       heldForGuests.delete(device);
-      device.destroy();
+      void device.close();
     }
     this.#byCard.delete(netdevId);
   }

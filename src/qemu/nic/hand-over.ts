@@ -61,12 +61,16 @@ async function requireVhostDevice(operation: string): Promise<void> {
 
 /** Runs `take` while nothing here reads `devices`. If it succeeds they are QEMU's, otherwise they are as before. */
 export async function handOver<T>(devices: readonly QemuNetworkDevice[], take: () => Promise<T>): Promise<T> {
-  for (const device of devices) device[HAND_OVER].suspend();
+  const suspended: QemuNetworkDevice[] = [];
   let taken: T;
   try {
+    for (const device of devices) {
+      device[HAND_OVER].suspend();
+      suspended.push(device);
+    }
     taken = await take();
   } catch (error) {
-    for (const device of devices) device[HAND_OVER].resume();
+    for (const device of suspended) device[HAND_OVER].resume();
     throw error;
   }
   for (const device of devices) closeHere(device);

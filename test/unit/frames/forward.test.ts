@@ -16,34 +16,153 @@ t.test('forward ends with what ends the other device', async (t) => {
   from.tap.destroy();
 });
 
+t.test('forward: the signal ends it at once; what waits for the kernel is taken back', async (t) => {
+  const from = tapOverNothing();
+  const to = tapOverNothing();
+  const controller = new AbortController();
+  const stopped = forward(from.tap, to.tap, {
+    signal: controller.signal,
+    transform: () => [Buffer.alloc(60), Buffer.alloc(60), Buffer.alloc(60)],
+  });
+  to.takes(1);
+  from.burst(1, undefined, 0, 0);
+  const behind = to.tap.writeBatch([Buffer.alloc(61)]);
+  controller.abort();
+  t.same(await stopped, { frames: 1, lost: 2 });
+  t.same(to.tap.stats.sent.drops, { ended: 2 });
+  to.takes(5);
+  t.equal(await behind, 1);
+  t.same(
+    to.written.map(({ length }) => length),
+    [60, 61],
+  );
+  await from.tap.batches().return?.();
+  await Promise.all([from.tap.close(), to.tap.close()]);
+});
+
+t.test('forward: the signal ends it although a transform never ends, or fails later', async (t) => {
+  for (const outcome of ['never', 'fails', 'late', 'at once'] as const) {
+    const from = tapOverNothing();
+    const to = tapOverNothing();
+    const controller = new AbortController();
+    let end: () => void = () => undefined;
+    const transform = () => {
+      if (outcome === 'at once') return controller.abort();
+      return new Promise<void>((resolve, reject) => {
+        end = outcome === 'fails' ? () => reject(new Error('late')) : resolve;
+      });
+    };
+    const stopped = forward(from.tap, to.tap, { signal: controller.signal, transform });
+    from.burst(3, undefined, 0, 0);
+    controller.abort();
+    t.same(await stopped, { frames: 0, lost: 3 }, outcome);
+    if (outcome !== 'never') end();
+    await nextTurn();
+    t.equal(to.tap.stats.sent.frames, 0, 'nothing is written after the end');
+    await Promise.all([from.tap.close(), to.tap.close()]);
+  }
+});
+
 t.test(
-  'forward: what waits for the kernel is finished after the signal, and fails with the device',
+  "forward waits for a transform's promise of any kind, in order with what is written beside it",
   async (t) => {
     const from = tapOverNothing();
     const to = tapOverNothing();
     const controller = new AbortController();
-    const stopped = forward(from.tap, to.tap, { signal: controller.signal });
-    to.answer(-constants.errno.EAGAIN);
-    from.burst(2, undefined, 0, 0);
-    controller.abort();
-    to.answer(0);
-    to.resume();
-    t.same(await stopped, { frames: 1, lost: 1 });
-    const failing = t.rejects(forward(from.tap, to.tap), { code: 'ERR_TAPFD_CLOSED' });
-    to.answer(-constants.errno.EAGAIN);
-    from.burst(1, Buffer.alloc(70), 0, 0);
-    let late: unknown;
-    to.tap.sendFrames([Buffer.alloc(60)], () => {
-      // During the end: nothing may begin to wait any more.
-      t.throws(() => to.tap.sendFrames([Buffer.alloc(60)], () => undefined), { code: 'ERR_TAPFD_CLOSED' });
-      late = true;
+    // Not one of JavaScript's own promises.
+    const thenable = new Proxy(Promise.resolve([Buffer.alloc(62)]), {
+      get: (promise, key) => Reflect.get(promise, key).bind(promise),
     });
-    to.tap.destroy();
-    await failing;
-    t.equal(late, true);
-    from.tap.destroy();
+    const stopped = forward(from.tap, to.tap, {
+      signal: controller.signal,
+      transform: () => thenable,
+    });
+    to.takes(0);
+    to.tap.write(Buffer.alloc(61));
+    from.burst(1, undefined, 0, 0);
+    to.takes(9);
+    await nextTurn();
+    t.same(
+      to.written.map(({ length }) => length),
+      [61, 62],
+    );
+    controller.abort();
+    t.same(await stopped, { frames: 1, lost: 0 });
+    const wrong = forward(from.tap, to.tap, { transform: () => 5 as unknown as Uint8Array[] });
+    from.burst(1, undefined, 0, 0);
+    await t.rejects(wrong, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'frames' });
+    await Promise.all([from.tap.close(), to.tap.close()]);
   },
 );
+
+t.test('forward fails with what waits when the other device ends', async (t) => {
+  const from = tapOverNothing();
+  const to = tapOverNothing();
+  const failing = t.rejects(forward(from.tap, to.tap), { code: 'ERR_TAPFD_CLOSED', message: /^forward/ });
+  to.answer(-constants.errno.EAGAIN);
+  from.burst(1, Buffer.alloc(70), 0, 0);
+  let late: unknown;
+  to.tap.sendFrames([Buffer.alloc(60)], ({ ended }) => {
+    // During the end: nothing may begin to wait any more.
+    to.tap.sendFrames([Buffer.alloc(60)], (outcome) => {
+      late = outcome.ended;
+    });
+    t.match(ended, { code: 'ERR_TAPFD_CLOSED' });
+  });
+  to.tap.destroy();
+  await failing;
+  await to.tap.close();
+  t.match(late, { code: 'ERR_TAPFD_CLOSED' });
+  from.tap.destroy();
+});
+
+t.test('forward ends with end() of the device it writes to, behind what waits there', async (t) => {
+  const ended = { code: 'ERR_STREAM_WRITE_AFTER_END', message: /^forward/ };
+  for (const waits of [true, false]) {
+    const from = tapOverNothing();
+    const to = tapOverNothing();
+    const failing = t.rejects(forward(from.tap, to.tap), ended);
+    if (waits) {
+      to.answer(-constants.errno.EAGAIN);
+      from.burst(2, undefined, 0, 0);
+    }
+    to.tap.end();
+    to.answer(0);
+    to.resume();
+    await failing;
+    t.equal(to.tap.stats.sent.frames, waits ? 1 : 0);
+    await t.rejects(forward(from.tap, to.tap), ended);
+    await Promise.all([from.tap.close(), to.tap.close()]);
+  }
+});
+
+t.test('forward hears of the end of the other device whatever listeners a user removes', async (t) => {
+  const from = tapOverNothing();
+  const to = tapOverNothing();
+  const failing = t.rejects(forward(from.tap, to.tap), { code: 'ERR_TAPFD_CLOSED' });
+  to.tap.removeAllListeners();
+  const closed = to.tap.close();
+  to.tap.removeAllListeners();
+  await Promise.all([failing, closed]);
+  await from.tap.close();
+});
+
+t.test('any number of forwardings to one device, and with one signal, warn of no leak', async (t) => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error) => warnings.push(warning);
+  process.on('warning', warned);
+  t.teardown(() => process.off('warning', warned));
+  const to = tapOverNothing();
+  const sources = Array.from({ length: 12 }, () => tapOverNothing());
+  const controller = new AbortController();
+  const { signal } = controller;
+  const all = sources.map(({ tap }) => forward(tap, to.tap, { signal }));
+  await nextTurn();
+  t.same(warnings, []);
+  controller.abort();
+  for (const result of await Promise.all(all)) t.same(result, { frames: 0, lost: 0 });
+  await Promise.all([to, ...sources].map(({ tap }) => tap.close()));
+});
 
 t.test(
   'forward ends with what its transform throws, at once or later, and releases the reading',
@@ -117,7 +236,7 @@ t.test(
 );
 
 t.test(
-  'forward: a batch under way when the reading ends is still written, and counted after a hand-off',
+  'forward: a batch under way at a hand-off is still written and counted; at a failure it is taken back',
   async (t) => {
     const from = tapOverNothing();
     const to = tapOverNothing();
@@ -142,7 +261,8 @@ t.test(
     await failing;
     to.answer(0);
     to.resume();
-    t.equal(to.tap.stats.sent.frames, 2);
+    t.equal(to.tap.stats.sent.frames, 1, 'nothing is written after the end');
+    t.equal(to.tap.stats.sent.drops.ended, 2);
     for (const { tap } of [from, to]) tap.destroy();
   },
 );

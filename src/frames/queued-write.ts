@@ -1,0 +1,204 @@
+/** What one call of `write()` or `writeBatch()` has to write, at once or from Writable's queue. */
+import { checkFrame } from '../base/checks.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+import type { NativeQueue } from '../base/native-queue.js';
+import { FrameBatch } from './batch.js';
+import { WOULD_WAIT } from './write-outcome.js';
+
+/** A chunk of Writable's queue. Its caller's callback runs in a tick of its own, so none of these throws. */
+export interface QueuedWrite {
+  /** Writes what it can; false when it has to wait. True, with no effect, when it is over. */
+  attempt(): boolean;
+  /** It will not be written, or no further. No effect when it is over. */
+  fail(error: Error): void;
+}
+
+/** What became of frames: sent, lost as a network card loses them, or the error that they were refused or ended with. */
+export type Verdict = 'sent' | 'lost' | TapfdError;
+
+/** Counts what the kernel or the checks made of frames, and what was never tried. */
+export interface WriteCounting {
+  settle(frames: number, bytes: number, outcome: number): Verdict;
+  unsent(frames: number): void;
+}
+
+/** As `stream.Writable` has it. */
+export type WriteCallback = (error?: Error | null) => void;
+
+/** One frame that could not be written in the turn of its call. */
+export class FrameWrite implements QueuedWrite {
+  readonly #queue: NativeQueue;
+  readonly #frame: Uint8Array;
+  readonly #counting: WriteCounting;
+  readonly #callback: WriteCallback | undefined;
+  #isOver = false;
+
+  constructor(
+    queue: NativeQueue,
+    frame: Uint8Array,
+    counting: WriteCounting,
+    callback: WriteCallback | undefined,
+  ) {
+    this.#queue = queue;
+    this.#frame = frame;
+    this.#counting = counting;
+    this.#callback = callback;
+  }
+
+  attempt(): boolean {
+    if (this.#isOver) return true;
+    const outcome = this.#queue.write(this.#frame);
+    if (outcome === WOULD_WAIT) return false;
+    // Before it is settled: an outcome that ends the device fails everything that waits.
+    this.#isOver = true;
+    callBack(this.#callback, this.#counting.settle(1, this.#frame.length, outcome));
+    return true;
+  }
+
+  fail(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#counting.unsent(1);
+    callBack(this.#callback, error);
+  }
+}
+
+/** Calls back in a tick of its own: what a callback throws, or does to the stream, cannot come in between. */
+export function callBack(callback: WriteCallback | undefined, result: Verdict | Error): void {
+  if (callback) process.nextTick(callback, result instanceof Error ? result : null);
+}
+
+/** The result of writing a batch. */
+export interface BatchOutcome {
+  /** Frames the kernel took, without those that were lost. */
+  taken: number;
+  /** The error of the first refused frame; the others were sent nevertheless. */
+  refusal: TapfdError | undefined;
+  /** Why the rest was not written. */
+  ended: Error | undefined;
+}
+
+/** native/frames/io.h `Losses::kMaxReasons`. */
+const MAX_REASONS = 4;
+/**
+ * What native code reports of a run of frames: the first that was not taken, the bytes of those before it, for how many
+ * reasons some of these were lost, and for each reason its errno and number of frames. Valid within one call only.
+ */
+const report = new Int32Array(3 + 2 * MAX_REASONS);
+
+/** Many frames, written in order, waiting for the kernel as often as needed. */
+export class BatchWrite implements QueuedWrite {
+  readonly #queue: NativeQueue;
+  readonly #frames: FrameBatch | readonly Uint8Array[];
+  readonly #counting: WriteCounting;
+  readonly #finish: (outcome: BatchOutcome) => void;
+  readonly #outcome: BatchOutcome = { taken: 0, refusal: undefined, ended: undefined };
+  #next = 0;
+  /** `writing`: an outcome that ends the device fails everything that waits, and comes back to this very write. */
+  #state: 'new' | 'writing' | 'waiting' | 'over' = 'new';
+
+  /**
+   * @param finish - Called once, with the result. It must not throw.
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but frames.
+   */
+  constructor(
+    queue: NativeQueue,
+    frames: FrameBatch | readonly Uint8Array[],
+    counting: WriteCounting,
+    finish: (outcome: BatchOutcome) => void,
+  ) {
+    this.#queue = queue;
+    this.#frames = ownFrames(frames, queue.joins);
+    this.#counting = counting;
+    this.#finish = finish;
+  }
+
+  attempt(): boolean {
+    if (this.#state === 'over') return true;
+    const first = this.#state === 'new';
+    this.#state = 'writing';
+    if (this.#writeOn()) {
+      this.#end();
+      return true;
+    }
+    this.#state = 'waiting';
+    if (first && this.#frames instanceof FrameBatch) this.#frames.hold();
+    return false;
+  }
+
+  fail(error: Error): void {
+    if (this.#state === 'over' || this.#state === 'writing') return;
+    this.#outcome.ended = error;
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#state === 'waiting' && this.#frames instanceof FrameBatch) this.#frames.release();
+    this.#state = 'over';
+    const unsent = this.#frames.length - this.#next;
+    if (unsent > 0) this.#counting.unsent(unsent);
+    this.#finish(this.#outcome);
+  }
+
+  /** False when it has to wait. */
+  #writeOn(): boolean {
+    const frames = this.#frames;
+    while (this.#next < frames.length && this.#outcome.ended === undefined) {
+      const first = this.#next;
+      const outcome = frames instanceof FrameBatch ? this.#writeRun(frames) : this.#writeOne(frames[first]);
+      if (outcome === WOULD_WAIT) return false;
+      if (this.#next > first) continue;
+      // The buffer that says where the frames are has been transferred to another thread.
+      this.#outcome.ended = invalidArgument('frames', 'a FrameBatch that still has its memory', frames);
+    }
+    return true;
+  }
+
+  /** Writes as many frames in a row as the kernel takes, then handles the one it does not take. */
+  #writeRun(batch: FrameBatch): number {
+    const first = this.#next;
+    const outcome = this.#queue.writeFrames(batch.memory, batch.spans, first, batch.length, report);
+    const [next, bytes, reasons] = report;
+    this.#next = next;
+    let taken = next - first;
+    for (let i = 0; i < reasons; i++) taken -= report[4 + 2 * i];
+    if (taken > 0) this.#count(taken, bytes, 0);
+    for (let i = 0; i < reasons; i++) this.#count(report[4 + 2 * i], 0, report[3 + 2 * i]);
+    if (outcome !== 0 && outcome !== WOULD_WAIT) this.#count(1, batch.spans[2 * this.#next++ + 1], outcome);
+    return outcome;
+  }
+
+  #writeOne(frame: Uint8Array): number {
+    const outcome = this.#queue.write(frame);
+    if (outcome === WOULD_WAIT) return outcome;
+    this.#next += 1;
+    this.#count(1, frame.length, outcome);
+    return outcome;
+  }
+
+  #count(frames: number, bytes: number, outcome: number): void {
+    const verdict = this.#counting.settle(frames, bytes, outcome);
+    if (verdict === 'sent') this.#outcome.taken += frames;
+    else if (verdict === 'lost') return;
+    else if (verdict.recoverable) this.#outcome.refusal ??= verdict;
+    else this.#outcome.ended ??= verdict;
+  }
+}
+
+/** The frames, in a list that the caller cannot change while they wait. */
+function ownFrames(frames: unknown, joins: boolean): FrameBatch | readonly Uint8Array[] {
+  if (frames instanceof FrameBatch) return frames;
+  if (!Array.isArray(frames)) throw invalidArgument('frames', 'a FrameBatch or an array of Buffers', frames);
+  const own: Uint8Array[] = [];
+  for (let i = 0; i < frames.length; i++) own.push(checkFrame(`frames[${i}]`, frames[i]));
+  // Joining needs them in one piece of memory.
+  return joins ? FrameBatch.of(own) : own;
+}
+
+/** What `writeBatch()` rejects with. */
+export function batchError({ taken, refusal, ended }: BatchOutcome): Error | undefined {
+  const error = ended ?? refusal;
+  // What destroy() was given is thrown as it is.
+  if (!(error instanceof TapfdError)) return error;
+  return new TapfdError(error.code, error.message, { ...error, cause: error.cause, framesTaken: taken });
+}
