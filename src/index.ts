@@ -13,6 +13,7 @@ export { TapfdError, type TapfdErrorDetails } from './base/errors.js';
 export type { FdSource } from './base/fd-source.js';
 export type { DeviceKind } from './base/native-queue.js';
 export type { DeviceFlags } from './descriptor/device-flags.js';
+export type { ExpectedDevice, HandOffOptions } from './descriptor/hand-off-options.js';
 export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
 export type { Offload } from './descriptor/offload.js';
 export type { MacCheck } from './descriptor/settings.js';
@@ -57,6 +58,7 @@ export {
   type Segmentation,
   type VnetHeader,
 } from './frames/vnet-header.js';
+export type { AddressGeneration } from './links/address-generation.js';
 export { type CreateNetnsOptions, createNetns } from './links/create-netns.js';
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';

@@ -1,6 +1,5 @@
 #include "devices/adopt_fd.h"
 
-#include <fcntl.h>
 #include <linux/if_tun.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -8,6 +7,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "devices/device_offload.h"
 #include "devices/macvtap_node.h"
 #include "devices/open_macvtap.h"
 #include "devices/tun_ioctl.h"
@@ -16,6 +16,9 @@
 namespace tapfd {
 
 namespace {
+
+// linux/virtio_net.h struct virtio_net_hdr.
+constexpr int kSegmentHeaderBytes = 10;
 
 // The major number of macvtap nodes is assigned at boot.
 std::optional<unsigned> MacvtapMajor() {
@@ -82,19 +85,69 @@ Result<Link> LinkOf(RtnlSocket& socket, int fd, DeviceKind kind, const std::stri
   return link;
 }
 
-// The flags of a macvtap descriptor can be changed at any time; those of a tun descriptor are fixed once
-// attached, and the kernel refuses the change (EEXIST).
-Status SetVnetHeader(int fd, bool wanted, OpenedQueue& opened) {
-  unsigned flags = opened.flags & ~static_cast<unsigned>(IFF_VNET_HDR);
-  if (wanted) flags |= IFF_VNET_HDR;
-  if (flags == opened.flags) return Done{};
-  Result<AttachedInterface> changed = SetInterface(fd, opened.link.name, flags);
-  if (!changed.ok()) return changed.failure();
-  opened.flags = changed.value().flags;
-  return Done{};
+// Names what was found and what was expected.
+Status CheckExpected(const AdoptSettings& settings, DeviceKind kind, const Link& link) {
+  bool same = (settings.expected_kind.empty() || settings.expected_kind == KindName(kind)) &&
+              (settings.expected_name.empty() || settings.expected_name == link.name) &&
+              (!settings.expected_mac || settings.expected_mac == link.mac);
+  if (same) return Done{};
+  std::string expected = settings.expected_kind.empty() ? "a device" : "a " + settings.expected_kind;
+  if (!settings.expected_name.empty()) expected += " " + settings.expected_name;
+  if (settings.expected_mac) expected += " with MAC " + FormatMac(*settings.expected_mac);
+  std::string found = std::string("the ") + KindName(kind) + " " + link.name;
+  if (link.mac) found += " with MAC " + FormatMac(*link.mac);
+  return Failure::Refused("ERR_TAPFD_WRONG_DEVICE",
+                          "the descriptor is that of " + found + ", and " + expected + " was expected")
+      .WithInterface(link.name);
+}
+
+Failure Differs(const Link& link, const std::string& has, const std::string& wanted) {
+  return Failure::Refused("ERR_TAPFD_DEVICE_DIFFERS",
+                          "the descriptor of " + link.name + " has " + has + ", and " + wanted)
+      .WithInterface(link.name);
+}
+
+// As it is now, whatever this call makes of it.
+Status CheckExpectedHeader(int fd, bool has, int expected, const Link& link) {
+  Result<int> bytes = has ? GetVnetHeaderBytes(fd) : Result<int>(0);
+  if (!bytes.ok()) return bytes.failure();
+  if (bytes.value() == expected) return Done{};
+  return Failure::Refused("ERR_TAPFD_WRONG_DEVICE",
+                          "the descriptor of " + link.name + " has a vnet header of " +
+                              std::to_string(bytes.value()) + " bytes, and one of " + std::to_string(expected) +
+                              " was expected")
+      .WithInterface(link.name);
+}
+
+// The vnet header as it is, or on macvtap as it will be: there it can be changed at any time, while on TUN and
+// TAP it is fixed with TUNSETIFF.
+Status CheckVnetHeader(int fd, DeviceKind kind, const AdoptSettings& settings, OpenedQueue& opened) {
+  bool has = (opened.flags & IFF_VNET_HDR) != 0;
+  bool wanted = settings.vnet_header.value_or(has);
+  if (wanted != has && kind != DeviceKind::kMacvtap) {
+    return Differs(opened.link, has ? "a vnet header" : "no vnet header",
+                   "that is fixed: leave out vnetHeader, or open the device again");
+  }
+  if (settings.expected_vnet_header_bytes) {
+    Status expected = CheckExpectedHeader(fd, has, *settings.expected_vnet_header_bytes, opened.link);
+    if (!expected.ok()) return expected;
+  }
+  if (!wanted) return Done{};
+  Result<int> bytes = GetVnetHeaderBytes(fd);
+  if (!bytes.ok()) return bytes.failure();
+  opened.vnet_header_bytes = bytes.value();
+  if (!settings.segment || opened.vnet_header_bytes == kSegmentHeaderBytes) return Done{};
+  return Differs(opened.link, "a vnet header of " + std::to_string(bytes.value()) + " bytes",
+                 "segment works with one of " + std::to_string(kSegmentHeaderBytes) +
+                     " only: leave out segment, or open the device again");
 }
 
 }  // namespace
+
+const char* KindName(DeviceKind kind) {
+  if (kind == DeviceKind::kMacvtap) return "macvtap";
+  return kind == DeviceKind::kTun ? "tun" : "tap";
+}
 
 Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings) {
   Result<DeviceKind> kind = KindOf(fd);
@@ -114,29 +167,18 @@ Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings) {
     opened.flags &= ~static_cast<unsigned>(IFF_NO_PI);
     if (!opened.link.tun->packet_info) opened.flags |= IFF_NO_PI;
   }
+  Status fits = CheckExpected(settings, adopted.kind, opened.link);
   // A guest behind a TAP may have any MAC: the bridge learns it.
-  if (adopted.kind == DeviceKind::kMacvtap) {
-    Status matches = CheckGuestMac(settings.guest_mac, opened.link);
-    if (!matches.ok()) return matches.failure();
+  if (fits.ok() && adopted.kind == DeviceKind::kMacvtap) fits = CheckGuestMac(settings.guest_mac, opened.link);
+  if (fits.ok()) fits = CheckVnetHeader(fd, adopted.kind, settings, opened);
+  if (!fits.ok()) return fits.failure();
+  // That of a macvtap cannot be read.
+  if (opened.link.tun && opened.vnet_header_bytes != 0) {
+    opened.offload = GetDeviceOffload(opened.link.name).value_or(0);
   }
   Result<unsigned> features = GetFeatures(fd);
   if (!features.ok()) return features.failure();
   opened.features = features.value();
-  if (settings.vnet_header) {
-    Status changed = SetVnetHeader(fd, *settings.vnet_header, opened);
-    if (!changed.ok()) return changed.failure();
-  }
-  if ((opened.flags & IFF_VNET_HDR) != 0) {
-    Result<int> bytes = GetVnetHeaderBytes(fd);
-    if (!bytes.ok()) return bytes.failure();
-    opened.vnet_header_bytes = bytes.value();
-  }
-  // Another holder may have cleared O_NONBLOCK, and a plain dup is not close-on-exec.
-  int status_flags = fcntl(fd, F_GETFL);
-  if (status_flags < 0 || fcntl(fd, F_SETFL, status_flags | O_NONBLOCK) != 0) {
-    return Failure::FromErrno("fcntl F_SETFL");
-  }
-  if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Failure::FromErrno("fcntl F_SETFD");
   opened.fd = Fd(fd);
   opened.adopted = true;
   return adopted;

@@ -2,6 +2,10 @@
 
 #include <linux/if_tun.h>
 
+#include <cerrno>
+#include <memory>
+#include <utility>
+
 #include "devices/macvtap_node.h"
 #include "devices/tun_ioctl.h"
 
@@ -35,13 +39,17 @@ Status ConfigureQueue(const QueueSettings& settings, OpenedQueue& opened) {
     Status sized = SetVnetHeaderBytes(fd, settings.vnet_header_bytes);
     if (!sized.ok()) return sized;
   }
-  // The mask belongs to the device: an additional queue leaves it alone.
-  if (!settings.offload_masks.empty()) {
-    Result<unsigned> offload = NegotiateOffload(fd, settings.offload_masks);
-    if (!offload.ok()) return offload.failure();
-    opened.offload = offload.value();
-  }
-  return SetSendBuffer(fd, settings.send_buffer_bytes);
+  return SetSendBuffer(fd, settings.send_buffer_bytes.value_or(kMaxSendBuffer));
+}
+
+// The mask belongs to the link and cannot be read back: an additional queue leaves it alone, as does one that
+// has no vnet header, which the mask has no effect on.
+Status SetUpOffload(const QueueSettings& settings, bool made, OpenedQueue& opened) {
+  if (settings.offload_masks.empty() || (settings.vnet_header_bytes == 0 && !made)) return Done{};
+  Result<unsigned> offload = NegotiateOffload(opened.fd.get(), settings.offload_masks);
+  if (!offload.ok()) return offload.failure();
+  opened.offload = offload.value();
+  return Done{};
 }
 
 Result<Link> MakeLink(RtnlSocket& socket, const MacvtapSettings& settings) {
@@ -58,43 +66,43 @@ Result<Link> MakeLink(RtnlSocket& socket, const MacvtapSettings& settings) {
   return made;
 }
 
-// Removes the link unless the open succeeded.
-class LinkGuard {
- public:
-  LinkGuard(RtnlSocket& socket, int index) : socket_(&socket), index_(index) {}
-  LinkGuard(const LinkGuard&) = delete;
-  LinkGuard& operator=(const LinkGuard&) = delete;
-  ~LinkGuard() {
-    if (index_ != 0) RemoveLink(*socket_, index_);
-  }
-  void Keep() { index_ = 0; }
+Result<OpenedQueue> OpenNode(RtnlSocket& socket, const Link& link, const QueueSettings& settings) {
+  OpenedQueue opened;
+  Result<Fd> node = OpenMacvtapNode(socket, link);
+  if (!node.ok()) return node.failure();
+  opened.fd = std::move(node.value());
+  opened.link = link;
+  Status configured = ConfigureQueue(settings, opened);
+  if (!configured.ok()) return std::move(configured.failure()).WithInterface(link.name);
+  return opened;
+}
 
- private:
-  RtnlSocket* socket_;
-  int index_;
-};
+// After the queue is open, so that a failed open leaves an existing link unchanged.
+Status SetUpLink(RtnlSocket& socket, const MacvtapSettings& settings, bool made, OpenedQueue& opened) {
+  Result<Link> applied = ApplyLinkSettings(socket, opened.link, made, settings.link, opened.undo);
+  if (!applied.ok()) return applied.failure();
+  opened.link = std::move(applied.value());
+  Status status = CheckGuestMac(settings.guest_mac, opened.link);
+  if (status.ok()) status = SetUpOffload(settings.queue, made, opened);
+  return status;
+}
 
-Result<OpenedQueue> OpenLink(RtnlSocket& socket, const Link& link, const MacvtapSettings& settings) {
+Result<OpenedQueue> OpenLink(const std::shared_ptr<RtnlSocket>& socket, const Link& link, bool made,
+                             const MacvtapSettings& settings) {
   if (link.kind != "macvtap") return NotAMacvtap(link);
   // Without `mac` the link keeps its MAC: a guest whose MAC differs is refused before anything is changed.
   if (!settings.link.mac) {
     Status matches = CheckGuestMac(settings.guest_mac, link);
     if (!matches.ok()) return matches.failure();
   }
-  OpenedQueue opened;
-  Result<Fd> node = OpenMacvtapNode(socket, link);
-  if (!node.ok()) return node.failure();
-  opened.fd = std::move(node.value());
-  opened.link = link;
-  Status configured = ConfigureQueue(settings.queue, opened);
-  if (!configured.ok()) return std::move(configured.failure()).WithInterface(opened.link.name);
-  // After the queue, so that a failed open leaves an existing link unchanged.
-  Result<Link> applied = ApplyLinkSettings(socket, link, settings.link);
-  if (!applied.ok()) return applied.failure();
-  opened.link = std::move(applied.value());
-  Status matches = CheckGuestMac(settings.guest_mac, opened.link);
-  if (!matches.ok()) return matches.failure();
-  return opened;
+  Result<OpenedQueue> opened = OpenNode(*socket, link, settings.queue);
+  if (!opened.ok()) return opened;
+  if (!made) opened.value().undo = OpenUndo(socket);
+  Status done = SetUpLink(*socket, settings, made, opened.value());
+  if (done.ok()) return opened;
+  opened.value().undo.Run(opened.value().fd.get());
+  if (done.failure().interface.empty()) done.failure().interface = link.name;
+  return done.failure();
 }
 
 }  // namespace
@@ -112,21 +120,24 @@ Failure NotAMacvtap(const Link& link) {
 }
 
 Result<OpenedQueue> OpenMacvtap(const MacvtapSettings& given) {
-  Result<RtnlSocket> socket = RtnlSocket::Open();
-  if (!socket.ok()) return socket.failure();
+  Result<RtnlSocket> opened_socket = RtnlSocket::Open();
+  if (!opened_socket.ok()) return opened_socket.failure();
+  auto socket = std::make_shared<RtnlSocket>(std::move(opened_socket.value()));
   MacvtapSettings settings = given;
   bool make = !settings.lower.empty();
   // ApplyLinkSettings sets it again if that had no effect: a new link in mode passthru has the lower device's
   // MAC.
   if (make && !settings.link.mac) settings.link.mac = settings.guest_mac;
-  Result<Link> link =
-      make ? MakeLink(socket.value(), settings) : GetLinkByName(socket.value(), settings.name);
+  Result<Link> link = make ? MakeLink(*socket, settings) : GetLinkByName(*socket, settings.name);
   if (!link.ok()) return link.failure();
-  LinkGuard guard(socket.value(), make ? link.value().index : 0);
-  Result<OpenedQueue> opened = OpenLink(socket.value(), link.value(), settings);
-  if (!opened.ok()) return opened;
-  guard.Keep();
-  opened.value().made_link = make;
+  Result<OpenedQueue> opened = OpenLink(socket, link.value(), make, settings);
+  if (!make) return opened;
+  MadeLink made{socket, link.value().index, link.value().lower};
+  if (opened.ok()) {
+    opened.value().made_link = std::make_unique<MadeLink>(std::move(made));
+  } else {
+    RemoveMadeLink(made);
+  }
   return opened;
 }
 
@@ -135,21 +146,13 @@ Result<OpenedQueue> OpenMacvtapQueue(const QueueSettings& settings, int index) {
   if (!socket.ok()) return socket.failure();
   Result<Link> link = GetLink(socket.value(), index);
   if (!link.ok()) return link.failure();
-  MacvtapSettings unchanged_link;
-  unchanged_link.queue = settings;
-  unchanged_link.link.up = false;
-  return OpenLink(socket.value(), link.value(), unchanged_link);
+  if (link.value().kind != "macvtap") return NotAMacvtap(link.value());
+  return OpenNode(socket.value(), link.value(), settings);
 }
 
-Status RemoveMadeLink(int index, int lower) {
-  Result<RtnlSocket> socket = RtnlSocket::Open();
-  if (!socket.ok()) return socket.failure();
-  Result<Link> link = GetLink(socket.value(), index);
-  // ENODEV, here and below: it has been removed or moved away.
-  if (!link.ok()) return link.failure().error == ENODEV ? Status(Done{}) : Status(link.failure());
-  // A link from another namespace may have the index now.
-  if (link.value().kind != "macvtap" || link.value().lower != lower) return Done{};
-  Status removed = RemoveLink(socket.value(), index);
+Status RemoveMadeLink(const MadeLink& made) {
+  Status removed = RemoveOwnLink(*made.socket, {made.index, "macvtap", made.lower});
+  // It has been removed or moved away.
   if (!removed.ok() && removed.failure().error == ENODEV) return Done{};
   return removed;
 }

@@ -7,6 +7,13 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <memory>
+#include <utility>
+
+#include "devices/device_offload.h"
+#include "devices/living_device.h"
 #include "devices/tun_ioctl.h"
 
 namespace tapfd {
@@ -34,24 +41,66 @@ Status CheckFeatures(unsigned features, unsigned wanted, const std::string& path
   return Failure::Refused("ERR_TAPFD_UNSUPPORTED_FEATURE", text).WithPath(path);
 }
 
-// The steps of a device's first queue, after TUNSETIFF.
+// What the first queue of a device sets through its descriptor. Size and mask belong to the device and outlive
+// its queues on a persistent one: they are set explicitly at every such open.
 Status ConfigureDevice(const TapSettings& settings, OpenedQueue& opened) {
   int fd = opened.fd.get();
   if (settings.queue.vnet_header_bytes != 0) {
-    // The size belongs to the device and outlives the queue on a persistent one: set explicitly at every
-    // open.
+    Result<int> before = GetVnetHeaderBytes(fd);
+    if (!before.ok()) return before.failure();
+    opened.undo.Add([bytes = before.value()](int fd, RtnlSocket&) { SetVnetHeaderBytes(fd, bytes); });
     Status sized = SetVnetHeaderBytes(fd, settings.queue.vnet_header_bytes);
     if (!sized.ok()) return sized;
     opened.vnet_header_bytes = settings.queue.vnet_header_bytes;
   }
-  // So does the offload mask.
+  if (std::optional<unsigned> before = GetDeviceOffload(opened.link.name)) {
+    opened.undo.Add([mask = *before](int fd, RtnlSocket&) { SetOffload(fd, mask); });
+  }
   Result<unsigned> offload = NegotiateOffload(fd, settings.queue.offload_masks);
   if (!offload.ok()) return offload.failure();
   opened.offload = offload.value();
-  Status status = SetSendBuffer(fd, settings.queue.send_buffer_bytes);
-  if (status.ok() && settings.owner) status = SetOwner(fd, *settings.owner);
-  if (status.ok() && settings.group) status = SetGroup(fd, *settings.group);
-  if (status.ok() && settings.carrier) status = SetCarrier(fd, *settings.carrier);
+  return SetSendBuffer(fd, settings.queue.send_buffer_bytes.value_or(kMaxSendBuffer));
+}
+
+// What a further queue takes over from a device that others have open.
+Status JoinDevice(const TapSettings& settings, OpenedQueue& opened) {
+  std::optional<unsigned> offload = GetDeviceOffload(opened.link.name);
+  Status fits = CheckFits(opened.link, settings, offload);
+  if (fits.ok()) fits = CheckVnetHeaderBytes(opened.fd.get(), settings.queue.vnet_header_bytes);
+  if (!fits.ok()) return fits;
+  opened.vnet_header_bytes = settings.queue.vnet_header_bytes;
+  if (opened.vnet_header_bytes != 0) opened.offload = offload.value_or(0);
+  if (!settings.queue.send_buffer_bytes) return Done{};
+  return SetSendBuffer(opened.fd.get(), *settings.queue.send_buffer_bytes);
+}
+
+// What somebody may have set on a persistent device, and what would keep frames from this queue. It cannot be
+// read back, so it is the last step: nothing fails after it.
+Status ResetFilters(const TapSettings& settings, int fd) {
+  Status status = Done{};
+  if (!settings.tun) {
+    status = SetTxFilter(fd, false, {});
+    if (status.ok()) status = DetachSocketFilter(fd);
+  }
+  // Linux 4.16: older kernels have no programs to remove.
+  if (status.ok()) SetSteeringProgram(fd, -1);
+  if (status.ok()) SetFilterProgram(fd, -1);
+  return status;
+}
+
+Status SetOwners(const TapSettings& settings, OpenedQueue& opened) {
+  int fd = opened.fd.get();
+  TunLinkInfo before = opened.link.tun.value_or(TunLinkInfo{});
+  Status status = Done{};
+  if (settings.owner) {
+    // A device that had none keeps this one: the kernel knows no way back.
+    if (before.owner) opened.undo.Add([uid = *before.owner](int fd, RtnlSocket&) { SetOwner(fd, uid); });
+    status = SetOwner(fd, *settings.owner);
+  }
+  if (status.ok() && settings.group) {
+    if (before.group) opened.undo.Add([gid = *before.group](int fd, RtnlSocket&) { SetGroup(fd, gid); });
+    status = SetGroup(fd, *settings.group);
+  }
   return status;
 }
 
@@ -112,55 +161,65 @@ Result<Fd> OpenCloneDevice(const std::string& path) {
   return fd;
 }
 
-Result<Link> ApplyLinkSettings(RtnlSocket& socket, const Link& link, const LinkSettings& settings) {
-  LinkChanges changes;
-  if (settings.mac && settings.mac != link.mac) changes.mac = settings.mac;
-  if (settings.mtu && *settings.mtu != link.mtu) changes.mtu = settings.mtu;
-  if (settings.all_multicast && *settings.all_multicast != ((link.flags & IFF_ALLMULTI) != 0)) {
-    changes.all_multicast = settings.all_multicast;
+namespace {
+
+// The device of that name, if there is one. If others have it open, and this open contradicts them, it fails
+// here, before it takes part in the device's traffic.
+Result<std::optional<Link>> FindDevice(RtnlSocket& socket, const TapSettings& settings) {
+  Result<Link> found = GetLinkByName(socket, settings.name);
+  if (!found.ok()) {
+    if (found.failure().error == ENODEV) return std::optional<Link>();
+    return found.failure();
   }
-  if (!settings.bridge.empty()) {
-    Result<Link> bridge = GetLinkByName(socket, settings.bridge);
-    if (!bridge.ok()) return std::move(bridge.failure()).WithInterface(settings.bridge);
-    if (bridge.value().kind != "bridge") {
-      return Failure::Refused("ERR_TAPFD_NOT_A_BRIDGE", settings.bridge + " is not a bridge")
-          .WithInterface(settings.bridge);
-    }
-    if (link.master != bridge.value().index) changes.master = bridge.value().index;
+  const Link& link = found.value();
+  bool same_type = link.tun && (link.tun->type == IFF_TUN) == settings.tun;
+  // What the kernel refuses by itself is left to it.
+  if (same_type && settings.queue.multi_queue && !settings.exclusive && IsLiving(link, 0)) {
+    Status fits = CheckFits(link, settings, GetDeviceOffload(link.name));
+    if (!fits.ok()) return fits.failure();
   }
-  if (!changes.empty()) {
-    Status set = SetLink(socket, link.index, changes);
-    if (!set.ok()) return std::move(set.failure()).WithInterface(link.name);
-  }
-  for (const IpPrefix& address : settings.addresses) {
-    Status added = AddAddress(socket, link.index, address);
-    // A persistent device may have the address already.
-    if (!added.ok() && added.failure().error != EEXIST) {
-      return std::move(added.failure()).WithInterface(link.name);
-    }
-  }
-  if (settings.up && (link.flags & IFF_UP) == 0) {
-    LinkChanges up;
-    up.up = true;
-    Status set = SetLink(socket, link.index, up);
-    if (!set.ok()) return std::move(set.failure()).WithInterface(link.name);
-  }
-  return GetLink(socket, link.index);
+  return std::optional<Link>(std::move(found.value()));
 }
 
+// The steps after TUNSETIFF, in the order that the kernel needs: what may fail and can be taken back first.
+Status SetUpDevice(RtnlSocket& socket, const TapSettings& settings, const std::optional<Link>& before,
+                   OpenedQueue& opened) {
+  bool made = !before || before->index != opened.link.index;
+  bool joins = IsLiving(opened.link, 1);
+  Status status = joins ? JoinDevice(settings, opened) : ConfigureDevice(settings, opened);
+  if (status.ok() && settings.carrier) {
+    if (!made) opened.undo.Add([had = before->carrier](int fd, RtnlSocket&) { SetCarrier(fd, had); });
+    status = SetCarrier(opened.fd.get(), *settings.carrier);
+  }
+  if (!status.ok()) return status;
+  Result<Link> link = ApplyLinkSettings(socket, opened.link, made, settings.link, opened.undo);
+  if (!link.ok()) return link.failure();
+  status = SetOwners(settings, opened);
+  opened.link = std::move(link.value());
+  if (!status.ok() || joins || made) return status;
+  return ResetFilters(settings, opened.fd.get());
+}
+
+}  // namespace
+
 Result<OpenedQueue> OpenTap(const TapSettings& settings) {
+  Result<RtnlSocket> opened_socket = RtnlSocket::Open();
+  if (!opened_socket.ok()) return opened_socket.failure();
+  auto socket = std::make_shared<RtnlSocket>(std::move(opened_socket.value()));
+  Result<std::optional<Link>> before = FindDevice(*socket, settings);
+  if (!before.ok()) return before.failure();
   Result<OpenedQueue> attached = Attach(settings);
   if (!attached.ok()) return attached;
   OpenedQueue& opened = attached.value();
-  Status configured = ConfigureDevice(settings, opened);
-  if (!configured.ok()) return std::move(configured.failure()).WithInterface(opened.link.name);
-  Result<RtnlSocket> socket = RtnlSocket::Open();
-  if (!socket.ok()) return socket.failure();
-  Result<Link> link = FindLink(socket.value(), opened);
-  if (link.ok()) link = ApplyLinkSettings(socket.value(), link.value(), settings.link);
+  Result<Link> link = FindLink(*socket, opened);
   if (!link.ok()) return link.failure();
   opened.link = std::move(link.value());
-  return attached;
+  if (before.value()) opened.undo = OpenUndo(socket);
+  Status done = SetUpDevice(*socket, settings, before.value(), opened);
+  if (done.ok()) return attached;
+  opened.undo.Run(opened.fd.get());
+  if (done.failure().interface.empty()) done.failure().interface = opened.link.name;
+  return done.failure();
 }
 
 Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index) {
@@ -180,11 +239,11 @@ Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index) {
   // that name.
   if (link.value().index != index) return DeviceGone(settings.name);
   opened.link = std::move(link.value());
-  if ((opened.flags & IFF_VNET_HDR) != 0) {
-    Result<int> bytes = GetVnetHeaderBytes(opened.fd.get());
-    if (!bytes.ok()) return std::move(bytes.failure()).WithInterface(opened.link.name);
-    opened.vnet_header_bytes = bytes.value();
-  }
+  // Another program that shares the device may have changed it.
+  Status fits = CheckFits(opened.link, settings, std::nullopt);
+  if (fits.ok()) fits = CheckVnetHeaderBytes(opened.fd.get(), settings.queue.vnet_header_bytes);
+  if (!fits.ok()) return fits.failure();
+  opened.vnet_header_bytes = settings.queue.vnet_header_bytes;
   return attached;
 }
 

@@ -7,33 +7,23 @@
 #define TAPFD_DEVICES_OPEN_TAP_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "links/address.h"
+#include "devices/link_settings.h"
+#include "devices/open_undo.h"
 #include "links/link.h"
-#include "links/rtnl/socket.h"
 #include "sys/fd.h"
-#include "sys/mac_address.h"
 #include "sys/result.h"
 
 namespace tapfd {
 
-// What rtnetlink sets on the link in the same call.
-struct LinkSettings {
-  std::optional<MacAddress> mac;
-  std::optional<uint32_t> mtu;
-  std::optional<bool> all_multicast;
-  std::string bridge;  // name; empty: none
-  std::vector<IpPrefix> addresses;
-  bool up = true;
-};
-
 struct QueueSettings {
   int vnet_header_bytes = 0;            // 0: none
   std::vector<unsigned> offload_masks;  // TUN_F_*, best first; only an additional queue may have none
-  int send_buffer_bytes = 0;
+  std::optional<int> send_buffer_bytes;  // unset: the maximum
   bool multi_queue = false;
 };
 
@@ -51,6 +41,13 @@ struct TapSettings {
   LinkSettings link;
 };
 
+// A macvtap link that an open made. The socket was opened then, in the link's namespace.
+struct MadeLink {
+  std::shared_ptr<RtnlSocket> socket;
+  int index;
+  int lower;
+};
+
 // One open queue and what is known about its device.
 struct OpenedQueue {
   Fd fd;
@@ -59,18 +56,15 @@ struct OpenedQueue {
   unsigned offload = 0;   // TUN_F_* granted
   int vnet_header_bytes = 0;
   Link link;
-  bool made_link = false;  // a macvtap link that this call made
-  bool adopted = false;    // the caller's own descriptor, until JavaScript has the queue
+  OpenUndo undo;  // until JavaScript has the device
+  std::unique_ptr<MadeLink> made_link;
+  bool adopted = false;  // the caller's own descriptor, until JavaScript has the queue
 };
 
 // All of these work in the calling thread's namespace.
 Result<OpenedQueue> OpenTap(const TapSettings& settings);
 // Attaches an additional queue to an existing multi-queue device, and configures nothing.
 Result<OpenedQueue> OpenTapQueue(const TapSettings& settings, int index);
-// Applies the settings that differ from the link's, so that an owner without privilege can attach to a link
-// that is already set up. Returns the updated link.
-Result<Link> ApplyLinkSettings(RtnlSocket& socket, const Link& link, const LinkSettings& settings);
-
 // Opens a copy of /dev/net/tun; anything else at that path is refused before it is opened.
 Result<Fd> OpenCloneDevice(const std::string& path);
 bool IsCloneDevice(int fd);

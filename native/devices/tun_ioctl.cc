@@ -69,11 +69,13 @@ Result<AttachedInterface> SetInterface(int fd, const std::string& name, unsigned
   Status status = Ioctl(fd, TUNSETIFF, &request, "TUNSETIFF");
   if (!status.ok()) return std::move(status.failure()).WithInterface(name);
   Result<AttachedInterface> attached = GetInterface(fd);
-  // TUNGETIFF sets 0x1000 for every descriptor without a socket filter: the bit also means IFF_NOFILTER
-  // (tun.c), so only the request tells whether there is packet information.
   if (attached.ok()) {
+    // TUNGETIFF sets 0x1000 for every descriptor without a socket filter: the bit also means IFF_NOFILTER
+    // (tun.c), so only the request tells whether there is packet information. NAPI is each queue's own, but
+    // TUNGETIFF gives that of the first.
+    constexpr unsigned kOfRequest = IFF_NO_PI | IFF_NAPI | IFF_NAPI_FRAGS;
     unsigned& found = attached.value().flags;
-    found = (found & ~static_cast<unsigned>(IFF_NO_PI)) | (flags & IFF_NO_PI);
+    found = (found & ~kOfRequest) | (flags & kOfRequest);
   }
   return attached;
 }
@@ -93,6 +95,16 @@ Status SetCarrier(int fd, bool carrier) {
 }
 Status SetSendBuffer(int fd, int bytes) {
   return Ioctl(fd, TUNSETSNDBUF, &bytes, "TUNSETSNDBUF");
+}
+
+Result<unsigned> SetMacvtapVnetHeader(int fd, bool on) {
+  Result<AttachedInterface> before = GetInterface(fd);
+  if (!before.ok()) return before.failure();
+  unsigned flags = before.value().flags & ~static_cast<unsigned>(IFF_VNET_HDR);
+  if (on) flags |= IFF_VNET_HDR;
+  Result<AttachedInterface> changed = SetInterface(fd, before.value().name, flags);
+  if (!changed.ok()) return changed.failure();
+  return changed.value().flags;
 }
 
 Result<int> GetVnetHeaderBytes(int fd) {
@@ -116,6 +128,10 @@ Result<unsigned> NegotiateOffload(int fd, const std::vector<unsigned>& masks) {
     if (status.failure().error != EINVAL) return status.failure();
   }
   return Failure::FromError(EINVAL, "ioctl TUNSETOFFLOAD");
+}
+
+Status DetachSocketFilter(int fd) {
+  return Ioctl(fd, TUNDETACHFILTER, nullptr, "TUNDETACHFILTER");
 }
 
 Status SetQueueAttached(int fd, bool attached) {

@@ -13,6 +13,12 @@
 
 namespace tapfd {
 
+// linux/if_tun.h TUN_F_USO4, TUN_F_USO6, newer than some build systems' headers.
+constexpr unsigned kOffloadUso4 = 0x20;
+constexpr unsigned kOffloadUso6 = 0x40;
+// The largest send buffer, which a new TUN or TAP queue has.
+constexpr int kMaxSendBuffer = 0x7fffffff;
+
 struct AttachedInterface {
   std::string name;
   unsigned flags = 0;  // IFF_TUN, IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, IFF_MULTI_QUEUE, IFF_DETACH_QUEUE, …
@@ -31,11 +37,15 @@ Status SetOwner(int fd, uint32_t uid);
 Status SetGroup(int fd, uint32_t gid);
 Status SetCarrier(int fd, bool carrier);
 Status SetSendBuffer(int fd, int bytes);
+// Returns the flags. A macvtap queue's can change at any time; those of TUN and TAP are fixed with TUNSETIFF.
+Result<unsigned> SetMacvtapVnetHeader(int fd, bool on);
 Result<int> GetVnetHeaderBytes(int fd);
 Status SetVnetHeaderBytes(int fd, int bytes);
 Status SetOffload(int fd, unsigned mask);
 // Tries the masks in turn and returns the first that the kernel grants. EINVAL only rejects one mask.
 Result<unsigned> NegotiateOffload(int fd, const std::vector<unsigned>& masks);
+// TUNDETACHFILTER, TAP only: removes the classic socket filter that every later queue would get.
+Status DetachSocketFilter(int fd);
 // TUNSETQUEUE: pause or resume the queue's part in the device's traffic.
 Status SetQueueAttached(int fd, bool attached);
 // TUNSETTXFILTER, TAP only: which destinations reach the reader. More than 8 unicast addresses would switch

@@ -99,11 +99,10 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
   // Kernels before 6.2 do not echo the new link, nor do later ones for vxlan; NLM_F_EXCL guarantees that the
   // link of this name is ours.
   Result<Link> made = GetLinkByName(socket, name);
-  if (!made.ok()) {
-    RemoveByName(socket, name);
-    return made.failure();
-  }
-  return made.value().index;
+  if (made.ok()) return made.value().index;
+  // ENODEV: somebody has removed or renamed it, and the name may be another link's by now.
+  if (made.failure().error != ENODEV) RemoveByName(socket, name);
+  return made.failure();
 }
 
 Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& peer_socket) {
@@ -134,31 +133,32 @@ Result<RtnlSocket> OpenSocketIn(int netns_fd) {
   return RunInNamespace(target.value(), [] { return RtnlSocket::Open(); });
 }
 
-Result<Link> FinishNewLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
-  Status set = SetLink(socket, index, changes);
-  Result<Link> finished = set.ok() ? GetLink(socket, index) : Result<Link>(set.failure());
-  if (!finished.ok()) RemoveLink(socket, index);
+Result<Link> FinishNewLink(RtnlSocket& socket, const LinkIdentity& made, const LinkChanges& changes) {
+  Status set = SetLink(socket, made.index, changes);
+  Result<Link> finished = set.ok() ? GetLink(socket, made.index) : Result<Link>(set.failure());
+  if (!finished.ok()) RemoveOwnLink(socket, made);
   return finished;
 }
 
 // Moves the link as it was created and applies the other changes there: its master is a link of that
 // namespace.
-Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, int index, LinkChanges changes, RtnlSocket& target) {
+Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, const LinkIdentity& made, LinkChanges changes,
+                                  RtnlSocket& target) {
   LinkChanges move;
   move.netns_fd = std::exchange(changes.netns_fd, std::nullopt);
-  Result<Link> made = GetLink(socket, index);
-  Status moved = made.ok() ? SetLink(socket, index, move) : Status(made.failure());
+  Result<Link> here = GetLink(socket, made.index);
+  Status moved = here.ok() ? SetLink(socket, made.index, move) : Status(here.failure());
   if (!moved.ok()) {
-    RemoveLink(socket, index);
+    RemoveOwnLink(socket, made);
     return moved.failure();
   }
   // The move may change the index but not the name: if the name is taken there, the move fails.
-  Result<Link> there = GetLinkByName(target, made.value().name);
+  Result<Link> there = GetLinkByName(target, here.value().name);
   if (!there.ok()) {
-    RemoveByName(target, made.value().name);
+    if (there.failure().error != ENODEV) RemoveByName(target, here.value().name);
     return there.failure();
   }
-  return FinishNewLink(target, there.value().index, changes);
+  return FinishNewLink(target, {there.value().index, made.kind, there.value().lower}, changes);
 }
 
 // TypeScript has checked them; text that is not an address must not produce a link without one.
@@ -191,8 +191,9 @@ Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
     return index.failure();
   }
   LinkChanges rest = ChangesLeftAfterCreation(link);
-  Result<Link> finished = target ? MoveAndFinishNewLink(socket, index.value(), rest, *target)
-                                 : FinishNewLink(socket, index.value(), rest);
+  LinkIdentity made{index.value(), link.kind, link.lower};
+  Result<Link> finished =
+      target ? MoveAndFinishNewLink(socket, made, rest, *target) : FinishNewLink(socket, made, rest);
   if (!finished.ok() && named) finished.failure().interface = link.name;
   return finished;
 }

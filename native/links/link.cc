@@ -84,4 +84,11 @@ Status RemoveLink(RtnlSocket& socket, int index) {
   return socket.Tell(request);
 }
 
+Status RemoveOwnLink(RtnlSocket& socket, const LinkIdentity& own) {
+  Result<Link> link = GetLink(socket, own.index);
+  if (!link.ok()) return link.failure();
+  if (link.value().kind != own.kind || link.value().lower != own.lower) return Done{};
+  return RemoveLink(socket, own.index);
+}
+
 }  // namespace tapfd

@@ -56,6 +56,7 @@ struct Link {
   std::optional<TunLinkInfo> tun;
   std::optional<uint32_t> macvlan_mode;  // MACVLAN_MODE_*
   std::optional<VxlanLinkInfo> vxlan;
+  std::optional<uint8_t> address_generation;  // IN6_ADDR_GEN_MODE_*; unset without IPv6
 };
 
 // Only what is set is changed.
@@ -71,11 +72,12 @@ struct LinkChanges {
   std::optional<std::string> alias;
   std::optional<bool> carrier;
   std::optional<uint32_t> macvlan_mode;
-  std::optional<int> netns_fd;  // move there; borrowed
+  std::optional<uint8_t> address_generation;  // IN6_ADDR_GEN_MODE_*
+  std::optional<int> netns_fd;                // move there; borrowed
 
   bool empty() const {
     return !name && !mac && !mtu && !up && !master && !all_multicast && !promiscuous && !tx_queue_length &&
-           !alias && !carrier && !macvlan_mode && !netns_fd;
+           !alias && !carrier && !macvlan_mode && !address_generation && !netns_fd;
   }
 };
 
@@ -112,6 +114,16 @@ Result<Link> GetLinkByName(RtnlSocket& socket, const std::string& name);
 Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link);
 Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes);
 Status RemoveLink(RtnlSocket& socket, int index);
+
+// What does not change about a link as long as it exists. The kernel has no identity beyond the index, which
+// another link may get: one that was made before it is removed is looked at first.
+struct LinkIdentity {
+  int index;
+  std::string kind;
+  int lower;
+};
+// Removes the link unless its index is another link's. ENODEV when there is none.
+Status RemoveOwnLink(RtnlSocket& socket, const LinkIdentity& own);
 
 }  // namespace tapfd
 

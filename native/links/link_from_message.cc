@@ -114,6 +114,19 @@ std::optional<uint32_t> MacvlanModeFrom(RtnlAttributes attributes) {
   return std::nullopt;
 }
 
+// IFLA_AF_SPEC: settings of one protocol family each.
+std::optional<uint8_t> AddressGenerationFrom(RtnlAttributes families) {
+  RtnlAttribute family, attribute;
+  while (families.Next(&family)) {
+    if (family.type != AF_INET6) continue;
+    RtnlAttributes attributes(family.payload);
+    while (attributes.Next(&attribute)) {
+      if (attribute.type == IFLA_INET6_ADDR_GEN_MODE) return attribute.Value<uint8_t>();
+    }
+  }
+  return std::nullopt;
+}
+
 // IFLA_LINKINFO: the kind of link, and the attributes of that kind.
 void ReadLinkInfo(RtnlAttributes attributes, Link* link) {
   ByteView data;
@@ -184,6 +197,9 @@ std::optional<Link> LinkFromMessage(const RtnlReceived& message) {
         link.stats = StatsFrom(stats);
         break;
       }
+      case IFLA_AF_SPEC:
+        link.address_generation = AddressGenerationFrom(RtnlAttributes(attribute.payload));
+        break;
       case IFLA_LINKINFO:
         ReadLinkInfo(RtnlAttributes(attribute.payload), &link);
         break;

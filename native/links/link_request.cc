@@ -118,6 +118,12 @@ RtnlMessage ChangeMessage(int index, const LinkChanges& changes, const std::stri
   if (changes.alias) message.PutBytes(IFLA_IFALIAS, changes.alias->data(), changes.alias->size());
   if (changes.master) message.PutU32(IFLA_MASTER, static_cast<uint32_t>(*changes.master));
   if (changes.carrier) message.PutU8(IFLA_CARRIER, *changes.carrier);
+  if (changes.address_generation) {
+    message.PutNested(IFLA_AF_SPEC, [&] {
+      message.PutNested(AF_INET6,
+                        [&] { message.PutU8(IFLA_INET6_ADDR_GEN_MODE, *changes.address_generation); });
+    });
+  }
   if (changes.macvlan_mode) {
     message.PutNested(IFLA_LINKINFO, [&] {
       message.PutString(IFLA_INFO_KIND, kind);

@@ -290,6 +290,7 @@ Napi::Object LinkToObject(Napi::Env env, const Link& link) {
   if (link.tun) object.Set("tun", TunToObject(env, *link.tun));
   if (link.macvlan_mode) object.Set("macvlanMode", NumberOf(env, *link.macvlan_mode));
   if (link.vxlan) object.Set("vxlan", VxlanToObject(env, *link.vxlan));
+  if (link.address_generation) object.Set("addressGeneration", NumberOf(env, *link.address_generation));
   return object;
 }
 
@@ -306,6 +307,7 @@ LinkChanges LinkChangesFromObject(const Napi::Object& object) {
   changes.alias = StringIn(object, "alias");
   changes.carrier = BooleanIn(object, "carrier");
   changes.macvlan_mode = NumberIn<uint32_t>(object, "macvlanMode");
+  changes.address_generation = NumberIn<uint8_t>(object, "addressGeneration");
   changes.netns_fd = NamespaceIn(object, "netns").fd();
   return changes;
 }

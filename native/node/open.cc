@@ -22,7 +22,7 @@ QueueSettings QueueSettingsFrom(const Napi::Object& object) {
   QueueSettings settings;
   settings.vnet_header_bytes = NumberIn<int>(object, "vnetHeaderBytes").value_or(0);
   settings.multi_queue = BooleanIn(object, "multiQueue").value_or(false);
-  settings.send_buffer_bytes = NumberIn<int>(object, "sendBufferBytes").value_or(0);
+  settings.send_buffer_bytes = NumberIn<int>(object, "sendBufferBytes");
   for (const Napi::Value& mask : ElementsOf(ValueIn(object, "offloadMasks"))) {
     settings.offload_masks.push_back(NumberFrom<uint32_t>(mask).value_or(0));
   }
@@ -35,6 +35,7 @@ LinkSettings LinkSettingsFrom(const Napi::Object& object) {
   settings.mtu = NumberIn<uint32_t>(object, "mtu");
   settings.all_multicast = BooleanIn(object, "allMulticast");
   settings.bridge = StringIn(object, "bridge").value_or("");
+  settings.ipv6 = BooleanIn(object, "ipv6");
   settings.addresses = IpPrefixesFromArray(ValueIn(object, "addresses"));
   settings.up = BooleanIn(object, "up").value_or(false);
   return settings;
@@ -68,39 +69,48 @@ MacvtapSettings MacvtapSettingsFrom(const Napi::Object& object) {
   return settings;
 }
 
-// Removes a link that was made if the result never reaches JavaScript (a terminated worker).
+AdoptSettings AdoptSettingsFrom(const Napi::Object& object) {
+  AdoptSettings settings;
+  settings.vnet_header = BooleanIn(object, "vnetHeader");
+  settings.segment = BooleanIn(object, "segment").value_or(false);
+  settings.guest_mac = MacFrom(ValueIn(object, "guestMac"));
+  Napi::Object expected = ObjectIn(object, "expect");
+  if (!expected.IsObject()) return settings;
+  settings.expected_kind = StringIn(expected, "kind").value_or("");
+  settings.expected_name = StringIn(expected, "name").value_or("");
+  settings.expected_vnet_header_bytes = NumberIn<int>(expected, "vnetHeaderBytes");
+  settings.expected_mac = MacFrom(ValueIn(expected, "mac"));
+  return settings;
+}
+
+// Takes back what the open changed or made if the result never reaches JavaScript (a terminated worker).
 struct Opened {
   OpenedQueue queue;
-  Namespace ns;
   const char* kind;
 
-  Opened(OpenedQueue queue, Namespace ns, const char* kind)
-      : queue(std::move(queue)), ns(std::move(ns)), kind(kind) {}
-  Opened(Opened&& other) noexcept : queue(std::move(other.queue)), ns(std::move(other.ns)), kind(other.kind) {
-    other.queue.made_link = false;
-  }
+  Opened(OpenedQueue queue, const char* kind) : queue(std::move(queue)), kind(kind) {}
+  Opened(Opened&& other) noexcept = default;
   Opened& operator=(Opened&&) = delete;
   ~Opened() {
+    queue.undo.Run(queue.fd.get());
     if (queue.adopted) queue.fd.Release();  // still the caller's
-    if (!queue.made_link) return;
-    RunInNamespace(*ns, [this] { return RemoveMadeLink(queue.link.index, queue.link.lower); });
+    if (queue.made_link) RemoveMadeLink(*queue.made_link);
   }
 };
 
 Napi::Value OpenedToObject(Napi::Env env, Opened& opened) {
   OpenedQueue& queue = opened.queue;
   Napi::Object object = Napi::Object::New(env);
-  std::optional<MadeLink> made_link;
-  if (queue.made_link) made_link = MadeLink{opened.ns, queue.link.index, queue.link.lower};
   object.Set("kind", opened.kind);
   object.Set("flags", queue.flags);
   object.Set("features", queue.features);
   object.Set("offload", queue.offload);
   object.Set("vnetHeaderBytes", queue.vnet_header_bytes);
   object.Set("link", LinkToObject(env, queue.link));
-  Napi::Object made = FrameQueue::Make(env, std::move(queue.fd), std::move(made_link), queue.adopted);
+  QueueParts parts{std::make_shared<Fd>(std::move(queue.fd)), std::move(queue.made_link),
+                   std::move(queue.undo)};
+  Napi::Object made = FrameQueue::Make(env, std::move(parts), queue.adopted);
   if (made.IsEmpty()) return env.Undefined();
-  queue.made_link = false;  // the queue object owns it now
   object.Set("queue", made);
   return object;
 }
@@ -112,18 +122,13 @@ Napi::Value OpenInNamespace(Napi::Env env, const Napi::Value& handle, const char
     if (!ns) return NamespaceClosed();
     Result<OpenedQueue> opened = RunInNamespace(*ns, open);
     if (!opened.ok()) return opened.failure();
-    return Opened(std::move(opened.value()), ns, kind);
+    return Opened(std::move(opened.value()), kind);
   };
   return RunAsync(env, std::move(work), OpenedToObject);
 }
 
 const char* KindName(const TapSettings& settings) {
   return settings.tun ? "tun" : "tap";
-}
-
-const char* KindName(DeviceKind kind) {
-  if (kind == DeviceKind::kMacvtap) return "macvtap";
-  return kind == DeviceKind::kTun ? "tun" : "tap";
 }
 
 Napi::Value BindOpenTap(const Napi::CallbackInfo& info) {
@@ -153,13 +158,14 @@ Napi::Value BindOpenMacvtapQueue(const Napi::CallbackInfo& info) {
 Napi::Value BindAdoptQueue(const Napi::CallbackInfo& info) {
   Namespace ns = NamespaceHandle::From(info[0]);
   int fd = info[1].As<Napi::Number>().Int32Value();
-  auto object = info[2].As<Napi::Object>();
-  AdoptSettings settings{BooleanIn(object, "vnetHeader"), MacFrom(ValueIn(object, "guestMac"))};
-  auto work = [ns, fd, settings]() -> Result<Opened> {
+  AdoptSettings settings = AdoptSettingsFrom(info[2].As<Napi::Object>());
+  bool owned = FrameQueue::Owns(info.Env(), fd);
+  auto work = [ns, fd, settings, owned]() -> Result<Opened> {
     if (!ns) return NamespaceClosed();
+    if (owned) return AlreadyOwned(fd);
     Result<AdoptedQueue> adopted = RunInNamespace(*ns, [&] { return AdoptQueue(fd, settings); });
     if (!adopted.ok()) return adopted.failure();
-    return Opened(std::move(adopted.value().opened), ns, KindName(adopted.value().kind));
+    return Opened(std::move(adopted.value().opened), KindName(adopted.value().kind));
   };
   return RunAsync(info.Env(), std::move(work), OpenedToObject);
 }

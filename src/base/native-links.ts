@@ -50,6 +50,8 @@ export interface NativeLink {
   };
   macvlanMode?: number;
   vxlan?: { id: number; remote: string; local: string; port: number; learning: boolean };
+  /** IN6_ADDR_GEN_MODE_*; absent without IPv6. */
+  addressGeneration?: number;
 }
 
 /** MACs are 6-byte Buffers, made by `parseMac`. `master: 0` removes the link from its bridge. */
@@ -65,6 +67,7 @@ export interface NativeLinkChanges {
   alias?: string;
   carrier?: boolean;
   macvlanMode?: number;
+  addressGeneration?: number;
   /** Moves the link there. */
   netns?: NamespaceHandle;
 }

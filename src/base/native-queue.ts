@@ -6,7 +6,8 @@ export interface NativeQueueSettings {
   /** 0: no vnet header. */
   vnetHeaderBytes: number;
   multiQueue: boolean;
-  sendBufferBytes: number;
+  /** Absent: the maximum, or on a device that others have open, whatever it is. */
+  sendBufferBytes?: number | undefined;
   /** TUN_F_* masks to try, best first. Empty for a further queue, which leaves the device's offloads unchanged. */
   offloadMasks: number[];
 }
@@ -16,6 +17,7 @@ export interface NativeLinkSettings {
   mtu?: number | undefined;
   allMulticast?: boolean | undefined;
   bridge?: string | undefined;
+  ipv6?: boolean | undefined;
   addresses: NativeIpPrefix[];
   up: boolean;
 }
@@ -46,7 +48,17 @@ export interface NativeMacvtapSettings {
 
 export interface NativeAdoptSettings {
   vnetHeader?: boolean | undefined;
+  segment: boolean;
+  expect?: NativeExpectation | undefined;
   guestMac?: Uint8Array | undefined;
+}
+
+/** What a descriptor is taken for; what is absent may be anything. */
+export interface NativeExpectation {
+  kind?: DeviceKind | undefined;
+  name?: string | undefined;
+  mac?: Uint8Array | undefined;
+  vnetHeaderBytes?: number | undefined;
 }
 
 /** The kind of device behind a descriptor. */
@@ -154,6 +166,8 @@ export interface NativeQueue {
   takePending(): Buffer[];
   /** Makes the link that the opening call created outlive the queue. */
   keepLink(): void;
+  /** What the opening call changed on a device that was there remains. Until then, close() takes it back. */
+  keepChanges(): void;
   /** Stops polling before it returns. Closes the descriptor, and removes a link that the open created, off the JavaScript thread. */
   close(): Promise<void>;
   /** TUNGETIFF: rejects with EBADFD or ENOLINK when the device is gone. */
@@ -173,8 +187,11 @@ export interface NativeQueue {
   setOffload(masks: number[]): Promise<number>;
   setSendBuffer(bytes: number): Promise<void>;
   setVnetHeaderBytes(bytes: number): Promise<void>;
+  /** macvtap only. Returns IFF_* as {@link NativeOpened.flags}. */
+  setVnetHeader(on: boolean): Promise<number>;
   setTxFilter(allMulticast: boolean, addresses: Uint8Array[]): Promise<void>;
-  setAttached(attached: boolean): Promise<void>;
+  /** With `vnetHeaderBytes` not 0, attaching is refused if the device has another size. */
+  setAttached(attached: boolean, vnetHeaderBytes: number): Promise<void>;
   setSteeringProgram(program: number | Uint8Array | null): Promise<void>;
   setFilterProgram(program: number | Uint8Array | null): Promise<void>;
 }

@@ -77,7 +77,7 @@ export interface NativeAddon {
   openTapQueue(ns: NamespaceHandle, settings: NativeTapSettings, index: number): Promise<NativeOpened>;
   openMacvtap(ns: NamespaceHandle, settings: NativeMacvtapSettings): Promise<NativeOpened>;
   openMacvtapQueue(ns: NamespaceHandle, settings: NativeQueueSettings, index: number): Promise<NativeOpened>;
-  /** The descriptor remains the caller's until the promise is fulfilled. */
+  /** Changes nothing but O_NONBLOCK and FD_CLOEXEC. The descriptor remains the caller's until the promise is fulfilled. */
   adoptQueue(ns: NamespaceHandle, fd: number, settings: NativeAdoptSettings): Promise<NativeOpened>;
 
   /** Rejects with EAGAIN if the server's backlog is full. */

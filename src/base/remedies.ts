@@ -24,8 +24,6 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'ioctl ENOLINK': 'the macvtap behind the descriptor was deleted: open it again',
   'ioctl TUNGETIFF EBADFD':
     'the descriptor has no interface: it was never given one (TUNSETIFF), or its device was deleted',
-  'ioctl TUNSETIFF EEXIST':
-    'the descriptor already has its interface, which fixes the vnet header: leave out vnetHeader, or open the device again',
   'ioctl TUNSETQUEUE EINVAL':
     'the queue is already attached or already detached, or it is the only one of a device opened without multiQueue: true, or the device was deleted',
   'ioctl TUNSETCARRIER EINVAL': 'this kernel has no TUNSETCARRIER, which came with Linux 5.0',

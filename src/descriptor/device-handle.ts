@@ -11,7 +11,7 @@ import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeFrameRules, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { formatMac, parseMac } from '../links/mac.js';
 import type { LinkWatch } from '../links/watch.js';
-import { type DeviceFlags, deviceFlags, featureNames } from './device-flags.js';
+import { type DeviceFlags, deviceFlags, featureNames, IFF_DETACH_QUEUE } from './device-flags.js';
 import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
 import type { StreamSettings } from './settings.js';
@@ -25,12 +25,18 @@ export interface OpenedDevice {
   /** Opens a further queue of this device. */
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
   /** Of a further queue: shared with the queue that opened it. */
-  offload?: SharedOffload;
+  shared?: SharedState;
 }
 
-/** The offloads that a device was granted (TUN_F_*): the same for all its queues. */
-export interface SharedOffload {
-  mask: number;
+/** What keeps frames from all queues of a device, by the code of the finding. */
+export type DeviceFilter = 'tx-filter' | 'filter-program';
+
+/** What belongs to a device and so to all its queues, and cannot be read back. */
+export interface SharedState {
+  /** The offloads granted (TUN_F_*). */
+  offloadMask: number;
+  /** The filters that were set through one of the queues. */
+  readonly filters: Set<DeviceFilter>;
 }
 
 /** The limit of the length fields of IP. */
@@ -63,15 +69,15 @@ export class DeviceHandle {
   readonly follower: LinkFollower;
   /** Bytes of vnet header in front of the frames that JavaScript sees. */
   readonly vnetHeaderBytes: number;
+  /** The kernel's, even if the library splits and joins. */
+  readonly kernelVnetHeaderBytes: number;
   /** The driver's features by name. */
   readonly supported: readonly string[];
   readonly #openFurther: OpenedDevice['openFurther'];
-  readonly #offload: SharedOffload;
+  readonly #shared: SharedState;
   /** Pending native calls. Closing waits for them, because their descriptor must not become that of another file. */
   readonly #pending = new Set<Promise<unknown>>();
   #flags: number;
-  /** The kernel's, even if the library splits and joins. */
-  readonly #kernelVnetHeaderBytes: number;
   #sendBufferBytes: number;
   /** Another program is being given the descriptor: the next owner is decided, though that may yet fail. */
   #claimed = false;
@@ -80,7 +86,7 @@ export class DeviceHandle {
   #kernelDrops: number;
   readonly #self = new WeakRef<DeviceHandle>(this);
 
-  constructor({ opened, watch, settings, openFurther, offload }: OpenedDevice, events: LinkFollowerEvents) {
+  constructor({ opened, watch, settings, openFurther, shared }: OpenedDevice, events: LinkFollowerEvents) {
     this.kind = opened.kind;
     this.queue = opened.queue;
     this.settings = settings;
@@ -88,9 +94,9 @@ export class DeviceHandle {
     this.supported = featureNames(opened.features);
     this.#openFurther = openFurther;
     this.#flags = opened.flags;
-    this.#kernelVnetHeaderBytes = opened.vnetHeaderBytes;
+    this.kernelVnetHeaderBytes = opened.vnetHeaderBytes;
     this.#sendBufferBytes = settings.sendBufferBytes;
-    this.#offload = offload ?? { mask: opened.offload };
+    this.#shared = shared ?? { offloadMask: opened.offload, filters: new Set() };
     this.#kernelDrops = kernelDrops(opened.kind, opened.link);
     this.follower = new LinkFollower(opened, watch, {
       ...events,
@@ -112,14 +118,26 @@ export class DeviceHandle {
   }
 
   get offload(): Offload[] {
-    return offloadNames(this.#offload.mask);
+    return offloadNames(this.#shared.offloadMask);
   }
 
   /** Bytes of the longest frame that may be read (native/frames/io.h FrameRules::room). */
   get frameBytes(): number {
     const { packetInfo } = this.flags;
-    const packet = this.#offload.mask !== 0 && !this.settings.segment ? MAX_PACKET_BYTES : this.link.mtu;
+    const packet =
+      this.#shared.offloadMask !== 0 && !this.settings.segment ? MAX_PACKET_BYTES : this.link.mtu;
     return packet + this.vnetHeaderBytes + (packetInfo ? 4 : 0) + (this.kind === 'tun' ? 0 : 22);
+  }
+
+  /** Those that this thread has set. */
+  get filters(): ReadonlySet<DeviceFilter> {
+    return this.#shared.filters;
+  }
+
+  /** Updates `filters` after a call has set or removed one. */
+  noteFilter(filter: DeviceFilter, on: boolean): void {
+    if (on) this.#shared.filters.add(filter);
+    else this.#shared.filters.delete(filter);
   }
 
   get handedOff(): boolean {
@@ -163,12 +181,18 @@ export class DeviceHandle {
 
   /** The mask belongs to the device: the calls of all its queues stand in one line. */
   async setOffload(list: readonly Offload[]): Promise<Offload[]> {
-    const shared = this.#offload;
+    const shared = this.#shared;
     return inTurn(shared, async () => {
-      shared.mask = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
-      for (const device of devicesOfThread()) if (device.#offload === shared) device.#setRules();
+      shared.offloadMask = await this.control('setOffload', (queue) => queue.setOffload(offloadMasks(list)));
+      for (const device of devicesOfThread()) if (device.#shared === shared) device.#setRules();
       return this.offload;
     });
+  }
+
+  /** Takes part in the device's traffic or not. The vnet header may have changed while it did not. */
+  async setAttached(operation: string, attached: boolean): Promise<void> {
+    await this.control(operation, (queue) => queue.setAttached(attached, this.kernelVnetHeaderBytes));
+    this.noteFlag(IFF_DETACH_QUEUE, !attached);
   }
 
   async setSendBuffer(bytes: number): Promise<void> {
@@ -180,9 +204,9 @@ export class DeviceHandle {
   async restoreSettings(): Promise<void> {
     await this.control('restoreSettings', async (queue) => {
       // Fails if the queue is attached; any other problem makes the calls below fail, too.
-      await queue.setAttached(true).catch(() => {});
-      if (this.#kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.#kernelVnetHeaderBytes);
-      await queue.setOffload([this.#offload.mask]);
+      await queue.setAttached(true, 0).catch(() => {});
+      if (this.kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.kernelVnetHeaderBytes);
+      await queue.setOffload([this.#shared.offloadMask]);
       await queue.setSendBuffer(this.#sendBufferBytes);
     });
   }
@@ -200,7 +224,7 @@ export class DeviceHandle {
     try {
       const opened = await this.control('openQueue', () => this.#openFurtherOrGone(watch, name, index));
       const { settings } = this;
-      return { opened, watch, settings, openFurther: this.#openFurther, offload: this.#offload };
+      return { opened, watch, settings, openFurther: this.#openFurther, shared: this.#shared };
     } catch (error) {
       watch.release();
       throw error;
@@ -322,7 +346,7 @@ export class DeviceHandle {
       packetInfo: this.flags.packetInfo,
       vnetHeaderBytes: this.vnetHeaderBytes,
       mtu,
-      superFrames: this.#offload.mask !== 0 && !this.settings.segment,
+      superFrames: this.#shared.offloadMask !== 0 && !this.settings.segment,
       segment: this.settings.segment,
       joinsUdp: this.offload.includes('uso4'),
       down: this.kind !== 'macvtap' && !this.follower.up,

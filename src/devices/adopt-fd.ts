@@ -1,8 +1,8 @@
 /** Adopting a descriptor that was opened elsewhere. */
 import { checkFd, refuseSurplus } from '../base/checks.js';
-import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened, NativeQueueSettings, NativeTapSettings } from '../base/native-queue.js';
 import { deviceFlags } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
@@ -18,7 +18,8 @@ import { Tun } from './tun.js';
  * Takes ownership of an open TUN, TAP or macvtap descriptor, and finds out which kind it is. The descriptor is made
  * non-blocking and close-on-exec.
  *
- * Ownership passes when the promise is fulfilled. If the call fails, the descriptor remains the caller's, and open.
+ * Ownership passes when the promise is fulfilled. If the call fails, the descriptor remains the caller's, open and as it
+ * was: everything is checked before anything is changed.
  *
  * Privilege: none, or CAP_SYS_ADMIN if the device is in another namespace (`netns`). For macvtap the identity rule of
  * {@link openMacvtap} applies, which needs CAP_SYS_ADMIN if `/sys` shows another namespace.
@@ -29,9 +30,11 @@ import { Tun } from './tun.js';
  * - `ERR_TAPFD_NOT_A_DEVICE`: a file, a socket, another device.
  * - `EBADFD` (`ioctl TUNGETIFF`): a clone device that has no interface yet, or whose interface was deleted; `ENOLINK`:
  *   the macvtap's link was deleted.
- * - `ERR_TAPFD_WRONG_DEVICE`: its interface is in another namespace than `netns` (default: the caller's).
+ * - `ERR_TAPFD_WRONG_DEVICE`: its interface is in another namespace than `netns` (default: the caller's), or it is not
+ *   what `expect` says.
  * - `ERR_TAPFD_MAC_MISMATCH`: `guestMac` is not the link's MAC.
- * - `EEXIST` (`ioctl TUNSETIFF`): `vnetHeader` or `segment` differs from the setting of a TUN or TAP descriptor.
+ * - `ERR_TAPFD_DEVICE_DIFFERS`: `vnetHeader` differs from the setting of a TUN or TAP descriptor, or `segment` is used
+ *   with a vnet header of another size than 10.
  * - `ERR_TAPFD_INVALID_STATE`: the descriptor already is a device of this thread.
  * - `EEXIST` (`epoll_ctl`): something else in this thread polls the descriptor.
  */
@@ -42,17 +45,10 @@ export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<T
 }
 
 /** {@link adoptFd} with checked options. */
-export async function adoptWith(
-  fd: number,
-  { place, stream, device }: AdoptSettings,
-): Promise<Tap | Tun | Macvtap> {
+export async function adoptWith(fd: number, settings: AdoptSettings): Promise<Tap | Tun | Macvtap> {
+  const { place, stream } = settings;
   const { opened, watch } = await openDevice(place, {
-    open: async (ns) => {
-      const opened = await nativeCall({ operation: 'adoptFd' }, () => native().adoptQueue(ns, fd, device));
-      if (!stream.segment || opened.vnetHeaderBytes === SEGMENT_HEADER_BYTES) return opened;
-      opened.queue.release();
-      throw invalidArgument('segment', 'used on a descriptor with a vnet header of 10 bytes', true);
-    },
+    open: (ns) => takeOver(ns, fd, settings),
     /* c8 ignore next -- only reached by an abort at the moment of success; open-abort.test.ts tests the same for opens */
     undo: async ({ queue }) => void queue.release(),
   });
@@ -67,8 +63,26 @@ export async function adoptWith(
   }
 }
 
-/** Splitting and joining work with this vnet header only, which every opening call sets. */
-const SEGMENT_HEADER_BYTES = 10;
+/** What the descriptor is was found out, and nothing can be refused any more, when it is changed. */
+async function takeOver(
+  ns: NamespaceHandle,
+  fd: number,
+  { device, offload }: AdoptSettings,
+): Promise<NativeOpened> {
+  const context = { operation: 'adoptFd' };
+  const opened = await nativeCall(context, () => native().adoptQueue(ns, fd, device));
+  if (opened.kind === 'macvtap') opened.offload = offload;
+  const { vnetHeader } = device;
+  if (vnetHeader === undefined || vnetHeader === deviceFlags(opened.flags).vnetHeader) return opened;
+  try {
+    opened.flags = await nativeCall(context, () => opened.queue.setVnetHeader(vnetHeader));
+    return opened;
+    /* c8 ignore next 4 -- the link was deleted between two answers of the kernel */
+  } catch (error) {
+    opened.queue.release();
+    throw error;
+  }
+}
 
 /** Opens further queues with the settings of the adopted one, through the usual clone device. */
 function furtherQueues({ kind, flags, vnetHeaderBytes }: NativeOpened): OpenedDevice['openFurther'] {
@@ -76,7 +90,6 @@ function furtherQueues({ kind, flags, vnetHeaderBytes }: NativeOpened): OpenedDe
   const queue: NativeQueueSettings = {
     vnetHeaderBytes,
     multiQueue,
-    sendBufferBytes: 0x7fff_ffff,
     offloadMasks: [],
   };
   if (kind === 'macvtap') {

@@ -14,7 +14,9 @@ import {
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type {
+  DeviceKind,
   NativeAdoptSettings,
+  NativeExpectation,
   NativeLinkSettings,
   NativeMacvtapSettings,
   NativeQueueSettings,
@@ -23,12 +25,13 @@ import type {
 import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
 import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
 import { checkIpPrefix } from '../links/ip-prefix.js';
-import { checkUnicastMac } from '../links/mac.js';
+import { checkMac, checkUnicastMac } from '../links/mac.js';
 import { checkMacvlanMode, macvlanModeNumber } from '../links/macvlan-mode.js';
 import type { OpenPlace } from './open-device.js';
 import {
   type AdoptOptions,
   type BridgeHelperOptions,
+  EXPECTED_NAMES,
   type GuestMacOptions,
   type LinkOptions,
   type MacvtapOptions,
@@ -104,20 +107,26 @@ function queueSettings(options: QueueOptions, { sendBufferBytes }: StreamSetting
   return {
     vnetHeaderBytes: vnetHeader ? VNET_HEADER_BYTES : 0,
     multiQueue: optional(options.multiQueue, (value) => checkBoolean('multiQueue', value)) ?? false,
-    sendBufferBytes,
+    sendBufferBytes: optional(options.sendBufferBytes, () => sendBufferBytes),
     offloadMasks: offloadMasks(offload),
   };
 }
 
 function linkSettings(options: LinkOptions & { mac?: string; bridge?: string }): NativeLinkSettings {
-  const { addresses = [] } = options;
-  if (!Array.isArray(addresses)) throw invalidArgument('addresses', 'an array of addresses', addresses);
+  const { addresses: given = [] } = options;
+  if (!Array.isArray(given)) throw invalidArgument('addresses', 'an array of addresses', given);
+  const addresses = given.map((address, i) => checkIpPrefix(`addresses[${i}]`, address));
+  const ipv6 = optional(options.ipv6, (value) => checkBoolean('ipv6', value));
+  if (ipv6 === false && addresses.some(({ address }) => address.length === 16)) {
+    throw invalidArgument('ipv6', 'left out or true with an IPv6 address in addresses', ipv6);
+  }
   return {
     mac: optional(options.mac, (value) => checkUnicastMac('mac', value)),
     mtu: optional(options.mtu, (value) => checkInteger('mtu', value, MIN_MTU, MAX_MTU)),
     allMulticast: optional(options.allMulticast, (value) => checkBoolean('allMulticast', value)),
     bridge: optional(options.bridge, (value) => checkInterfaceName('bridge', value)),
-    addresses: addresses.map((address, i) => checkIpPrefix(`addresses[${i}]`, address)),
+    ipv6,
+    addresses,
     up: optional(options.up, (value) => checkBoolean('up', value)) ?? true,
   };
 }
@@ -206,12 +215,40 @@ export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
 
 export interface AdoptSettings extends OpenSettings {
   device: NativeAdoptSettings;
+  /** TUN_F_* that a macvtap is said to have. */
+  offload: number;
 }
 
 export function adoptSettings(options: AdoptOptions): AdoptSettings {
   checkNames('adoptFd', options);
   const common = openSettings(options);
-  return { ...common, device: { vnetHeader: vnetHeaderOf(options), guestMac: common.stream.guestMac } };
+  const { segment, guestMac } = common.stream;
+  const device: NativeAdoptSettings = {
+    vnetHeader: vnetHeaderOf(options),
+    segment,
+    guestMac,
+    expect: optional(options.expect, checkExpected),
+  };
+  const [offload] = offloadMasks(optional(options.offload, (value) => checkOffload('offload', value)) ?? []);
+  return { ...common, device, offload };
+}
+
+function checkExpected(value: unknown): NativeExpectation {
+  const expect: { kind?: unknown; name?: unknown; mac?: unknown; vnetHeaderBytes?: unknown } = checkObject(
+    'expect',
+    value,
+  );
+  checkOptionNames('adoptFd', expect, EXPECTED_NAMES, 'expect');
+  return {
+    kind: optional(expect.kind, (kind) =>
+      checkOneOf<DeviceKind>('expect.kind', kind, ['tap', 'tun', 'macvtap']),
+    ),
+    name: optional(expect.name, (name) => checkInterfaceName('expect.name', name)),
+    mac: optional(expect.mac, (mac) => checkMac('expect.mac', mac)),
+    vnetHeaderBytes: optional(expect.vnetHeaderBytes, (bytes) =>
+      checkInteger('expect.vnetHeaderBytes', bytes, 0, MAX_INT),
+    ),
+  };
 }
 
 /** The settings for starting the helper and for adopting the descriptor that it sends. */

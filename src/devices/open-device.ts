@@ -17,7 +17,7 @@ export interface OpenSteps {
   open: (ns: NamespaceHandle) => Promise<NativeOpened>;
   /** What outlives the queue, and so comes last, when the open can no longer be aborted. */
   finish?: (opened: NativeOpened) => Promise<void>;
-  /** Undoes `open`. Default: closes the queue. */
+  /** Undoes `open`. Default: closes the queue, which takes back what it changed. */
   undo?: (opened: NativeOpened) => Promise<void>;
 }
 
@@ -39,6 +39,7 @@ export async function openDevice(
     try {
       signal?.throwIfAborted();
       await finish?.(opened);
+      opened.queue.keepChanges();
       return { opened, watch };
     } catch (error) {
       await undo(opened);

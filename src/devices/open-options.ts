@@ -1,5 +1,6 @@
 /** The options of the opening calls, and their names. */
 
+import type { ExpectedDevice } from '../descriptor/hand-off-options.js';
 import type { Offload } from '../descriptor/offload.js';
 import type { MacCheck } from '../descriptor/settings.js';
 import type { IpPrefixLike } from '../links/ip-prefix.js';
@@ -32,6 +33,13 @@ export interface LinkOptions {
   mtu?: number;
   /** Bring the link up. Default true; false leaves it as it is. */
   up?: boolean;
+  /**
+   * Whether the host speaks IPv6 on this link: whether it makes itself an address there, from the MAC, and takes addresses
+   * and routes from router advertisements. Default: false for a link that this call makes for a guest (a macvtap on
+   * `lower`, a TAP in a `bridge`) unless `addresses` has one of IPv6; every other link is left as it is. It sets the link's
+   * address generation mode and the sysctl `disable_ipv6`.
+   */
+  ipv6?: boolean;
   /** Addresses to add. */
   addresses?: IpPrefixLike[];
   /** Receive multicast frames of every group. A macvtap guest needs it for groups that the host has not joined. */
@@ -45,8 +53,7 @@ export interface SegmentOption {
    * with complete checksums and without vnet header, while the kernel moves up to 64 KiB at once. `writeBatch()` and
    * `forward()` join frames; single writes do not. Implies `vnetHeader`. Not with `packetInfo`. Default false.
    *
-   * Opening calls request all offloads, unless `offload` names some. An adopted descriptor keeps those that it has, which
-   * the kernel does not report: until `setOffload()` names them, UDP is not joined.
+   * Opening calls request all offloads, unless `offload` names some. An adopted descriptor keeps those that it has.
    */
   segment?: boolean;
 }
@@ -95,7 +102,7 @@ export type TunOptions = TunTapOptions;
 export interface TapOptions extends TunTapOptions {
   /** MAC of the interface: the host's, not the guest's. Default: the kernel's choice. */
   mac?: string;
-  /** Name of the bridge to add the TAP to. */
+  /** Name of the bridge to add the TAP to. The TAP takes its MTU, unless `mtu` is given, because a bridge takes the least of its ports'. */
   bridge?: string;
 }
 
@@ -128,9 +135,16 @@ export interface MacvtapOptions extends StreamOptions, LinkOptions, QueueOptions
 export interface AdoptOptions extends StreamOptions, GuestMacOptions, SegmentOption {
   /**
    * Whether frames have a vnet header. Default: as the descriptor is set. On macvtap this changes the setting; on TUN and
-   * TAP it is fixed, and a different value fails with EEXIST.
+   * TAP it is fixed, and a different value fails with `ERR_TAPFD_DEVICE_DIFFERS`.
    */
   vnetHeader?: boolean;
+  /** What the descriptor must be: another one is refused with `ERR_TAPFD_WRONG_DEVICE`, before anything is changed. */
+  expect?: ExpectedDevice;
+  /**
+   * The offloads that a macvtap was granted, which the kernel does not tell; `handOffOptions()` knows them. Default: none.
+   * TUN and TAP tell themselves.
+   */
+  offload?: Offload[];
 }
 
 /** Options of {@link openTapFromBridgeHelper}. */
@@ -154,7 +168,7 @@ const STREAM: Names<StreamOptions> = {
   signal: true,
 };
 
-const LINK: Names<LinkOptions> = { mtu: true, up: true, addresses: true, allMulticast: true };
+const LINK: Names<LinkOptions> = { mtu: true, up: true, ipv6: true, addresses: true, allMulticast: true };
 
 const QUEUE: Names<QueueOptions> = {
   multiQueue: true,
@@ -195,7 +209,16 @@ const MACVTAP: Names<MacvtapOptions> = {
   persist: true,
 };
 
-const ADOPT: Names<AdoptOptions> = { ...STREAM, ...GUEST_MAC, segment: true, vnetHeader: true };
+const ADOPT: Names<AdoptOptions> = {
+  ...STREAM,
+  ...GUEST_MAC,
+  segment: true,
+  vnetHeader: true,
+  expect: true,
+  offload: true,
+};
+
+const EXPECT: Names<ExpectedDevice> = { kind: true, name: true, mac: true, vnetHeaderBytes: true };
 
 const BRIDGE_HELPER: Names<BridgeHelperOptions> = {
   bridge: true,
@@ -206,6 +229,8 @@ const BRIDGE_HELPER: Names<BridgeHelperOptions> = {
   copyFrames: true,
   signal: true,
 };
+
+export const EXPECTED_NAMES = Object.keys(EXPECT);
 
 /** The options of each opening call. For openTun, `mac` and `bridge` are refused later, with a more specific reason. */
 export const OPTION_NAMES = {

@@ -67,6 +67,7 @@ export class Tap extends TunTapDevice {
     const { allMulticast, macs } =
       filter === null ? { allMulticast: false, macs: [] } : checkTxFilter(filter);
     await this.device.control('setTxFilter', (queue) => queue.setTxFilter(allMulticast, macs));
+    this.device.noteFilter('tx-filter', macs.length > 0);
   }
 }
 

@@ -67,6 +67,7 @@ export abstract class TunTapDevice extends FrameStream {
   async setFilterProgram(program: BpfProgram): Promise<void> {
     checkProgram(program);
     await this.device.control('setFilterProgram', (queue) => queue.setFilterProgram(program));
+    this.device.noteFilter('filter-program', program !== null);
   }
 }
 

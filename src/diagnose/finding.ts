@@ -6,6 +6,9 @@
  * - `link-down`: the interface is not up.
  * - `no-carrier`: its carrier is off, so the host sends nothing.
  * - `queue-detached`: the queue is detached from the device's traffic.
+ * - `tx-filter`: TAP: `setTxFilter()` was called in this thread, so frames to other destinations do not arrive. A filter that
+ *   another program has set cannot be seen: neither can be read back from the kernel.
+ * - `filter-program`: TUN, TAP: the same of `setFilterProgram()`.
  * - `bridge-down`: TAP: its bridge is not up.
  * - `mtu`: ports of its bridge, or a macvtap and its lower device, have different MTUs.
  * - `lower-down`: macvtap: the lower device is not up.
@@ -22,6 +25,8 @@ export type FindingCode =
   | 'link-down'
   | 'no-carrier'
   | 'queue-detached'
+  | 'tx-filter'
+  | 'filter-program'
   | 'bridge-down'
   | 'mtu'
   | 'lower-down'

@@ -1,5 +1,6 @@
 /** What stops frames at the interface itself, or in a TAP's bridge. */
 
+import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { Link } from '../links/link.js';
 import type { Finding } from './finding.js';
 import type { Surroundings } from './surroundings.js';
@@ -15,6 +16,7 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       remedy: 'call attachQueue()',
     };
   }
+  yield* diagnoseFilters(device, name);
   if (links === undefined) return;
   if (!link.up) {
     yield {
@@ -42,6 +44,28 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       bridge,
       [...links.values()].filter(({ master }) => master === bridge.index),
     );
+  }
+}
+
+/** What the kernel cannot be asked for: only this thread's own calls are known. */
+function* diagnoseFilters(device: DeviceHandle, name: string): Generator<Finding> {
+  if (device.filters.has('tx-filter')) {
+    yield {
+      code: 'tx-filter',
+      severity: 'warning',
+      interface: name,
+      message: `${name} has a TX filter: frames to destinations that it does not list never arrive`,
+      remedy: 'add the destinations with setTxFilter(), or remove the filter with setTxFilter(null)',
+    };
+  }
+  if (device.filters.has('filter-program')) {
+    yield {
+      code: 'filter-program',
+      severity: 'warning',
+      interface: name,
+      message: `${name} has a filter program: frames that it drops or cuts never arrive whole`,
+      remedy: 'remove it with setFilterProgram(null), or load another',
+    };
   }
 }
 

@@ -6,7 +6,8 @@
 import { checkInteger } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { DeviceKind } from '../base/native-queue.js';
-import { type DeviceFlags, IFF_DETACH_QUEUE } from '../descriptor/device-flags.js';
+import type { DeviceFlags } from '../descriptor/device-flags.js';
+import { type HandOffOptions, handOffOptions } from '../descriptor/hand-off-options.js';
 import { checkOffload, type Offload } from '../descriptor/offload.js';
 import { diagnose } from '../diagnose/diagnose.js';
 import type { Finding } from '../diagnose/finding.js';
@@ -89,18 +90,17 @@ export abstract class FrameStream extends FrameDuplex {
    * @throws TapfdError `EINVAL` (`ioctl TUNSETQUEUE`) when it is detached already.
    */
   async detachQueue(): Promise<void> {
-    await this.device.control('detachQueue', (queue) => queue.setAttached(false));
-    this.device.noteFlag(IFF_DETACH_QUEUE, true);
+    await this.device.setAttached('detachQueue', false);
   }
 
   /**
    * Takes part in the device's traffic again after {@link detachQueue}.
    *
-   * @throws TapfdError `EINVAL` (`ioctl TUNSETQUEUE`) when it is attached already.
+   * @throws TapfdError `EINVAL` (`ioctl TUNSETQUEUE`) when it is attached already; `ERR_TAPFD_DEVICE_DIFFERS` when the
+   *   size of the device's vnet header has changed meanwhile.
    */
   async attachQueue(): Promise<void> {
-    await this.device.control('attachQueue', (queue) => queue.setAttached(true));
-    this.device.noteFlag(IFF_DETACH_QUEUE, false);
+    await this.device.setAttached('attachQueue', true);
   }
 
   /**
@@ -135,6 +135,15 @@ export abstract class FrameStream extends FrameDuplex {
    */
   async isAlive(): Promise<boolean> {
     return this.device.control('isAlive', () => this.device.follower.isAlive());
+  }
+
+  /**
+   * What {@link adoptFd} in another thread or process must know to go on with this queue as it is: pass it along with the
+   * descriptor that `handOff()` returns. Plain data, for `postMessage()` or JSON. Add `netns` if the device is in another
+   * namespace than the one that adopts it.
+   */
+  handOffOptions(): HandOffOptions {
+    return handOffOptions(this.device);
   }
 
   /**

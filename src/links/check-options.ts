@@ -10,6 +10,7 @@ import {
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native-links.js';
+import { checkAddressGeneration } from './address-generation.js';
 import { checkIpAddress } from './ip-prefix.js';
 import { checkUnicastMac } from './mac.js';
 import { checkMacvlanMode, macvlanModeNumber } from './macvlan-mode.js';
@@ -42,7 +43,16 @@ const MAX_QUEUES = 4096;
 const MAX_ALIAS_BYTES = 255;
 const VXLAN_PORT = 4789;
 
-const SETTING_NAMES = ['mac', 'mtu', 'up', 'allMulticast', 'promiscuous', 'txQueueLength', 'alias'];
+const SETTING_NAMES = [
+  'mac',
+  'mtu',
+  'up',
+  'allMulticast',
+  'promiscuous',
+  'txQueueLength',
+  'alias',
+  'addressGeneration',
+];
 const CHANGE_NAMES = [...SETTING_NAMES, 'name', 'master', 'carrier', 'mode', 'moveTo', 'netns'];
 const NEW_NAMES = [...SETTING_NAMES, 'kind', 'name', 'master', 'txQueues', 'rxQueues', 'netns'];
 const NAMES_BY_KIND = {
@@ -133,6 +143,9 @@ function readSettings(options: object): NativeLinkChanges {
   });
   given(options, 'alias', checkAlias, (alias) => {
     native.alias = alias;
+  });
+  given(options, 'addressGeneration', checkAddressGeneration, (mode) => {
+    native.addressGeneration = mode;
   });
   return native;
 }

@@ -1,6 +1,7 @@
 /** The public form of a network link. */
 import { isDeepStrictEqual } from 'node:util';
 import type { NativeLink } from '../base/native-links.js';
+import { type AddressGeneration, addressGenerationName } from './address-generation.js';
 import { type MacvlanMode, macvlanModeName } from './macvlan-mode.js';
 
 const IFF_UP = 0x1;
@@ -124,6 +125,8 @@ export interface Link {
   readonly rxQueues: number;
   /** Free text set by the administrator; may be empty. */
   readonly alias: string;
+  /** How it makes its IPv6 addresses; absent on a kernel without IPv6. */
+  readonly addressGeneration?: AddressGeneration;
   /** Counters at that moment. */
   readonly stats: LinkStats;
   /** For kind `tun`. */
@@ -137,6 +140,7 @@ export interface Link {
 /** Turns what the addon read into the public form. */
 export function linkFromNative(native: NativeLink): Link {
   const mode = macvlanModeName(native.macvlanMode);
+  const addressGeneration = addressGenerationName(native.addressGeneration);
   return {
     index: native.index,
     name: native.name,
@@ -158,6 +162,7 @@ export function linkFromNative(native: NativeLink): Link {
     txQueues: native.txQueues,
     rxQueues: native.rxQueues,
     alias: native.alias,
+    ...(addressGeneration && { addressGeneration }),
     stats: native.stats,
     ...(native.tun && { tun: tunFromNative(native.tun) }),
     ...(mode && { mode }),

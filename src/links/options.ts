@@ -1,4 +1,5 @@
 /** Options of `links.create` and `links.set`. */
+import type { AddressGeneration } from './address-generation.js';
 import type { MacvlanMode } from './macvlan-mode.js';
 import type { NetnsLike, NetnsOption } from './namespace.js';
 
@@ -21,6 +22,11 @@ export interface LinkSettings {
   txQueueLength?: number;
   /** Free text of at most 255 bytes; an empty string removes it. */
   alias?: string;
+  /**
+   * How it makes its IPv6 addresses, as `ip link set … addrgenmode`. A link that goes up with `'none'` makes none and
+   * sends nothing of its own, but still takes addresses from router advertisements (sysctl `accept_ra`).
+   */
+  addressGeneration?: AddressGeneration;
 }
 
 /** Changes for `links.set`. What is left out does not change. */

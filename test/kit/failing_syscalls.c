@@ -221,6 +221,10 @@ ssize_t recvmsg(int fd, struct msghdr* message, int flags) {
 }
 
 STAND_BEFORE(ssize_t, -1, read, (int fd, void* data, size_t length), (fd, data, length))
+STAND_BEFORE(ssize_t, -1, pread64, (int fd, void* data, size_t length, off64_t offset),
+             (fd, data, length, offset))
+STAND_BEFORE(ssize_t, -1, pwrite64, (int fd, const void* data, size_t length, off64_t offset),
+             (fd, data, length, offset))
 STAND_BEFORE(ssize_t, -1, readv, (int fd, const struct iovec* pieces, int count), (fd, pieces, count))
 STAND_BEFORE(ssize_t, -1, writev, (int fd, const struct iovec* pieces, int count), (fd, pieces, count))
 STAND_BEFORE(ssize_t, -1, write, (int fd, const void* data, size_t length), (fd, data, length))

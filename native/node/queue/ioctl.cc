@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "devices/living_device.h"
 #include "devices/tun_ioctl.h"
 #include "node/arguments.h"
 #include "node/async.h"
@@ -113,6 +114,11 @@ Napi::Value FrameQueue::SetVnetHeaderBytesOf(const Napi::CallbackInfo& info) {
       [bytes = info[0].As<Napi::Number>().Int32Value()](int fd) { return SetVnetHeaderBytes(fd, bytes); });
 }
 
+Napi::Value FrameQueue::SetVnetHeaderOf(const Napi::CallbackInfo& info) {
+  return OnPool([on = info[0].As<Napi::Boolean>().Value()](int fd) { return SetMacvtapVnetHeader(fd, on); },
+                [](Napi::Env env, unsigned& flags) -> Napi::Value { return Napi::Number::New(env, flags); });
+}
+
 Napi::Value FrameQueue::SetTxFilterOf(const Napi::CallbackInfo& info) {
   bool all_multicast = info[0].As<Napi::Boolean>().Value();
   std::vector<MacAddress> addresses;
@@ -123,8 +129,12 @@ Napi::Value FrameQueue::SetTxFilterOf(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value FrameQueue::SetAttachedOf(const Napi::CallbackInfo& info) {
-  return OnPool(
-      [value = info[0].As<Napi::Boolean>().Value()](int fd) { return SetQueueAttached(fd, value); });
+  bool attached = info[0].As<Napi::Boolean>().Value();
+  int vnet_header_bytes = NumberFrom<int>(info[1]).value_or(0);
+  return OnPool([attached, vnet_header_bytes](int fd) {
+    Status fits = attached ? CheckVnetHeaderBytes(fd, vnet_header_bytes) : Status(Done{});
+    return fits.ok() ? SetQueueAttached(fd, attached) : fits;
+  });
 }
 
 Napi::Value FrameQueue::SetSteeringProgramOf(const Napi::CallbackInfo& info) {

@@ -1,5 +1,7 @@
 #include "node/queue/queue.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <utility>
@@ -17,47 +19,46 @@ namespace tapfd {
 namespace {
 
 // The argument of the constructor, which JavaScript cannot call successfully.
-struct QueueParts {
-  Fd fd;
-  std::optional<MadeLink> made_link;
+struct NewQueue {
+  QueueParts parts;
   bool adopted;
 };
 
-// Removes the link that the open made, then closes the descriptor. Both may wait on RTNL.
-Status CloseParts(const std::shared_ptr<Fd>& fd, const std::optional<MadeLink>& made_link) {
+// Takes back what the open changed, removes the link that it made, and closes the descriptor. All of it may
+// wait on RTNL.
+Status CloseParts(QueueParts& parts) {
   Status removed = Done{};
+  if (parts.fd) parts.undo.Run(parts.fd->get());
   // If the link is gone, another may have its index; the descriptor, if still ours, tells.
-  bool gone = fd && !GetInterface(fd->get()).ok();
-  if (made_link && !gone) {
-    removed =
-        RunInNamespace(*made_link->ns, [&] { return RemoveMadeLink(made_link->index, made_link->lower); });
-  }
-  if (fd) fd->Close();
+  bool gone = parts.fd && !GetInterface(parts.fd->get()).ok();
+  if (parts.made_link && !gone) removed = RemoveMadeLink(*parts.made_link);
+  parts.made_link.reset();
+  if (parts.fd) parts.fd->Close();
+  parts.fd.reset();
   return removed;
 }
 
 // Closes in any case: if the environment ends before a pool thread runs it, the destructor does.
 class Closing {
  public:
-  Closing(std::shared_ptr<Fd> fd, std::optional<MadeLink> made_link)
-      : fd_(std::move(fd)), made_link_(std::move(made_link)) {}
-  Closing(Closing&& other) noexcept
-      : fd_(std::move(other.fd_)), made_link_(std::exchange(other.made_link_, std::nullopt)) {}
+  explicit Closing(QueueParts parts) : parts_(std::move(parts)) {}
+  Closing(Closing&& other) noexcept = default;
   Closing& operator=(Closing&&) = delete;
   ~Closing() {
-    if (fd_ || made_link_) Run();
+    if (parts_.fd || parts_.made_link) Run();
   }
-  Status Run() {
-    std::shared_ptr<Fd> fd = std::move(fd_);
-    return CloseParts(fd, std::exchange(made_link_, std::nullopt));
-  }
+  Status Run() { return CloseParts(parts_); }
 
  private:
-  std::shared_ptr<Fd> fd_;
-  std::optional<MadeLink> made_link_;
+  QueueParts parts_;
 };
 
 }  // namespace
+
+Failure AlreadyOwned(int fd) {
+  return Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(fd) +
+                                                         " already belongs to a device of this thread");
+}
 
 void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
   Napi::Function constructor =
@@ -78,6 +79,7 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&FrameQueue::Release>("release"),
                       InstanceMethod<&FrameQueue::TakePending>("takePending"),
                       InstanceMethod<&FrameQueue::KeepLink>("keepLink"),
+                      InstanceMethod<&FrameQueue::KeepChanges>("keepChanges"),
                       InstanceMethod<&FrameQueue::CloseAsync>("close"),
                       InstanceMethod<&FrameQueue::GetInterfaceOf>("getInterface"),
                       InstanceMethod<&FrameQueue::GetMacOf>("getMac"),
@@ -91,6 +93,7 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
                       InstanceMethod<&FrameQueue::SetOffloadOf>("setOffload"),
                       InstanceMethod<&FrameQueue::SetSendBufferOf>("setSendBuffer"),
                       InstanceMethod<&FrameQueue::SetVnetHeaderBytesOf>("setVnetHeaderBytes"),
+                      InstanceMethod<&FrameQueue::SetVnetHeaderOf>("setVnetHeader"),
                       InstanceMethod<&FrameQueue::SetTxFilterOf>("setTxFilter"),
                       InstanceMethod<&FrameQueue::SetAttachedOf>("setAttached"),
                       InstanceMethod<&FrameQueue::SetSteeringProgramOf>("setSteeringProgram"),
@@ -100,12 +103,19 @@ void FrameQueue::Register(Napi::Env env, Napi::Object exports) {
   exports.Set("useBurstMemory", Napi::Function::New(env, UseBurstMemory, "useBurstMemory"));
 }
 
-Napi::Object FrameQueue::Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted) {
-  QueueParts parts{std::move(fd), std::move(made_link), adopted};
-  Napi::Object queue = StateOf(env).frame_queue.New({Napi::External<QueueParts>::New(env, &parts)});
+Napi::Object FrameQueue::Make(Napi::Env env, QueueParts parts, bool adopted) {
+  NewQueue argument{std::move(parts), adopted};
+  Napi::Object queue = StateOf(env).frame_queue.New({Napi::External<NewQueue>::New(env, &argument)});
   // If the environment is ending, the constructor may not even have run.
-  if (adopted) parts.fd.Release();
+  if (argument.parts.fd && adopted) argument.parts.fd->Release();
+  if (argument.parts.fd) CloseParts(argument.parts);
   return queue;
+}
+
+bool FrameQueue::Owns(Napi::Env env, int fd) {
+  const auto& queues = *StateOf(env).queues;
+  return std::any_of(queues.begin(), queues.end(),
+                     [fd](FrameQueue* queue) { return queue->fd_ && queue->fd_->get() == fd; });
 }
 
 FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQueue>(info) {
@@ -113,35 +123,34 @@ FrameQueue::FrameQueue(const Napi::CallbackInfo& info) : Napi::ObjectWrap<FrameQ
     Napi::TypeError::New(Env(), "FrameQueue is made by opening a device").ThrowAsJavaScriptException();
     return;
   }
-  auto* parts = info[0].As<Napi::External<QueueParts>>().Data();
-  queues_ = StateOf(Env()).queues;
-  async_calls_ = AsyncCallsOf(Env());
-  int number = parts->fd.get();
+  auto* argument = info[0].As<Napi::External<NewQueue>>().Data();
+  QueueParts& parts = argument->parts;
+  bool adopted = argument->adopted;
   // Two owners of one number would read each other's frames, and the second to close it would close an
-  // unrelated file.
-  bool owned = std::any_of(queues_->begin(), queues_->end(),
-                           [number](FrameQueue* other) { return other->fd_ && other->fd_->get() == number; });
-  if (owned) {
-    parts->fd.Release();
-    Failure failure =
-        Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(number) +
-                                                        " already belongs to a device of this thread");
-    FailureToError(Env(), failure).ThrowAsJavaScriptException();
+  // unrelated file. Adopting looks for that first; this is for two that adopt one number at once.
+  if (Owns(Env(), parts.fd->get())) {
+    FailureToError(Env(), AlreadyOwned(parts.fd->get())).ThrowAsJavaScriptException();
     return;
   }
+  queues_ = StateOf(Env()).queues;
+  async_calls_ = AsyncCallsOf(Env());
   queues_->insert(this);
-  fd_ = std::make_shared<Fd>(std::move(parts->fd));
-  made_link_ = std::move(parts->made_link);
+  fd_ = std::move(parts.fd);
+  made_link_ = std::move(parts.made_link);
+  undo_ = std::move(parts.undo);
   channel_.fd = fd_->get();
-  channel_.shared = parts->adopted;
+  channel_.shared = adopted;
   context_.emplace(Env(), "TAPFD");
+  // Makes it non-blocking, which another holder may have undone.
   Status opened = poll_.Open(Env(), fd_->get(), this);
   if (!opened.ok()) {
     // EEXIST: another handle of this loop polls the same number. This happens only to an adopted one.
-    if (parts->adopted) fd_->Release();
+    if (adopted) fd_->Release();
     FailureToError(Env(), opened.failure()).ThrowAsJavaScriptException();
     return;
   }
+  // A plain dup is not close-on-exec.
+  if (adopted) fcntl(fd_->get(), F_SETFD, FD_CLOEXEC);
   napi_value write = nullptr;
   napi_create_function(Env(), "write", NAPI_AUTO_LENGTH, WriteOne, this, &write);
   napi_set_named_property(Env(), write, "queue", Value());
@@ -153,16 +162,19 @@ FrameQueue::~FrameQueue() {
   StopPolling();
   if (!fd_ && !made_link_) return;
   // A garbage collection must not wait on RTNL.
-  async_calls_->CloseInBackground(Closing(std::move(fd_), std::move(made_link_)));
+  async_calls_->CloseInBackground(Closing(TakeParts()));
 }
 
 void FrameQueue::CloseAll(Napi::Env env) {
   for (FrameQueue* queue : *StateOf(env).queues) {
     queue->StopPolling();
-    CloseParts(queue->fd_, queue->made_link_);
-    queue->fd_.reset();
-    queue->made_link_.reset();
+    QueueParts parts = queue->TakeParts();
+    CloseParts(parts);
   }
+}
+
+QueueParts FrameQueue::TakeParts() {
+  return {std::move(fd_), std::move(made_link_), std::move(undo_)};
 }
 
 void FrameQueue::StopPolling() {
@@ -269,7 +281,7 @@ Napi::Value FrameQueue::Release(const Napi::CallbackInfo& info) {
   StopPolling();
   int fd = fd_ ? fd_->Release() : -1;
   fd_.reset();
-  HoldForLink(made_link_.has_value());
+  HoldForLink(made_link_ != nullptr);
   return Napi::Number::New(info.Env(), fd);
 }
 
@@ -288,10 +300,14 @@ void FrameQueue::KeepLink(const Napi::CallbackInfo& info) {
   HoldForLink(false);
 }
 
+void FrameQueue::KeepChanges(const Napi::CallbackInfo& info) {
+  undo_ = OpenUndo();
+}
+
 Napi::Value FrameQueue::CloseAsync(const Napi::CallbackInfo& info) {
   StopPolling();
   HoldForLink(false);
-  Closing closing(std::move(fd_), std::exchange(made_link_, std::nullopt));
+  Closing closing(TakeParts());
   return RunAsync(info.Env(), [closing = std::move(closing)]() mutable { return closing.Run(); });
 }
 

@@ -15,16 +15,17 @@
 #include "node/async.h"
 #include "node/poll_handle.h"
 #include "sys/fd.h"
-#include "sys/net_namespace.h"
 
 namespace tapfd {
 
-// A macvtap link that an open made: removed when its queue is closed, even after release(), unless it is to
-// be kept.
-struct MadeLink {
-  std::shared_ptr<const NetNamespace> ns;
-  int index;
-  int lower;
+// What goes with an open queue until it is given up.
+struct QueueParts {
+  std::shared_ptr<Fd> fd;
+  // A macvtap link that the open made: removed when its queue is closed, even after release(), unless it is to
+  // be kept.
+  std::unique_ptr<MadeLink> made_link;
+  // Run when the queue is closed before keepChanges().
+  OpenUndo undo;
 };
 
 // src/base/native-queue.ts `NativeQueue`. Lives on its environment's thread; pool threads use only the shared
@@ -38,7 +39,9 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
  public:
   static void Register(Napi::Env env, Napi::Object exports);
   // If that fails, the descriptor is closed, unless it was adopted: then the caller still owns it.
-  static Napi::Object Make(Napi::Env env, Fd fd, std::optional<MadeLink> made_link, bool adopted);
+  static Napi::Object Make(Napi::Env env, QueueParts parts, bool adopted);
+  // Whether a queue of this environment has this number.
+  static bool Owns(Napi::Env env, int fd);
 
   // The environment ends: closes every queue's descriptor and removes every link that an open made, now.
   static void CloseAll(Napi::Env env);
@@ -59,6 +62,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   void UnrefLoop(const Napi::CallbackInfo& info);
   Napi::Value Release(const Napi::CallbackInfo& info);
   void KeepLink(const Napi::CallbackInfo& info);
+  void KeepChanges(const Napi::CallbackInfo& info);
   Napi::Value CloseAsync(const Napi::CallbackInfo& info);
 
   // frames.cc
@@ -81,6 +85,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   Napi::Value SetOffloadOf(const Napi::CallbackInfo& info);
   Napi::Value SetSendBufferOf(const Napi::CallbackInfo& info);
   Napi::Value SetVnetHeaderBytesOf(const Napi::CallbackInfo& info);
+  Napi::Value SetVnetHeaderOf(const Napi::CallbackInfo& info);
   Napi::Value SetTxFilterOf(const Napi::CallbackInfo& info);
   Napi::Value SetAttachedOf(const Napi::CallbackInfo& info);
   Napi::Value SetSteeringProgramOf(const Napi::CallbackInfo& info);
@@ -99,6 +104,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   // Starts, changes or stops the polling as `reading_` and `awaiting_writable_` require.
   Status UpdatePolling();
   void StopPolling();
+  QueueParts TakeParts();
   void Hold(bool hold);
   void HoldForLink(bool hold);
   bool HasPending() const { return reading_ && segment_ && segment_->pending(); }
@@ -134,11 +140,15 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   Napi::FunctionReference on_burst_;
   Napi::FunctionReference on_writable_;
   std::optional<Napi::AsyncContext> context_;
-  std::optional<MadeLink> made_link_;
+  std::unique_ptr<MadeLink> made_link_;
+  OpenUndo undo_;
   // Shared: the last queues are destroyed after the environment's own state.
   std::shared_ptr<std::set<FrameQueue*>> queues_;
   std::shared_ptr<AsyncCalls> async_calls_;
 };
+
+// For a descriptor that FrameQueue::Owns().
+Failure AlreadyOwned(int fd);
 
 // useBurstMemory and the FrameQueue class.
 void RegisterQueue(Napi::Env env, Napi::Object exports);

@@ -189,9 +189,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       for (const vnetHeader of [true, false]) {
         const fd = handedOff(t, await open({ netns, name: 'fixed', vnetHeader }));
         await t.rejects(adoptFd(fd, { netns, vnetHeader: !vnetHeader }), {
-          code: 'EEXIST',
-          errno: -17,
-          syscall: 'ioctl TUNSETIFF',
+          code: 'ERR_TAPFD_DEVICE_DIFFERS',
           interface: 'fixed',
           message: /leave out vnetHeader/,
         });

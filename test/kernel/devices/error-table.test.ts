@@ -2,7 +2,8 @@
  * What the kernel refuses, row by row: code, errno, system call, cause and remedy.
  *
  * Rows of the kernel's tables that no call of this library can reach, because it never asks for such a thing:
- * - TUNSETIFF with two `%d` or without a type (refused before, see open-bad-input), twice on one descriptor of our own.
+ * - TUNSETIFF with two `%d` or without a type (refused before, see open-bad-input), twice on one descriptor (EEXIST;
+ *   adoptFd refuses another vnet header before).
  * - TUNSETSNDBUF of 0 or less, a ninth unicast address in TUNSETTXFILTER, a multicast or zero MAC (EADDRNOTAVAIL):
  *   refused before (device-ioctls).
  * - TUNSETVNETHDRSZ under 10 and TUNSETVNETLE/BE: the size is 10 or what the descriptor has, the order is never set.
@@ -201,19 +202,6 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       message: /never given one/,
     });
     closeSync(fd);
-  });
-
-  row('TUNSETIFF EEXIST: another vnet header on an attached descriptor', async (t) => {
-    const device = await openTap({ netns, name: 'row' });
-    const fd = device.handOff();
-    await t.rejects(adoptFd(fd, { netns, vnetHeader: true }), {
-      code: 'EEXIST',
-      errno: -17,
-      syscall: TUNSETIFF,
-      interface: 'row',
-      message: /leave out vnetHeader/,
-    });
-    await dispose(await adoptFd(fd, { netns }));
   });
 
   row('open: no clone device', async (t) => {

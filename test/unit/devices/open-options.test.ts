@@ -134,7 +134,7 @@ const OPTIONS: Record<string, Row> = {
   multiQueue: { calls: OPENING, bad: NOT_BOOLEAN, good: [undefined, true, false] },
   sendBufferBytes: { calls: OPENING, bad: NOT_COUNT, good: [undefined, 1, 2 ** 31 - 1] },
   offload: {
-    calls: OPENING,
+    calls: [...OPENING, 'adoptFd'],
     beside: { vnetHeader: true },
     bad: [
       null,
@@ -158,6 +158,21 @@ const OPTIONS: Record<string, Row> = {
   },
   up: { calls: OPENING, bad: NOT_BOOLEAN, good: [undefined, true, false] },
   allMulticast: { calls: OPENING, bad: NOT_BOOLEAN, good: [undefined, true, false] },
+  ipv6: { calls: OPENING, bad: NOT_BOOLEAN, good: [undefined, true, false] },
+  expect: {
+    calls: ['adoptFd'],
+    bad: [
+      null,
+      'tap0',
+      [],
+      { kind: 'bridge' },
+      { name: '' },
+      { mac: '02' },
+      { vnetHeaderBytes: -1 },
+      { index: 1 },
+    ],
+    good: [undefined, {}, { kind: 'tap', name: 'tap0', mac: '02:00:00:00:00:01', vnetHeaderBytes: 10 }],
+  },
   mtu: {
     calls: OPENING,
     bad: [null, 0, -1, 67, 65522, 1500.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1500'],

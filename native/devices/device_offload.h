@@ -1,0 +1,17 @@
+// Which offloads a TUN or TAP device has. There is no ioctl that reads them, but the driver shows them as
+// features of the interface (tun.c set_offload), and ethtool reads those without privilege.
+
+#ifndef TAPFD_DEVICES_DEVICE_OFFLOAD_H_
+#define TAPFD_DEVICES_DEVICE_OFFLOAD_H_
+
+#include <optional>
+#include <string>
+
+namespace tapfd {
+
+// The TUN_F_* mask of the interface in the calling thread's namespace; nullopt if it cannot be read.
+std::optional<unsigned> GetDeviceOffload(const std::string& name);
+
+}  // namespace tapfd
+
+#endif  // TAPFD_DEVICES_DEVICE_OFFLOAD_H_
