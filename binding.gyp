@@ -6,8 +6,8 @@
         ["OS=='linux'", {
           "sources": [
             "native/devices/adopt_fd.cc",
-            "native/devices/device_offload.cc",
-            "native/devices/link_settings.cc",
+            "native/devices/link/offload.cc",
+            "native/devices/link/settings.cc",
             "native/devices/living_device.cc",
             "native/devices/macvtap_node.cc",
             "native/devices/open_macvtap.cc",

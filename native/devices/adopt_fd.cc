@@ -7,7 +7,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "devices/device_offload.h"
+#include "devices/link/offload.h"
 #include "devices/macvtap_node.h"
 #include "devices/open_macvtap.h"
 #include "devices/tun_ioctl.h"
@@ -114,13 +114,13 @@ Status CheckExpectedHeader(int fd, bool has, int expected, const Link& link) {
   if (bytes.value() == expected) return Done{};
   return Failure::Refused("ERR_TAPFD_WRONG_DEVICE",
                           "the descriptor of " + link.name + " has a vnet header of " +
-                              std::to_string(bytes.value()) + " bytes, and one of " + std::to_string(expected) +
-                              " was expected")
+                              std::to_string(bytes.value()) + " bytes, and one of " +
+                              std::to_string(expected) + " was expected")
       .WithInterface(link.name);
 }
 
-// The vnet header as it is, or on macvtap as it will be: there it can be changed at any time, while on TUN and
-// TAP it is fixed with TUNSETIFF.
+// The vnet header as it is, or on macvtap as it will be: there it can be changed at any time, while on TUN
+// and TAP it is fixed with TUNSETIFF.
 Status CheckVnetHeader(int fd, DeviceKind kind, const AdoptSettings& settings, OpenedQueue& opened) {
   bool has = (opened.flags & IFF_VNET_HDR) != 0;
   bool wanted = settings.vnet_header.value_or(has);
@@ -169,7 +169,8 @@ Result<AdoptedQueue> AdoptQueue(int fd, const AdoptSettings& settings) {
   }
   Status fits = CheckExpected(settings, adopted.kind, opened.link);
   // A guest behind a TAP may have any MAC: the bridge learns it.
-  if (fits.ok() && adopted.kind == DeviceKind::kMacvtap) fits = CheckGuestMac(settings.guest_mac, opened.link);
+  if (fits.ok() && adopted.kind == DeviceKind::kMacvtap)
+    fits = CheckGuestMac(settings.guest_mac, opened.link);
   if (fits.ok()) fits = CheckVnetHeader(fd, adopted.kind, settings, opened);
   if (!fits.ok()) return fits.failure();
   // That of a macvtap cannot be read.

@@ -2,6 +2,7 @@
 
 #include <linux/if_tun.h>
 
+#include "devices/link/offload.h"
 #include "devices/tun_ioctl.h"
 
 namespace tapfd {
@@ -13,7 +14,7 @@ std::string OffloadNames(unsigned mask) {
   constexpr struct {
     unsigned bit;
     const char* name;
-  } kNames[] = {{TUN_F_CSUM, "csum"},       {TUN_F_TSO4, "tso4"}, {TUN_F_TSO6, "tso6"},
+  } kNames[] = {{TUN_F_CSUM, "csum"},       {TUN_F_TSO4, "tso4"},   {TUN_F_TSO6, "tso6"},
                 {TUN_F_TSO_ECN, "tso-ecn"}, {kOffloadUso4, "uso4"}, {kOffloadUso6, "uso6"}};
   std::string text;
   for (const auto& [bit, name] : kNames) {
@@ -37,10 +38,10 @@ class Differences {
   }
   Status Outcome(const std::string& name) const {
     if (has_.empty()) return Done{};
-    return Failure::Refused(
-               "ERR_TAPFD_DEVICE_DIFFERS",
-               name + " is open with " + has_ + ", which holds for all its queues, and this call asks for " +
-                   wanted_ + ": open it with the same options, or when nothing else has it open")
+    return Failure::Refused("ERR_TAPFD_DEVICE_DIFFERS",
+                            name + " is open with " + has_ +
+                                ", which holds for all its queues, and this call asks for " + wanted_ +
+                                ": open it with the same options, or when nothing else has it open")
         .WithInterface(name);
   }
 

@@ -1,6 +1,6 @@
 // A TUN or TAP device that others hold open. For them TUNSETIFF ignores the flags of a further open and
-// succeeds, and the vnet header's size, the offloads and the send buffer are the device's: they are read back,
-// and an open that contradicts them is refused instead of misreading every frame.
+// succeeds, and the vnet header's size, the offloads and the send buffer are the device's: they are read
+// back, and an open that contradicts them is refused instead of misreading every frame.
 
 #ifndef TAPFD_DEVICES_LIVING_DEVICE_H_
 #define TAPFD_DEVICES_LIVING_DEVICE_H_

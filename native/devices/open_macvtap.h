@@ -22,8 +22,8 @@ struct MacvtapSettings {
 // All of these work in the calling thread's namespace.
 Result<OpenedQueue> OpenMacvtap(const MacvtapSettings& settings);
 Result<OpenedQueue> OpenMacvtapQueue(const QueueSettings& settings, int index);
-// Removes a link that OpenMacvtap made, if its index is not another link's by now. Needs no new descriptor: it
-// works in a process that has none left.
+// Removes a link that OpenMacvtap made, if its index is not another link's by now. Needs no new descriptor:
+// it works in a process that has none left.
 Status RemoveMadeLink(const MadeLink& made);
 // The MAC rule: a guest whose MAC is not the link's never receives a unicast frame.
 Status CheckGuestMac(const std::optional<MacAddress>& guest, const Link& link);

@@ -12,7 +12,7 @@
 #include <memory>
 #include <utility>
 
-#include "devices/device_offload.h"
+#include "devices/link/offload.h"
 #include "devices/living_device.h"
 #include "devices/tun_ioctl.h"
 
@@ -41,8 +41,8 @@ Status CheckFeatures(unsigned features, unsigned wanted, const std::string& path
   return Failure::Refused("ERR_TAPFD_UNSUPPORTED_FEATURE", text).WithPath(path);
 }
 
-// What the first queue of a device sets through its descriptor. Size and mask belong to the device and outlive
-// its queues on a persistent one: they are set explicitly at every such open.
+// What the first queue of a device sets through its descriptor. Size and mask belong to the device and
+// outlive its queues on a persistent one: they are set explicitly at every such open.
 Status ConfigureDevice(const TapSettings& settings, OpenedQueue& opened) {
   int fd = opened.fd.get();
   if (settings.queue.vnet_header_bytes != 0) {

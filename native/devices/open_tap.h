@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "devices/link_settings.h"
-#include "devices/open_undo.h"
+#include "devices/link/settings.h"
+#include "devices/link/undo.h"
 #include "links/link.h"
 #include "sys/fd.h"
 #include "sys/result.h"
@@ -21,8 +21,8 @@
 namespace tapfd {
 
 struct QueueSettings {
-  int vnet_header_bytes = 0;            // 0: none
-  std::vector<unsigned> offload_masks;  // TUN_F_*, best first; only an additional queue may have none
+  int vnet_header_bytes = 0;             // 0: none
+  std::vector<unsigned> offload_masks;   // TUN_F_*, best first; only an additional queue may have none
   std::optional<int> send_buffer_bytes;  // unset: the maximum
   bool multi_queue = false;
 };

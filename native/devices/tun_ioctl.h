@@ -13,9 +13,6 @@
 
 namespace tapfd {
 
-// linux/if_tun.h TUN_F_USO4, TUN_F_USO6, newer than some build systems' headers.
-constexpr unsigned kOffloadUso4 = 0x20;
-constexpr unsigned kOffloadUso6 = 0x40;
 // The largest send buffer, which a new TUN or TAP queue has.
 constexpr int kMaxSendBuffer = 0x7fffffff;
 

@@ -1,25 +1,28 @@
 /** Cause and remedy of each known failure of a system call. Text only: programs branch on codes. */
+import { existsSync, statSync } from 'node:fs';
+import { capabilityRemedy } from './capabilities.js';
 import type { TapfdErrorDetails } from './errors.js';
+import { isOnNodevMount } from './mounts.js';
 
-type Remedy = string | ((facts: TapfdErrorDetails) => string);
+type Remedy = string | ((facts: TapfdErrorDetails) => string | undefined);
 
 /**
  * Keyed by `syscall code` (`rtnetlink RTM_NEWLINK EEXIST`), then by the call's first word (`rtnetlink EEXIST`), then by
  * `code` alone if it means the same everywhere.
  */
 const REMEDIES: Partial<Record<string, Remedy>> = {
-  EPERM: 'the kernel refuses this without CAP_NET_ADMIN: run as root or in a user namespace of your own',
+  EPERM: () => capabilityRemedy('this', 'CAP_NET_ADMIN', 'in a user namespace of your own'),
   'spawn ENOENT':
     'there is no such program (a plain name is looked up in PATH of options.env), or options.cwd is missing',
   'spawn EACCES':
     'the file is not an executable program, or a directory on the way to it is closed to this user',
   'spawn E2BIG': 'one argument or environment variable is too long, or all of them together are',
   'spawn EPERM': 'changing to options.uid or options.gid needs root',
-  'setns EPERM': 'entering a network namespace needs CAP_SYS_ADMIN: run as root',
-  'unshare EPERM': 'making a network namespace needs CAP_SYS_ADMIN: run as root',
+  'setns EPERM': () => capabilityRemedy('entering a network namespace', 'CAP_SYS_ADMIN'),
+  'unshare EPERM': () => capabilityRemedy('making a network namespace', 'CAP_SYS_ADMIN'),
   'unshare ENOSPC': 'the limit on network namespaces is reached (sysctl user.max_net_namespaces)',
-  'mount EPERM': 'mounting in /run/netns needs CAP_SYS_ADMIN: run as root',
-  'umount2 EPERM': 'removing a network namespace needs CAP_SYS_ADMIN: run as root',
+  'mount EPERM': () => capabilityRemedy('mounting in /run/netns', 'CAP_SYS_ADMIN'),
+  'umount2 EPERM': () => capabilityRemedy('removing a network namespace', 'CAP_SYS_ADMIN'),
   'ioctl EBADFD': 'the device behind the descriptor was deleted: open it again',
   'ioctl ENOLINK': 'the macvtap behind the descriptor was deleted: open it again',
   'ioctl TUNGETIFF EBADFD':
@@ -33,17 +36,16 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'ioctl TUNSETFILTEREBPF EINVAL': 'that file descriptor is not a loaded socket-filter program',
   'ioctl SIOCSIFHWADDR EADDRINUSE':
     'the lower device, or another link on it, has this MAC: choose another, for example with randomMac()',
-  'bpf EPERM': 'loading a program needs CAP_BPF: run as root, or pass the descriptor of a loaded program',
+  'bpf EPERM': () =>
+    capabilityRemedy('loading a program', 'CAP_BPF', 'pass the descriptor of a loaded program'),
+  'bpf E2BIG': 'without CAP_BPF a program has at most 4096 instructions',
   'bpf EACCES': "the kernel's verifier refuses the program",
   'bpf EINVAL': "the kernel's verifier refuses the program",
   'epoll_ctl EEXIST': 'something else in this thread polls the descriptor: stop that first',
   'fstat EBADF': 'that file descriptor is not open',
   'openat EBUSY': ({ interface: name }) => `${name} has 256 queues, the maximum: close one`,
   'open EBUSY': ({ interface: name }) => `${name} has 256 queues, the maximum: close one`,
-  'open EACCES': ({ path }) =>
-    path?.startsWith('/dev/tap')
-      ? `no permission on ${path}: nodes of macvtap links belong to root; run as root, or have udev give it to this user`
-      : 'no permission on that file',
+  'open EACCES': ({ path = '' }) => noPermission(path),
   'open EPERM':
     "the container's device cgroup does not allow this device: give it to the container (docker: --device; Kubernetes: a device plugin)",
   'openat EPERM': ({ interface: name }) =>
@@ -74,13 +76,15 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   EMFILE: 'this process has reached its limit of open descriptors (ulimit -n): close some',
   'rtnetlink EADDRINUSE':
     'the lower device, or another link on it, has this MAC: choose another, for example with randomMac()',
-  'rtnetlink EADDRNOTAVAIL': 'a link cannot have a multicast or zero MAC',
+  'rtnetlink RTM_SETLINK EADDRNOTAVAIL': 'a link cannot have a multicast or zero MAC',
   'rtnetlink EBUSY':
-    'the lower device or the link is in use: it is a bridge port (remove it from the bridge with master: null), or a passthru link has it exclusively, or it must be set down first',
+    'the kernel does not say why the lower device or the link is in use; often it is a bridge port (remove it from the bridge with master: null), or a passthru link has it exclusively, or it must be set down first',
   'rtnetlink EEXIST':
     'the name is taken, or there is a vxlan with this id: choose another, or remove it with links.remove()',
-  'rtnetlink EINVAL':
-    'a value that this kind of link cannot have: a loopback lower device, an MTU out of its range, a change of mode from or to passthru',
+  'rtnetlink RTM_NEWLINK EINVAL':
+    'the kernel does not say which value it refuses; often it is a loopback lower device, or an MTU out of the range of this kind of link',
+  'rtnetlink RTM_SETLINK EINVAL':
+    'the kernel does not say which value it refuses; often it is an MTU out of the range of this kind of link, or more than that of its lower device',
   'rtnetlink ELOOP': 'a bridge cannot be a port of another bridge, nor of a link on top of itself',
   'rtnetlink ENFILE': 'every number for %d in the name is taken: remove links, or choose another name',
   'rtnetlink ENODEV': 'no such link in that namespace: links.list() shows which exist',
@@ -93,9 +97,18 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'rtnetlink RTM_NEWADDR EACCES': 'IPv6 is disabled on the link (sysctl net.ipv6.conf.NAME.disable_ipv6)',
 };
 
+function noPermission(path: string): string {
+  if (existsSync(path) && statSync(path).isCharacterDevice() && isOnNodevMount(path)) {
+    return `${path} is on a file system that is mounted nodev, where no device can be opened: use a node in /dev, or mount it with dev`;
+  }
+  if (!path.startsWith('/dev/tap') || process.geteuid?.() === 0) return 'no permission on that file';
+  return `no permission on ${path}: nodes of macvtap links belong to root; run as root, or have udev give it to this user`;
+}
+
 /**
  * The message of a failed system call: what failed, the kernel's own message, cause and remedy. `subject` is the file or
- * interface involved.
+ * interface involved. The table knows what a code means in most cases only: where the kernel says what it means, or the
+ * caller has found out, the table says nothing.
  */
 export function explain(
   code: string,
@@ -105,10 +118,11 @@ export function explain(
   subject?: string,
 ): string {
   const [family] = `${facts.syscall}`.split(' ');
-  const remedy =
-    known ?? REMEDIES[`${facts.syscall} ${code}`] ?? REMEDIES[`${family} ${code}`] ?? REMEDIES[code];
+  const usual = REMEDIES[`${facts.syscall} ${code}`] ?? REMEDIES[`${family} ${code}`] ?? REMEDIES[code];
+  const fromTable = facts.detail ? undefined : typeof usual === 'function' ? usual(facts) : usual;
+  const remedy = known ?? fromTable;
   const parts = [`${failure.message} (${subject === undefined ? code : `${code}, ${subject}`})`];
   if (facts.detail) parts.push(`kernel: ${facts.detail}`);
-  if (remedy) parts.push(typeof remedy === 'string' ? remedy : remedy(facts));
+  if (remedy) parts.push(remedy);
   return parts.join('; ');
 }

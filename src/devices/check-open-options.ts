@@ -43,9 +43,9 @@ import {
 } from './open-options.js';
 
 const MAX_INT = 0x7fff_ffff;
-/** `drivers/net/tun.c`: 68 to 65535 less the Ethernet header. */
 const MIN_MTU = 68;
-const MAX_MTU = 65521;
+/** `drivers/net/tun.c`: 65535, for TAP less the Ethernet header. `drivers/net/macvlan.c`: at most the lower device's. */
+const MAX_MTU = { openTun: 65535, openTap: 65521, openMacvtap: 65535 };
 
 const DEFAULT_HIGH_WATER_MARK = 64;
 /** `linux/virtio_net.h` struct virtio_net_hdr. */
@@ -112,7 +112,10 @@ function queueSettings(options: QueueOptions, { sendBufferBytes }: StreamSetting
   };
 }
 
-function linkSettings(options: LinkOptions & { mac?: string; bridge?: string }): NativeLinkSettings {
+function linkSettings(
+  call: keyof typeof MAX_MTU,
+  options: LinkOptions & { mac?: string; bridge?: string },
+): NativeLinkSettings {
   const { addresses: given = [] } = options;
   if (!Array.isArray(given)) throw invalidArgument('addresses', 'an array of addresses', given);
   const addresses = given.map((address, i) => checkIpPrefix(`addresses[${i}]`, address));
@@ -122,7 +125,7 @@ function linkSettings(options: LinkOptions & { mac?: string; bridge?: string }):
   }
   return {
     mac: optional(options.mac, (value) => checkUnicastMac('mac', value)),
-    mtu: optional(options.mtu, (value) => checkInteger('mtu', value, MIN_MTU, MAX_MTU)),
+    mtu: optional(options.mtu, (value) => checkInteger('mtu', value, MIN_MTU, MAX_MTU[call])),
     allMulticast: optional(options.allMulticast, (value) => checkBoolean('allMulticast', value)),
     bridge: optional(options.bridge, (value) => checkInterfaceName('bridge', value)),
     ipv6,
@@ -171,7 +174,7 @@ export function tapSettings(call: 'openTap' | 'openTun', options: TapOptions): T
     group: optional(options.group, (value) => checkId('group', value)),
     carrier: optional(options.carrier, (value) => checkBoolean('carrier', value)),
     queue: queueSettings(options, common.stream),
-    link: linkSettings(options),
+    link: linkSettings(call, options),
   };
   const persist = optional(options.persist, (value) => checkBoolean('persist', value));
   return { ...common, device, persist };
@@ -194,7 +197,7 @@ export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
   if (lower === undefined && mode !== undefined) {
     throw invalidArgument('mode', 'given with lower only: it applies to a link that this call creates', mode);
   }
-  const link = linkSettings(options);
+  const link = linkSettings('openMacvtap', options);
   const { guestMac } = common.stream;
   if (link.mac && guestMac && Buffer.compare(guestMac, link.mac) !== 0) {
     throw invalidArgument('guestMac', `the same as mac (${options.mac})`, options.guestMac);

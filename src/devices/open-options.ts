@@ -29,7 +29,7 @@ export interface StreamOptions {
 
 /** Settings of the link, made by rtnetlink in the same call. They need CAP_NET_ADMIN if they change anything. */
 export interface LinkOptions {
-  /** Bytes of the longest packet, without the Ethernet header: 68 to 65521, on macvtap at most the lower device's. */
+  /** Bytes of the longest packet, without the Ethernet header: 68 to 65521, TUN 65535, macvtap at most the lower device's. */
   mtu?: number;
   /** Bring the link up. Default true; false leaves it as it is. */
   up?: boolean;

@@ -5,6 +5,7 @@
  */
 import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
+import { isOnNodevMount } from '../base/mounts.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
@@ -12,6 +13,7 @@ import type { NativeOpened, NativeTapSettings } from '../base/native-queue.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { tapSettings } from './check-open-options.js';
+import { linkRemedy } from './link-remedy.js';
 import { openDevice } from './open-device.js';
 import type { TapOptions, TunOptions } from './open-options.js';
 import { Tap } from './tap.js';
@@ -91,7 +93,7 @@ async function explained(
     const remedy =
       error.syscall === 'ioctl TUNSETIFF'
         ? await tunSetIffRemedy(error, ns, settings)
-        : cloneDeviceRemedy(error);
+        : (cloneDeviceRemedy(error) ?? (await linkRemedy(error, ns, settings.link)));
     throw remedy === undefined ? error : fromNative(error.cause, { ...context, remedy });
   }
 }
@@ -106,7 +108,8 @@ function cloneDeviceRemedy({ syscall, code, path }: TapfdError): string | undefi
     case 'ENODEV':
       return 'the node exists, but its driver is not loaded: load it (modprobe tun)';
     case 'EACCES':
-    case 'EPERM':
+      // Root has every permission: what the table knows is the cause.
+      if (process.geteuid?.() === 0 || path === undefined || isOnNodevMount(path)) return undefined;
       return `no permission on ${path}: have root give it mode 0666, as udev does, or run as root`;
     default:
       return undefined;

@@ -5,9 +5,9 @@ import { invalidArgument } from '../base/errors.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import { FrameStream } from '../frames/stream.js';
 
-/** `linux/bpf.h`: an instruction has 8 bytes, and BPF_MAXINSNS is the limit without privilege. */
+/** `linux/bpf.h`: an instruction has 8 bytes. The limit is BPF_COMPLEXITY_LIMIT_INSNS; without privilege it is 4096. */
 const BPF_INSTRUCTION_BYTES = 8;
-const MAX_INSTRUCTIONS = 4096;
+const MAX_INSTRUCTIONS = 1_000_000;
 
 /**
  * An eBPF socket-filter program: the descriptor of a loaded one (borrowed), instructions to load (8 bytes each, in the

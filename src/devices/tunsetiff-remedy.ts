@@ -1,4 +1,5 @@
 /** Why TUNSETIFF failed: the kernel has one errno for many causes, which the existing device tells apart. */
+import { capabilityRemedy } from '../base/capabilities.js';
 import type { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
@@ -53,11 +54,12 @@ function invalidRemedy(settings: NativeTapSettings, link: NativeLink | undefined
   return `${name} exists and does not fit these options`;
 }
 
-function permissionRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string {
+function permissionRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string | undefined {
   if (settings.napiFrags)
-    return "napi: 'frags' needs CAP_NET_ADMIN outside any user namespace: run as root, or use napi: true";
+    return "napi: 'frags' needs CAP_NET_ADMIN outside any user namespace: use napi: true without it";
   if (link === undefined) {
-    return 'creating a device needs CAP_NET_ADMIN: run as root, or have root create it with persist: true and owner set to your uid';
+    const otherwise = 'have root create it with persist: true and owner set to your uid';
+    return capabilityRemedy('creating a device', 'CAP_NET_ADMIN', otherwise);
   }
   const owners: string[] = [];
   if (link.tun?.owner !== undefined) owners.push(`uid ${link.tun.owner}`);

@@ -37,8 +37,11 @@ export interface CheckedNewLink {
   lower: NativeLinkRef | undefined;
 }
 
+/** `linux/if_ether.h` ETH_MIN_MTU, ETH_MAX_MTU: of every kind that `links.create` makes. */
 const MIN_MTU = 68;
+const MAX_MTU = 65535;
 const MAX_INT = 0x7fff_ffff;
+const MAX_UINT = 0xffff_ffff;
 const MAX_QUEUES = 4096;
 const MAX_ALIAS_BYTES = 255;
 const VXLAN_PORT = 4789;
@@ -78,12 +81,17 @@ export function checkLinkRef(argument: string, value: unknown): NativeLinkRef {
   return checkInterfaceName(argument, value);
 }
 
+function checkNewMtu(argument: string, value: unknown): number {
+  return checkInteger(argument, value, MIN_MTU, MAX_MTU);
+}
+
+/** Of a link of any kind: the kernel knows its limits. */
 function checkMtu(argument: string, value: unknown): number {
-  return checkInteger(argument, value, MIN_MTU, MAX_INT);
+  return checkInteger(argument, value, 0, MAX_INT);
 }
 
 function checkQueueLength(argument: string, value: unknown): number {
-  return checkInteger(argument, value, 0, MAX_INT);
+  return checkInteger(argument, value, 0, MAX_UINT);
 }
 
 function checkQueues(argument: string, value: unknown): number {
@@ -103,7 +111,7 @@ function checkMode(argument: string, value: unknown): number {
 
 /** Converts milliseconds into the kernel's hundredths of a second (USER_HZ). */
 function checkHundredths(argument: string, value: unknown): number {
-  const milliseconds = checkInteger(argument, value, 0, MAX_INT);
+  const milliseconds = checkInteger(argument, value, 0, MAX_UINT * 10);
   if (milliseconds % 10 !== 0) throw invalidArgument(argument, 'a multiple of 10 milliseconds', value);
   return milliseconds / 10;
 }
@@ -121,7 +129,7 @@ function checkSourceMacs(argument: string, value: unknown): Buffer[] {
   return value.map((mac: unknown, place) => checkUnicastMac(`${argument}[${place}]`, mac));
 }
 
-function readSettings(options: object): NativeLinkChanges {
+function readSettings(options: object, checkMtu: Check<number>): NativeLinkChanges {
   const native: NativeLinkChanges = {};
   given(options, 'mac', checkUnicastMac, (mac) => {
     native.mac = mac;
@@ -154,7 +162,7 @@ function readSettings(options: object): NativeLinkChanges {
 export function checkLinkChanges(argument: string, value: unknown): CheckedChanges {
   const options: { master?: unknown; netns?: unknown; moveTo?: unknown } = checkObject(argument, value);
   checkOptionNames('links.set', options, CHANGE_NAMES);
-  const native = readSettings(options);
+  const native = readSettings(options, checkMtu);
   given(options, 'name', checkInterfaceName, (name) => {
     native.name = name;
   });
@@ -189,7 +197,7 @@ export function checkNewLink(argument: string, value: unknown): CheckedNewLink {
   } = checkObject(argument, value);
   const kind = checkOneOf('kind', options.kind, KINDS);
   checkOptionNames(`links.create of kind ${kind}`, options, [...NEW_NAMES, ...NAMES_BY_KIND[kind]]);
-  const native: NativeNewLink = { kind, name: '', changes: readSettings(options) };
+  const native: NativeNewLink = { kind, name: '', changes: readSettings(options, checkNewMtu) };
   given(options, 'name', checkInterfaceTemplate, (name) => {
     native.name = name;
   });

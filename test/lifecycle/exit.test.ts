@@ -234,3 +234,17 @@ t.test(
     t.same((await ns.linkNames()).sort(), BEFORE, 'it goes with the process');
   },
 );
+
+t.test('an uncaught EMFILE: a process without a descriptor to spare leaves no link', async (t) => {
+  const ns = await namespaceWithLower(t);
+  const ended = await runChild(
+    `${OPEN_ALL}
+    import { execFileSync } from 'node:child_process';
+    import { openSync } from 'node:fs';
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=200:200']);
+    for (;;) openSync('/dev/null');`,
+    [ns.name],
+  );
+  t.match(ended, { code: 1, errors: /EMFILE/ });
+  t.same((await ns.linkNames()).sort(), BEFORE);
+});

@@ -56,8 +56,8 @@ class Closing {
 }  // namespace
 
 Failure AlreadyOwned(int fd) {
-  return Failure::Refused("ERR_TAPFD_INVALID_STATE", "descriptor " + std::to_string(fd) +
-                                                         " already belongs to a device of this thread");
+  return Failure::Refused("ERR_TAPFD_INVALID_STATE",
+                          "descriptor " + std::to_string(fd) + " already belongs to a device of this thread");
 }
 
 void FrameQueue::Register(Napi::Env env, Napi::Object exports) {

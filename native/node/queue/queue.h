@@ -21,8 +21,8 @@ namespace tapfd {
 // What goes with an open queue until it is given up.
 struct QueueParts {
   std::shared_ptr<Fd> fd;
-  // A macvtap link that the open made: removed when its queue is closed, even after release(), unless it is to
-  // be kept.
+  // A macvtap link that the open made: removed when its queue is closed, even after release(), unless it is
+  // to be kept.
   std::unique_ptr<MadeLink> made_link;
   // Run when the queue is closed before keepChanges().
   OpenUndo undo;

@@ -4,6 +4,9 @@ import type { CheckedNic, QemuNic } from './nic.js';
 import { checkNics } from './nics.js';
 import { formatOptions, type QemuOption } from './option-syntax.js';
 
+/** `fs/file.c` sysctl_nr_open: the highest number that a process may have, unless the administrator has raised it. */
+const MAX_FD = 1024 * 1024 - 1;
+
 /**
  * How the cards are written on the command line.
  *
@@ -77,7 +80,7 @@ export function qemuNetworkArguments(
   options: QemuNetworkArgumentsOptions = {},
 ): QemuNetworkArguments {
   checkObject('options', options);
-  const firstFd = checkInteger('firstFd', options.firstFd ?? 3, 3, 0x7fff_ffff);
+  const firstFd = checkInteger('firstFd', options.firstFd ?? 3, 3, MAX_FD);
   return formatNics(checkNics(nics), firstFd, options.style);
 }
 

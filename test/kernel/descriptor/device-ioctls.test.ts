@@ -188,7 +188,7 @@ t.test(
       new Uint8Array(0),
       new Uint8Array(7),
       new Uint8Array(9),
-      new Uint8Array(8 * 4097),
+      new Uint8Array(8 * 1_000_001),
       [0x95, 0, 0, 0, 0, 0, 0, 0],
       new Uint16Array(4),
     ];

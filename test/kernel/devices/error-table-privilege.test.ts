@@ -6,7 +6,7 @@ import t, { type Test } from 'tap';
 import { openTap, openTun } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
 import { ownIndex, ownNamespace } from '../../kit/namespace.js';
-import { callsInChild } from '../../kit/open-in-child.js';
+import { callsInChild, without } from '../../kit/open-in-child.js';
 
 const run = promisify(execFile);
 const NOBODY = 65534;
@@ -25,6 +25,34 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       t.strictSame(await network.linkNames(), FIXED_LINKS, 'nothing is left');
     });
   }
+
+  row('as root: never "run as root"', async (t) => {
+    const script = 'mount -t tmpfs -o nodev none /mnt && mknod -m 666 /mnt/tun c 10 200 && exec "$@"';
+    const inMount = ['ip', 'netns', 'exec', netns, 'sh', '-c', script, '--'];
+    const { nodev } = await callsInChild(
+      { prefix: inMount },
+      { nodev: `openTap({ devicePath: '/mnt/tun' })` },
+    );
+    t.match(nodev.error, { code: 'EACCES', syscall: 'open', path: '/mnt/tun', message: /mounted nodev/ });
+    t.notMatch(nodev.error?.message, /run as root/);
+    const bare = ['ip', 'netns', 'exec', netns, ...without('net_admin')];
+    const { lacking } = await callsInChild({ prefix: bare }, { lacking: `openTap({ name: 'new' })` });
+    t.match(lacking.error, { code: 'EPERM', message: /this root does not have.*--cap-add=NET_ADMIN/ });
+    t.notMatch(lacking.error?.message, /run as root/);
+  });
+
+  row('what the kernel says is not contradicted, and IPv6 names its MTU', async (t) => {
+    const ipv6 = { netns, name: 'row', addresses: ['fd00::1/64'] };
+    await t.rejects(openTun({ ...ipv6, mtu: 1000 }), {
+      syscall: 'rtnetlink RTM_NEWADDR',
+      message: /IPv6 needs an MTU of at least 1280, and that of row is 1000$/,
+    });
+    await t.rejects(openTap({ netns, name: 'row', addresses: ['ff02::1/64'] }), {
+      code: 'EADDRNOTAVAIL',
+      detail: /multicast address/,
+      message: /kernel: [^;]*$/,
+    });
+  });
 
   row('without privilege', async (t) => {
     // In /dev, since devices may not be opened on other file systems (nodev), nor the repository be searched.
@@ -47,6 +75,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       await openTap({ ...lasting, name: 'others', group: 4343 }),
     ];
     for (const device of devices) await device[Symbol.asyncDispose]();
+    await network.ip('tuntap', 'add', 'dev', 'downward', 'mode', 'tap', 'user', String(NOBODY));
     const node = `link add link wire name node index ${ownIndex(1)} type macvtap`;
     await network.ip(...node.split(' '));
     await network.ip('link', 'set', 'node', 'up');
@@ -62,6 +91,8 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
         anothers: `openTap({ ${device}, name: 'owner' })`,
         'anothers, with group': `openTap({ ${device}, name: 'both' })`,
         'another groups': `openTap({ ${device}, name: 'others' })`,
+        'attaching to a link that is down': `openTap({ ${device}, name: 'downward' })`,
+        'the same, left down': `openTap({ ${device}, name: 'downward', up: false })`,
         'changing the link': `openTap({ ${device}, name: 'theirs', mtu: 1400 })`,
         'node of the clone device': `openTap({ devicePath: ${JSON.stringify(roots)} })`,
         'node of a macvtap': `openMacvtap({ name: 'node' })`,
@@ -87,6 +118,15 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       anothers: { error: { ...denied, interface: 'owner', message: /owner belongs to uid 4242:/ } },
       'anothers, with group': { error: { ...denied, message: /both belongs to uid 4242 and gid 4343:/ } },
       'another groups': { error: { ...denied, message: /others belongs to gid 4343:/ } },
+      'attaching to a link that is down': {
+        error: {
+          code: 'EPERM',
+          syscall: 'rtnetlink RTM_SETLINK',
+          interface: 'downward',
+          message: /downward is down, and setting it up needs CAP_NET_ADMIN.*up: false/,
+        },
+      },
+      'the same, left down': { opened: { name: 'downward' } },
       'changing the link': {
         error: {
           code: 'EPERM',
@@ -120,7 +160,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
         error: { code: 'EPERM', errno: -1, syscall: 'bpf BPF_PROG_LOAD', message: /CAP_BPF/ },
       },
     });
-    for (const name of ['theirs', 'group', 'owner', 'both', 'others', 'node']) {
+    for (const name of ['theirs', 'group', 'owner', 'both', 'others', 'node', 'downward']) {
       await network.ip('link', 'delete', 'dev', name);
     }
   });

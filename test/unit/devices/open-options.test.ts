@@ -175,7 +175,7 @@ const OPTIONS: Record<string, Row> = {
   },
   mtu: {
     calls: OPENING,
-    bad: [null, 0, -1, 67, 65522, 1500.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1500'],
+    bad: [null, 0, -1, 67, 65536, 1500.5, 2 ** 53, Number.NaN, Number.POSITIVE_INFINITY, '1500'],
     good: [undefined, 68, 1500, 65521],
   },
   addresses: {

@@ -22,15 +22,17 @@ const NOT_REF = [...NOT_NAME, 0, -1, 1.5, 2 ** 31, true];
 const NOT_NETNS = ['', '..', 'a\0b', -1, 1.5, null, {}];
 const SETTINGS: Record<string, unknown[]> = {
   mac: NOT_MAC,
-  mtu: [67, 0, -1, 1500.5, 2 ** 31, '1500', null],
+  mtu: [-1, 1500.5, 2 ** 31, '1500', null],
+  addressGeneration: ['', 'EUI64', 0, true, null],
   up: NOT_BOOLEAN,
   allMulticast: NOT_BOOLEAN,
   promiscuous: NOT_BOOLEAN,
-  txQueueLength: [-1, 1.5, 2 ** 31, '1000', null],
+  txQueueLength: [-1, 1.5, 2 ** 32, '1000', null],
   alias: ['a\0b', 'x'.repeat(256), 'ü'.repeat(128), 7, null],
 };
 const NEW: Record<string, unknown[]> = {
   ...SETTINGS,
+  mtu: [67, 0, 65536, -1, 1500.5, '1500', null],
   name: [...NOT_NAME.filter((name) => name !== 'a%sb'), 'a%sb', 'a%d%d', 'fourteen-bytes%d', '%', 7],
   master: NOT_REF,
   txQueues: [0, 4097, 1.5, '2', null],

@@ -69,7 +69,7 @@ t.test('misuse is refused, and the error says what', async (t) => {
     // @ts-expect-error: these are the wrong types on purpose
     t.throws(() => qemuNetworkArguments(nics), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
   }
-  for (const firstFd of [2, -1, 3.5, Number.NaN, '3']) {
+  for (const firstFd of [2, -1, 3.5, Number.NaN, '3', 1024 * 1024, 0x7fff_ffff]) {
     // @ts-expect-error: so are some of these
     t.throws(() => qemuNetworkArguments([], { firstFd }), { argument: 'firstFd' });
   }

@@ -1,8 +1,8 @@
 // What an open has changed on a device that was there before. If the open fails, or is aborted before its
 // caller has the device, all of it is taken back.
 
-#ifndef TAPFD_DEVICES_OPEN_UNDO_H_
-#define TAPFD_DEVICES_OPEN_UNDO_H_
+#ifndef TAPFD_DEVICES_LINK_UNDO_H_
+#define TAPFD_DEVICES_LINK_UNDO_H_
 
 #include <functional>
 #include <memory>
@@ -47,4 +47,4 @@ class OpenUndo {
 
 }  // namespace tapfd
 
-#endif  // TAPFD_DEVICES_OPEN_UNDO_H_
+#endif  // TAPFD_DEVICES_LINK_UNDO_H_

@@ -1,4 +1,4 @@
-#include "devices/device_offload.h"
+#include "devices/link/offload.h"
 
 #include <linux/ethtool.h>
 #include <linux/if_tun.h>
@@ -11,7 +11,6 @@
 #include <cstring>
 #include <vector>
 
-#include "devices/tun_ioctl.h"
 #include "sys/fd.h"
 
 namespace tapfd {
@@ -23,8 +22,10 @@ constexpr struct {
   const char* name;
   unsigned offload;
 } kFeatures[] = {
-    {"tx-checksum-ip-generic", TUN_F_CSUM},       {"tx-tcp-segmentation", TUN_F_TSO4},
-    {"tx-tcp6-segmentation", TUN_F_TSO6},         {"tx-tcp-ecn-segmentation", TUN_F_TSO_ECN},
+    {"tx-checksum-ip-generic", TUN_F_CSUM},
+    {"tx-tcp-segmentation", TUN_F_TSO4},
+    {"tx-tcp6-segmentation", TUN_F_TSO6},
+    {"tx-tcp-ecn-segmentation", TUN_F_TSO_ECN},
     {"tx-udp-segmentation", kOffloadUso4 | kOffloadUso6},
 };
 
@@ -72,7 +73,8 @@ std::optional<unsigned> GetDeviceOffload(const std::string& name) {
     ethtool_get_features_block block;
     std::memcpy(&block, states.data() + sizeof features + bit / 32 * sizeof block, sizeof block);
     if ((block.active & (1U << bit % 32)) == 0) continue;
-    const char* feature = reinterpret_cast<const char*>(names.data() + sizeof strings + bit * ETH_GSTRING_LEN);
+    const char* feature =
+        reinterpret_cast<const char*>(names.data() + sizeof strings + bit * ETH_GSTRING_LEN);
     for (const auto& [known, offload] : kFeatures) {
       if (std::strncmp(feature, known, ETH_GSTRING_LEN) == 0) mask |= offload;
     }

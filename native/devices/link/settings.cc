@@ -1,4 +1,4 @@
-#include "devices/link_settings.h"
+#include "devices/link/settings.h"
 
 #include <fcntl.h>
 #include <linux/if.h>
@@ -101,9 +101,9 @@ Status DisableIpv6(const std::string& name, bool disable, bool required, OpenUnd
   return Failure::FromErrno("write").WithPath(path).WithInterface(name);
 }
 
-// Before the link goes up: a fresh one would send router solicitations and reports at once. Without an address
-// of its own it sends none, but a router advertisement would still give it one, and routes: the sysctl stops
-// that as well.
+// Before the link goes up: a fresh one would send router solicitations and reports at once. Without an
+// address of its own it sends none, but a router advertisement would still give it one, and routes: the
+// sysctl stops that as well.
 Status ApplyIpv6(RtnlSocket& socket, const Link& link, bool made, const LinkSettings& settings,
                  OpenUndo& undo) {
   bool for_guest = made && (link.kind == "macvtap" || !settings.bridge.empty());

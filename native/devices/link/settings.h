@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "devices/open_undo.h"
+#include "devices/link/undo.h"
 #include "links/address.h"
 #include "links/link.h"
 #include "links/rtnl/socket.h"
@@ -21,7 +21,8 @@ struct LinkSettings {
   std::optional<uint32_t> mtu;  // unset: that of the bridge, if there is one
   std::optional<bool> all_multicast;
   std::string bridge;  // name; empty: none
-  // Whether the host speaks IPv6 on it. Unset: a link that was made for a guest does not, others are left alone.
+  // Whether the host speaks IPv6 on it. Unset: a link that was made for a guest does not, others are left
+  // alone.
   std::optional<bool> ipv6;
   std::vector<IpPrefix> addresses;
   bool up = true;

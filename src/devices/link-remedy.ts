@@ -1,0 +1,38 @@
+/** Why an opening call could not set up its link: what the link itself tells. */
+import { hasCapability } from '../base/capabilities.js';
+import type { TapfdError } from '../base/errors.js';
+import { native } from '../base/native.js';
+import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
+import type { NativeLinkSettings } from '../base/native-queue.js';
+import { isUp } from '../links/link.js';
+
+/** RFC 8200, and `linux/ipv6.h` IPV6_MIN_MTU. */
+const MIN_IPV6_MTU = 1280;
+
+/** Cause and remedy of a failed rtnetlink request about the link; undefined if the link does not tell. */
+export async function linkRemedy(
+  error: TapfdError,
+  ns: NamespaceHandle,
+  settings: NativeLinkSettings,
+): Promise<string | undefined> {
+  const { code, syscall = '', interface: name } = error;
+  if (!syscall.startsWith('rtnetlink ') || name === undefined) return undefined;
+  const wantsIpv6 = settings.addresses.some(({ address }) => address.length === 16);
+  if (syscall === 'rtnetlink RTM_NEWADDR' && code === 'EINVAL' && wantsIpv6) {
+    const mtu = settings.mtu ?? (await lookUp(ns, name))?.mtu ?? MIN_IPV6_MTU;
+    if (mtu < MIN_IPV6_MTU)
+      return `IPv6 needs an MTU of at least ${MIN_IPV6_MTU}, and that of ${name} is ${mtu}`;
+  }
+  if (code !== 'EPERM' || hasCapability('CAP_NET_ADMIN')) return undefined;
+  const link = await lookUp(ns, name);
+  if (settings.up && link && !isUp(link)) {
+    return `${name} is down, and setting it up needs CAP_NET_ADMIN: have root do it (ip link set ${name} up), or open it with up: false`;
+  }
+  return `changing ${name} needs CAP_NET_ADMIN: leave out what is not as it should be, or have root set it`;
+}
+
+function lookUp(ns: NamespaceHandle, name: string): Promise<NativeLink | undefined> {
+  return native()
+    .getLink(ns, name)
+    .catch(() => undefined);
+}
