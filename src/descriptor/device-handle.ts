@@ -15,6 +15,7 @@ import { type DeviceFlags, deviceFlags, featureNames, IFF_DETACH_QUEUE } from '.
 import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
 import type { StreamSettings } from './settings.js';
+import type { DeviceFilter, SharedState } from './shared-state.js';
 
 /** What an opening call passes to the class that it creates. */
 export interface OpenedDevice {
@@ -26,17 +27,6 @@ export interface OpenedDevice {
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
   /** Of a further queue: shared with the queue that opened it. */
   shared?: SharedState;
-}
-
-/** What keeps frames from all queues of a device, by the code of the finding. */
-export type DeviceFilter = 'tx-filter' | 'filter-program';
-
-/** What belongs to a device and so to all its queues, and cannot be read back. */
-export interface SharedState {
-  /** The offloads granted (TUN_F_*). */
-  offloadMask: number;
-  /** The filters that were set through one of the queues. */
-  readonly filters: Set<DeviceFilter>;
 }
 
 /** The limit of the length fields of IP. */
@@ -129,15 +119,13 @@ export class DeviceHandle {
     return packet + this.vnetHeaderBytes + (packetInfo ? 4 : 0) + (this.kind === 'tun' ? 0 : 22);
   }
 
-  /** Those that this thread has set. */
   get filters(): ReadonlySet<DeviceFilter> {
     return this.#shared.filters;
   }
 
   /** Updates `filters` after a call has set or removed one. */
   noteFilter(filter: DeviceFilter, on: boolean): void {
-    if (on) this.#shared.filters.add(filter);
-    else this.#shared.filters.delete(filter);
+    this.#shared.filters[on ? 'add' : 'delete'](filter);
   }
 
   get handedOff(): boolean {
