@@ -63,7 +63,7 @@ export { type CreateNetnsOptions, createNetns } from './links/create-netns.js';
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
 export type { Link, LinkStats, OperState, TunLink, VxlanLink } from './links/link.js';
-export { type LinkAddress, type ListOptions, links } from './links/links.js';
+export { type LinkAddress, type LinkList, type ListOptions, links } from './links/links.js';
 export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';
 export type { MacvlanMode } from './links/macvlan-mode.js';
 export type { NetnsLike, NetnsOption } from './links/namespace.js';

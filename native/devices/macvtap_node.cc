@@ -55,8 +55,9 @@ bool SysfsAgrees(int sysfs, const Link& link) {
 // Without the privilege to mount a private sysfs, the one on /sys is used, but only if it shows exactly this
 // namespace's links: a mount made in another namespace would give that one's device numbers.
 Status CheckMountedSysfs(RtnlSocket& socket, int sysfs, const std::string& interface) {
-  Result<std::vector<Link>> links = ListLinks(socket);
-  if (!links.ok()) return links.failure();
+  Result<LinkList> list = ListLinks(socket);
+  if (!list.ok()) return list.failure();
+  const std::vector<Link>& links = list.value().links;
   Fd folder(openat(sysfs, "class/net", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   std::unique_ptr<DIR, int (*)(DIR*)> entries(folder.valid() ? fdopendir(folder.get()) : nullptr, closedir);
   if (entries) folder.Release();  // closedir() closes it
@@ -67,8 +68,8 @@ Status CheckMountedSysfs(RtnlSocket& socket, int sysfs, const std::string& inter
     // `bonding_masters` is a plain file among the links.
     if (entry->d_name[0] != '.' && entry->d_type != DT_REG) ++shown;
   }
-  bool same = shown == links.value().size();
-  for (const Link& link : links.value()) same = same && SysfsAgrees(sysfs, link);
+  bool same = shown == links.size();
+  for (const Link& link : links) same = same && SysfsAgrees(sysfs, link);
   if (same) return Done{};
   return WrongDevice(
       interface,

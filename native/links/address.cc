@@ -69,10 +69,10 @@ Result<std::vector<IpPrefix>> ListAddresses(RtnlSocket& socket, int index) {
   ifaddrmsg header{};
   header.ifa_index = static_cast<uint32_t>(index);
   RtnlMessage request(RTM_GETADDR, 0, header);
-  Result<std::vector<RtnlReply>> replies = socket.Dump(request);
-  if (!replies.ok()) return replies.failure();
+  Result<RtnlList> list = socket.Dump(request);
+  if (!list.ok()) return list.failure();
   std::vector<IpPrefix> prefixes;
-  for (const RtnlReply& reply : replies.value()) {
+  for (const RtnlReply& reply : list.value().replies) {
     if (std::optional<IpPrefix> prefix = AddressFrom(reply.view(), index)) prefixes.push_back(*prefix);
   }
   return prefixes;

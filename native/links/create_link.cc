@@ -24,10 +24,11 @@ constexpr int kMaxNumbers = 32768;
 Result<std::set<std::string>> NamesInUse(RtnlSocket& socket) {
   RtnlMessage request(RTM_GETLINK, 0, LinkHeader());
   request.PutU32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
-  Result<std::vector<RtnlReply>> replies = socket.Dump(request);
-  if (!replies.ok()) return replies.failure();
+  // A name that is missing from an inconsistent list, or taken since, fails with EEXIST and is skipped then.
+  Result<RtnlList> list = socket.Dump(request, std::chrono::milliseconds(0));
+  if (!list.ok()) return list.failure();
   std::set<std::string> names;
-  for (const RtnlReply& reply : replies.value()) {
+  for (const RtnlReply& reply : list.value().replies) {
     RtnlAttributes attributes = reply.view().Attributes<ifinfomsg>();
     RtnlAttribute attribute;
     while (attributes.Next(&attribute)) {

@@ -27,15 +27,15 @@ Result<Link> AskForLink(RtnlSocket& socket, RtnlMessage& request) {
 
 }  // namespace
 
-Result<std::vector<Link>> ListLinks(RtnlSocket& socket) {
+Result<LinkList> ListLinks(RtnlSocket& socket) {
   RtnlMessage request(RTM_GETLINK, 0, LinkHeader());
-  Result<std::vector<RtnlReply>> replies = socket.Dump(request);
-  if (!replies.ok()) return replies.failure();
-  std::vector<Link> links;
-  for (const RtnlReply& reply : replies.value()) {
-    if (std::optional<Link> link = LinkFromMessage(reply.view())) links.push_back(std::move(*link));
+  Result<RtnlList> found = socket.Dump(request);
+  if (!found.ok()) return found.failure();
+  LinkList list{{}, found.value().consistent};
+  for (const RtnlReply& reply : found.value().replies) {
+    if (std::optional<Link> link = LinkFromMessage(reply.view())) list.links.push_back(std::move(*link));
   }
-  return links;
+  return list;
 }
 
 Result<Link> GetLink(RtnlSocket& socket, int index) {

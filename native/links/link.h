@@ -59,6 +59,11 @@ struct Link {
   std::optional<uint8_t> address_generation;  // IN6_ADDR_GEN_MODE_*; unset without IPv6
 };
 
+struct LinkList {
+  std::vector<Link> links;
+  bool consistent = true;  // RtnlList
+};
+
 // Only what is set is changed.
 struct LinkChanges {
   std::optional<std::string> name;
@@ -106,7 +111,7 @@ struct NewLink {
 // From an RTM_NEWLINK or RTM_DELLINK; nullopt when it is too short to be one.
 std::optional<Link> LinkFromMessage(const RtnlReceived& message);
 
-Result<std::vector<Link>> ListLinks(RtnlSocket& socket);
+Result<LinkList> ListLinks(RtnlSocket& socket);
 // ENODEV when there is none.
 Result<Link> GetLink(RtnlSocket& socket, int index);
 Result<Link> GetLinkByName(RtnlSocket& socket, const std::string& name);

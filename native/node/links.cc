@@ -188,10 +188,13 @@ Napi::Value RunWithSocket(Napi::Env env, Namespace ns, Work work) {
 Napi::Value ListLinksCall(const Napi::CallbackInfo& info) {
   return RunWithSocket(
       info.Env(), NamespaceHandle::From(info[0]), [](RtnlSocket& socket) { return ListLinks(socket); },
-      [](Napi::Env env, std::vector<Link>& links) -> Napi::Value {
-        Napi::Array array = Napi::Array::New(env, links.size());
-        for (uint32_t i = 0; i < links.size(); i++) array.Set(i, LinkToObject(env, links[i]));
-        return array;
+      [](Napi::Env env, LinkList& list) -> Napi::Value {
+        Napi::Array links = Napi::Array::New(env, list.links.size());
+        for (uint32_t i = 0; i < list.links.size(); i++) links.Set(i, LinkToObject(env, list.links[i]));
+        Napi::Object object = Napi::Object::New(env);
+        object.Set("links", links);
+        object.Set("consistent", list.consistent);
+        return object;
       });
 }
 

@@ -20,3 +20,19 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
     throw invalidArgument('signal', 'an AbortSignal', signal);
   });
 }
+
+/** Settles as `result` does. If `signal` is aborted first, rejects with its reason, and `result` is ignored. */
+export async function untilAborted<T>(signal: AbortSignal | undefined, result: Promise<T>): Promise<T> {
+  if (signal === undefined) return result;
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([aborted, result]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -54,6 +54,13 @@ export interface NativeLink {
   addressGeneration?: number;
 }
 
+/** All links of a namespace. */
+export interface NativeLinkList {
+  links: NativeLink[];
+  /** False: links came or went during each attempt to read the list; one that did so may be missing, or in it. */
+  consistent: boolean;
+}
+
 /** MACs are 6-byte Buffers, made by `parseMac`. `master: 0` removes the link from its bridge. */
 export interface NativeLinkChanges {
   name?: string;

@@ -16,6 +16,7 @@ import type {
   NativeLink,
   NativeLinkChanges,
   NativeLinkEvent,
+  NativeLinkList,
   NativeLinkRef,
   NativeLinkWatch,
   NativeNewLink,
@@ -55,7 +56,7 @@ export interface NativeAddon {
    */
   endEnvironment(): void;
 
-  listLinks(ns: NamespaceHandle): Promise<NativeLink[]>;
+  listLinks(ns: NamespaceHandle): Promise<NativeLinkList>;
   getLink(ns: NamespaceHandle, link: NativeLinkRef): Promise<NativeLink>;
   createLink(ns: NamespaceHandle, link: NativeNewLink): Promise<NativeLink>;
   setLink(ns: NamespaceHandle, link: NativeLinkRef, changes: NativeLinkChanges): Promise<void>;

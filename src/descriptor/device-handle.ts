@@ -137,6 +137,11 @@ export class DeviceHandle {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
+  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
+  noteMac(mac: Uint8Array): void {
+    this.follower.noteMac(formatMac(mac));
+  }
+
   /**
    * Runs a native call on the open queue, behind those asked for before: what is noted after a call is then how things
    * are. {@link close} waits for it.
@@ -222,7 +227,8 @@ export class DeviceHandle {
   /** If our own descriptor is still alive, the index has not been reused by another device. */
   async #openFurtherOrGone(watch: LinkWatch, name: string, index: number): Promise<NativeOpened> {
     const outcome = await this.#openFurther(watch, name, index).catch((error: Error) => error);
-    if (await this.follower.isAlive()) {
+    // If it cannot be asked, nothing says that it is gone.
+    if (await this.follower.isAlive().catch(() => true)) {
       if (outcome instanceof Error) throw outcome;
       return outcome;
     }

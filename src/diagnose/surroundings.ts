@@ -1,8 +1,8 @@
 /** The surroundings of a device at one moment: its link, the namespace's other links, the device's other queues. */
 
-import { native } from '../base/native.js';
 import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { isGone } from '../descriptor/gone.js';
 import { type Link, linkFromNative } from '../links/link.js';
 
 /** What the checks examine. */
@@ -16,8 +16,8 @@ export interface Surroundings {
 
 /** Queries the kernel. */
 export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
-  const { name } = await device.queue.getInterface().catch(() => {
-    throw device.goneError();
+  const { name } = await device.queue.getInterface().catch((error) => {
+    throw isGone(error) ? device.goneError() : error;
   });
   const others = await device.queue.findOtherQueues(device.kind === 'macvtap' ? '' : name);
   const seen = await linksAround(device);
@@ -28,7 +28,7 @@ async function linksAround({ follower }: DeviceHandle): Promise<Map<number, Link
   if (follower.movedAway) return undefined;
   const watch = follower.shareWatch();
   try {
-    const links = await native().listLinks(watch.ns);
+    const { links } = await watch.list('diagnose');
     return new Map(links.map((link) => [link.index, linkFromNative(link)]));
   } finally {
     watch.release();

@@ -3,6 +3,7 @@ import { refuseSurplus } from '../base/checks.js';
 import { invalidState } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
+import { isGone } from '../descriptor/gone.js';
 import type { LinkChange } from '../descriptor/link-follower.js';
 import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
@@ -120,8 +121,10 @@ export abstract class FrameDuplex extends FrameWritable {
         this.#receiver.resume();
       },
       restoreSettings: async () => {
-        // The kernel has accepted the same settings before: only a device that is gone refuses them.
-        await this.device.restoreSettings().catch(() => this.lost(this.device.goneError()));
+        // The kernel has accepted the same settings before. A device that refuses them now is not what it was.
+        await this.device
+          .restoreSettings()
+          .catch((error) => this.lost(isGone(error) ? this.device.goneError() : error));
       },
       handOffWhenIdle: async () => {
         const fd = this.device.handOffWhenIdle();
@@ -217,7 +220,7 @@ export interface FrameDuplex {
    */
   on(event: 'data', listener: (frame: Buffer) => void): this;
   /**
-   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_WATCH_LOST`, or what `destroy()` was given.
+   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, or what `destroy()` was given.
    *
    * @event
    */

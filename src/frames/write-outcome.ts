@@ -3,12 +3,10 @@ import { constants } from 'node:os';
 import { errnoName, TapfdError } from '../base/errors.js';
 import { FrameFault } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { meansGone } from '../descriptor/gone.js';
 import type { SendDropReason } from './counters.js';
 
 const { EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC } = constants.errno;
-/** What the kernel returns when the device behind the descriptor is gone; Node has no names for these. */
-const EBADFD = 77;
-const ENOLINK = 67;
 
 /** The outcome of a write that the kernel cannot take yet. */
 export const WOULD_WAIT = -EAGAIN;
@@ -90,7 +88,7 @@ export function refusalError(device: DeviceHandle, refusal: FrameRefusal, bytes:
 
 /** The error that ends the stream after a failed read or write. */
 export function fatalError(device: DeviceHandle, syscall: 'read' | 'write', errno: number): TapfdError {
-  if (errno === -EBADFD || errno === -ENOLINK) return device.goneError();
+  if (meansGone(errno)) return device.goneError();
   const code = errnoName(errno);
   const { name } = device.link;
   return new TapfdError(

@@ -1,6 +1,6 @@
 /** The async iterable of `links.watch`. */
+import { checkSignal, untilAborted } from '../base/abort.js';
 import { checkBoolean, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
-import { invalidArgument } from '../base/errors.js';
 import type { NativeLink } from '../base/native-links.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
@@ -51,14 +51,14 @@ export type LinkEvent =
       readonly previous?: undefined;
     };
 
-/** How many steps may wait for the consumer. Beyond that, intermediate steps are skipped. */
+/** How many steps may wait for the consumer. Those that come beyond that are skipped. */
 const MAX_WAITING = 1024;
 
 type Step = { readonly removed: boolean; readonly link: NativeLink };
 
 /**
  * What `links.watch` returns: an async iterable that can be iterated once. Leaving the loop closes it; so do `close()` and
- * `await using`.
+ * `await using`. After that it reports nothing, not even what it had heard before.
  */
 export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDisposable {
   /** Resolves when the watch has started and will miss no change; rejects if it could not start. */
@@ -68,13 +68,17 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   readonly #follower: LinkSubscriber = {
     linkChanged: (link) => this.#add({ removed: false, link }),
     linkRemoved: (link) => this.#add({ removed: true, link }),
-    watchFailed: (error) => this.#finish(error),
+    eventsLost: () => this.#fallBehind(),
   };
   readonly #onAbort = () => this.#finish(this.#signal?.reason);
   /** The links as the consumer knows them. */
   readonly #reported = new Map<number, NativeLink>();
-  #steps: Step[] = [];
-  /** Steps were skipped: the next ones come from comparing what was reported with what is. */
+  /** What the consumer is told next: the last list, then what was heard since it was begun. */
+  #listed: Step[] = [];
+  #heard: Step[] = [];
+  /** A list is being read, before which there is nothing to tell. */
+  #listing = true;
+  /** Steps were skipped or lost: after those of the last list, a new one has the next. */
   #behind = false;
   #watch: LinkWatch | undefined;
   /** Calls of next() that wait for an event. */
@@ -92,10 +96,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
       'receiveBufferBytes',
     ]);
     const netns = checkNetns('netns', given.netns);
-    const { signal } = given;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidArgument('signal', 'an AbortSignal', signal);
-    }
+    const signal = checkSignal(given.signal);
     const existing = given.existing === undefined ? false : checkBoolean('existing', given.existing);
     this.#persistent = given.persistent === undefined ? true : checkBoolean('persistent', given.persistent);
     const watchOptions: LinkWatchOptions =
@@ -107,7 +108,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     this.#signal = signal;
     if (signal?.aborted) this.#onAbort();
     else signal?.addEventListener('abort', this.#onAbort, { once: true });
-    this.ready = this.#start(netns, existing, watchOptions);
+    this.ready = untilAborted(signal, this.#start(netns, existing, watchOptions));
     // next() reports it, too: `ready` may be ignored.
     this.ready.catch((error) => this.#finish(error));
   }
@@ -117,23 +118,30 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     const watch = await LinkWatch.acquire(await openNetns('netns', netns), options);
     if (this.#finished) {
       watch.release();
-      if (this.#signal?.aborted) throw this.#signal.reason;
       return;
     }
     this.#watch = watch;
     watch.follow(this.#follower);
     if (this.#persistent) watch.ref();
-    if (existing) this.#behind = true;
-    else for (const link of watch.links()) this.#reported.set(link.index, link);
-    this.#wake();
+    const { links } = await watch.list('links.watch');
+    if (existing) this.#tellListed(links.map(present));
+    else {
+      for (const link of links) this.#reported.set(link.index, link);
+      this.#tellListed([]);
+    }
   }
 
   #add(step: Step): void {
-    if (!this.#behind) this.#steps.push(step);
-    if (this.#steps.length > MAX_WAITING) {
-      this.#steps = [];
-      this.#behind = true;
-    }
+    if (this.#finished || this.#behind) return;
+    this.#heard.push(step);
+    if (this.#heard.length > MAX_WAITING) this.#fallBehind();
+    this.#wake();
+  }
+
+  #fallBehind(): void {
+    if (this.#finished) return;
+    this.#heard = [];
+    this.#behind = true;
     this.#wake();
   }
 
@@ -142,7 +150,8 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
     if (this.#finished) return;
     this.#finished = error === undefined ? {} : { error };
     this.#signal?.removeEventListener('abort', this.#onAbort);
-    this.#steps = [];
+    this.#listed = [];
+    this.#heard = [];
     this.#behind = false;
     if (this.#watch) {
       this.#watch.unfollow(this.#follower);
@@ -168,6 +177,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
         if (error !== undefined) throw error;
         return { done: true, value: undefined };
       }
+      if (this.#behind && !this.#listing && this.#watch) this.#catchUp(this.#watch);
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
     }
   }
@@ -179,26 +189,45 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   }
 
   #nextEvent(): LinkEvent | undefined {
-    if (this.#behind && this.#watch) {
-      this.#behind = false;
-      this.#steps = this.#stepsTo(this.#watch);
-    }
-    for (let step = this.#steps.shift(); step; step = this.#steps.shift()) {
+    if (this.#listing) return undefined;
+    for (;;) {
+      const step = this.#listed.shift() ?? this.#heard.shift();
+      if (step === undefined) return undefined;
       const event = this.#eventOf(step);
       if (event) return event;
     }
-    return undefined;
   }
 
-  #stepsTo(watch: LinkWatch): Step[] {
-    const gone = [...this.#reported.values()].filter((reported) => {
-      const link = watch.get(reported.index);
-      return link === undefined || isAnotherLink(reported, link);
-    });
-    return [
-      ...gone.map((link) => ({ removed: true, link })),
-      ...[...watch.links()].map((link) => ({ removed: false, link })),
-    ];
+  #tellListed(steps: Step[]): void {
+    if (this.#finished) return;
+    this.#listed = steps;
+    this.#listing = false;
+    this.#wake();
+  }
+
+  /** Finds out by a list what was skipped. */
+  #catchUp(watch: LinkWatch): void {
+    this.#listing = true;
+    // What is heard from here on may be newer than the list.
+    this.#behind = false;
+    this.#stepsToNow(watch).then(
+      (steps) => this.#tellListed(steps),
+      (error) => this.#finish(error),
+    );
+  }
+
+  async #stepsToNow(watch: LinkWatch): Promise<Step[]> {
+    const { links, consistent } = await watch.list('links.watch');
+    const now = new Map(links.map((link) => [link.index, link]));
+    const gone: Step[] = [];
+    for (const reported of this.#reported.values()) {
+      const listed = now.get(reported.index);
+      // From such a list others that came and went may have displaced it.
+      const link = listed ?? (consistent ? undefined : await watch.find(reported.index));
+      if (link === undefined || isAnotherLink(reported, link)) gone.push({ removed: true, link: reported });
+      if (link !== undefined) now.set(link.index, link);
+    }
+    return [...gone, ...[...now.values()].map(present)];
   }
 
   /** Applies one step to what was reported; undefined if it changes nothing. */
@@ -234,4 +263,8 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   [Symbol.asyncIterator](): this {
     return this;
   }
+}
+
+function present(link: NativeLink): Step {
+  return { removed: false, link };
 }

@@ -3,6 +3,7 @@
  *
  * Here: the public functions on links, over rtnetlink.
  */
+import { checkSignal, untilAborted } from '../base/abort.js';
 import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
@@ -14,11 +15,23 @@ import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsOption, openNetns } from './namespace.js';
 import type { LinkChanges, LinkRef, NewLink } from './options.js';
+import { listLinks } from './read.js';
 
 /** Options of `links.list`. */
 export interface ListOptions extends NetnsOption {
   /** Only links of this kind: `tun`, `bridge`, … */
   kind?: string;
+  /** Aborts the call: the promise rejects at once with the signal's reason, even while the kernel still reads the list. */
+  signal?: AbortSignal;
+}
+
+/** What `links.list` returns: an array with a property of its own, which is not enumerable. */
+export interface LinkList extends Array<Link> {
+  /**
+   * False if links came or went while the kernel wrote the list, at each attempt: one that did so may be in it or not, and
+   * on kernels before 6.10 another may be missing. To be sure of one link, ask for it: `links.get`.
+   */
+  readonly consistent: boolean;
 }
 
 /** An address of a link. */
@@ -73,22 +86,32 @@ async function indexOf(operation: string, ns: NamespaceHandle, link: NativeLinkR
 /**
  * Returns every link of a namespace, in the kernel's order.
  *
+ * A list that changes while it is read is read again, for about half a second; `consistent` says whether that helped.
+ * Calls that wait at the same time share one list, and at most two lists of a thread are read at once, so that libuv's
+ * thread pool has threads left.
+ *
  * Needs no privilege in the caller's own namespace.
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; for {@link NetnsOption}: `ENOENT`, `EPERM`,
- * `ERR_TAPFD_NOT_A_NAMESPACE`; `EINTR` if the list changed during each of a hundred attempts to read it.
+ * `ERR_TAPFD_NOT_A_NAMESPACE`; the reason of `signal`.
  */
-async function list(options: ListOptions = {}): Promise<Link[]> {
+async function list(options: ListOptions = {}): Promise<LinkList> {
   refuseSurplus('links.list', arguments, 1);
-  const given: { netns?: unknown; kind?: unknown } = checkObject('options', options);
-  checkOptionNames('links.list', given, ['netns', 'kind']);
+  const given: { netns?: unknown; kind?: unknown; signal?: unknown } = checkObject('options', options);
+  checkOptionNames('links.list', given, ['netns', 'kind', 'signal']);
   const netns = checkNetns('netns', given.netns);
   const { kind } = given;
   if (kind !== undefined && typeof kind !== 'string') throw invalidArgument('kind', 'a kind of link', kind);
-  const found = await withNetns(netns, (ns) =>
-    nativeCall({ operation: 'links.list' }, () => native().listLinks(ns)),
+  const signal = checkSignal(given.signal);
+  signal?.throwIfAborted();
+  const found = await untilAborted(
+    signal,
+    withNetns(netns, (ns) => listLinks('links.list', ns)),
   );
-  return found.map(linkFromNative).filter((link) => kind === undefined || link.kind === kind);
+  const wanted = found.links.map(linkFromNative).filter((link) => kind === undefined || link.kind === kind);
+  const result = Object.assign(wanted, { consistent: found.consistent });
+  // So that it compares and prints as the array that it is.
+  return Object.defineProperty(result, 'consistent', { enumerable: false });
 }
 
 /**

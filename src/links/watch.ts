@@ -1,32 +1,46 @@
-/** One table of a namespace's links for the whole thread, kept up to date by the kernel's messages. */
+/** The changes of a namespace's links, for the whole thread, from one socket. */
 
 import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
-import type { NamespaceHandle, NativeLink, NativeLinkEvent, NativeLinkWatch } from '../base/native-links.js';
-import { isAnotherLink, isSameState } from './link.js';
+import type {
+  NamespaceHandle,
+  NativeLink,
+  NativeLinkEvent,
+  NativeLinkList,
+  NativeLinkRef,
+  NativeLinkWatch,
+} from '../base/native-links.js';
+import { findLink, listLinks } from './read.js';
+
+/** How long after the socket was lost, or could not be opened again, it is tried again. */
+const REOPEN_MS = 1000;
 
 /**
- * A listener for one link. Events reach JavaScript with a delay: if the kernel has meanwhile reused the index, a new
- * subscriber may receive events of the link that had it before. Confirm `linkRemoved` where it matters (TUNGETIFF on the
- * descriptor).
+ * A listener for one link or for all. Events reach JavaScript with a delay: if the kernel has meanwhile reused the index, a
+ * new subscriber may receive events of the link that had it before.
  */
 export interface LinkSubscriber {
-  /** `previous` is undefined if the watch has not seen the link before. */
-  linkChanged(link: NativeLink, previous: NativeLink | undefined): void;
+  /** Created or changed. The kernel also repeats itself without a change. */
+  linkChanged(link: NativeLink): void;
   /** Removed, or moved to another namespace. */
   linkRemoved(link: NativeLink): void;
-  /** The socket is lost, and there will be no more events. */
-  watchFailed?(error: unknown): void;
+  /**
+   * Events were lost: ask again for what is known of the link. If the socket itself is lost, this is repeated until it is
+   * open again, for the last time after that.
+   */
+  eventsLost(): void;
 }
 
 /** What a watch needs from the addon. */
-export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks'>;
+export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks' | 'getLink'>;
 
 export interface LinkWatchOptions {
   /** Of the socket, if this call opens it. Default: room for a few thousand events. */
   receiveBufferBytes?: number;
   /** Default: the addon. */
   port?: LinkWatchPort;
+  /** Default {@link REOPEN_MS}. */
+  reopenMs?: number;
 }
 
 /** The watches of this JavaScript environment, by the key of their namespace. */
@@ -36,26 +50,23 @@ export class LinkWatch {
   readonly ns: NamespaceHandle;
   readonly #key: string;
   readonly #port: LinkWatchPort;
-  readonly #table = new Map<number, NativeLink>();
+  readonly #options: LinkWatchOptions;
   readonly #subscribers = new Map<number, WeakRef<LinkSubscriber>[]>();
   readonly #followers = new Set<LinkSubscriber>();
   readonly #started: Promise<void>;
   #native: NativeLinkWatch | undefined;
-  /** A list is being read. Events that arrive meanwhile are held back, as the list may be older. */
-  #listing = true;
-  #held: NativeLinkEvent[] = [];
+  #reopening: NodeJS.Timeout | undefined;
   #users = 0;
   #keepers = 0;
   #ended = false;
-  #failure: { readonly error: unknown } | undefined;
 
   /**
    * Returns the watch of `ns`, which is shared by all its users in this environment. Takes ownership of the handle, and
    * closes it before it returns if the watch already has one. Each call requires one {@link release}.
    *
-   * It does not keep the process alive; {@link ref} does.
+   * It knows no link until it hears of one. It does not keep the process alive; {@link ref} does.
    *
-   * @throws Errors from opening the socket and reading the first list. The handle is closed then, too.
+   * @throws Errors from opening the socket. The handle is closed then, too.
    */
   static async acquire(ns: NamespaceHandle, options: LinkWatchOptions = {}): Promise<LinkWatch> {
     const key = ns.key;
@@ -80,17 +91,8 @@ export class LinkWatch {
     this.ns = ns;
     this.#key = ns.key;
     this.#port = options.port ?? native();
-    this.#started = this.#start(options.receiveBufferBytes);
-  }
-
-  /** A link as last reported by the kernel; changes arrive with a delay. */
-  get(index: number): NativeLink | undefined {
-    return this.#table.get(index);
-  }
-
-  /** All known links. */
-  links(): IterableIterator<NativeLink> {
-    return this.#table.values();
+    this.#options = options;
+    this.#started = this.#open();
   }
 
   /** Calls `subscriber` for one link from now on. It is held weakly. */
@@ -114,13 +116,37 @@ export class LinkWatch {
     this.#followers.delete(follower);
   }
 
+  /** One link of the namespace as the kernel has it now; undefined if there is none. */
+  find(link: NativeLinkRef): Promise<NativeLink | undefined> {
+    return this.#whileOpen(() => findLink(this.ns, link, this.#port));
+  }
+
+  /** All links of the namespace as the kernel has them now. */
+  list(operation: string): Promise<NativeLinkList> {
+    return this.#whileOpen(() => listLinks(operation, this.ns, this.#port));
+  }
+
+  /** Runs a call on the namespace, which stays open until its end, even if the user of the watch releases it. */
+  async #whileOpen<T>(call: () => Promise<T>): Promise<T> {
+    this.share();
+    try {
+      return await call();
+    } finally {
+      this.release();
+    }
+  }
+
   /** Keeps the process alive until {@link unref} was called as often. */
   ref(): void {
-    if (this.#keepers++ === 0) this.#native?.ref();
+    if (this.#keepers++ > 0) return;
+    this.#native?.ref();
+    this.#reopening?.ref();
   }
 
   unref(): void {
-    if (--this.#keepers === 0) this.#native?.unref();
+    if (--this.#keepers > 0) return;
+    this.#native?.unref();
+    this.#reopening?.unref();
   }
 
   /** Returns the same watch, which requires one more {@link release}. */
@@ -135,89 +161,81 @@ export class LinkWatch {
   }
 
   #end(): void {
-    if (this.#ended) return;
     this.#ended = true;
     if (watches.get(this.#key) === this) watches.delete(this.#key);
     this.#native?.close();
+    clearTimeout(this.#reopening);
     this.ns.close();
   }
 
-  async #start(receiveBufferBytes: number | undefined): Promise<void> {
-    // The socket first, so that changes while the list is read are not missed.
-    const options = receiveBufferBytes === undefined ? {} : { receiveBufferBytes };
-    this.#native = await nativeCall({ operation: 'watch links' }, () =>
-      this.#port.watchLinks(this.ns, options, (events) => this.#receive(events)),
+  async #open(): Promise<void> {
+    const { receiveBufferBytes } = this.#options;
+    const opened = await nativeCall({ operation: 'watch links' }, () =>
+      this.#port.watchLinks(
+        this.ns,
+        receiveBufferBytes === undefined ? {} : { receiveBufferBytes },
+        (events) => this.#receive(events),
+      ),
     );
-    await this.#readList();
-    if (this.#failure) throw this.#failure.error;
+    if (this.#ended) {
+      opened.close();
+      return;
+    }
+    this.#native = opened;
+    if (this.#keepers > 0) opened.ref();
   }
 
   #receive(events: readonly NativeLinkEvent[]): void {
     for (const event of events) {
       if (this.#ended) return;
-      if (this.#listing) this.#held.push(event);
-      else this.#apply(event);
+      this.#apply(event);
     }
   }
 
   #apply(event: NativeLinkEvent): void {
     switch (event.type) {
       case 'change':
-        this.#put(event.link);
+        this.#notify(this.#listenersTo(event.link.index), (listener) => listener.linkChanged(event.link));
         break;
       case 'remove':
-        this.#drop(event.link);
+        this.#notify(this.#listenersTo(event.link.index), (listener) => listener.linkRemoved(event.link));
         break;
       case 'overrun':
-        this.#listing = true;
-        this.#readList().catch((error) => this.#fail(error));
+        this.#tellOfLoss();
         break;
       case 'error':
-        this.#fail(event.error);
+        this.#native?.close();
+        this.#native = undefined;
+        this.#tellOfLoss();
+        this.#reopenLater();
     }
   }
 
-  /** Reads the list, reports how the table differs from it, and continues with the events that came meanwhile. */
-  async #readList(): Promise<void> {
-    const found = await nativeCall({ operation: 'watch links' }, () => this.#port.listLinks(this.ns));
-    if (this.#ended) return;
-    const now = new Map(found.map((link) => [link.index, link]));
-    for (const known of [...this.#table.values()]) {
-      const link = now.get(known.index);
-      if (link === undefined || isAnotherLink(known, link)) this.#drop(known);
+  #reopenLater(): void {
+    this.#reopening = setTimeout(() => this.#reopen(), this.#options.reopenMs ?? REOPEN_MS);
+    if (this.#keepers === 0) this.#reopening.unref();
+  }
+
+  async #reopen(): Promise<void> {
+    try {
+      await this.#open();
+    } catch {
+      if (!this.#ended) this.#reopenLater();
     }
-    for (const link of found) this.#put(link);
-    const held = this.#held;
-    this.#held = [];
-    this.#listing = false;
-    this.#receive(held);
+    if (!this.#ended) this.#tellOfLoss();
   }
 
-  #put(link: NativeLink): void {
-    const previous = this.#table.get(link.index);
-    this.#table.set(link.index, link);
-    if (previous !== undefined && isSameState(previous, link)) return;
-    this.#notify(link.index, (subscriber) => subscriber.linkChanged(link, previous));
+  #tellOfLoss(): void {
+    const all = [...this.#subscribers.keys()].flatMap((index) => this.#subscribersOf(index));
+    this.#notify([...this.#followers, ...all], (listener) => listener.eventsLost());
   }
 
-  #drop(link: NativeLink): void {
-    if (!this.#table.delete(link.index)) return;
-    this.#notify(link.index, (subscriber) => subscriber.linkRemoved(link));
+  #notify(listeners: LinkSubscriber[], call: (listener: LinkSubscriber) => void): void {
+    for (const listener of listeners) isolated(() => call(listener));
   }
 
-  #fail(error: unknown): void {
-    const all = [
-      ...this.#followers,
-      ...[...this.#subscribers.keys()].flatMap((index) => this.#subscribersOf(index)),
-    ];
-    this.#failure = { error };
-    this.#end();
-    for (const subscriber of all) isolated(() => subscriber.watchFailed?.(error));
-  }
-
-  #notify(index: number, call: (subscriber: LinkSubscriber) => void): void {
-    for (const subscriber of [...this.#followers, ...this.#subscribersOf(index)])
-      isolated(() => call(subscriber));
+  #listenersTo(index: number): LinkSubscriber[] {
+    return [...this.#followers, ...this.#subscribersOf(index)];
   }
 
   /** Without those that were garbage-collected. */

@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import { type AbortOptions, signalOf } from '../base/abort.js';
+import { type AbortOptions, signalOf, untilAborted } from '../base/abort.js';
 import { checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
@@ -14,7 +14,6 @@ import { deferred } from './qmp/deferred.js';
 import { emitApart } from './qmp/emit-apart.js';
 import type { QmpEvent, QmpGreeting } from './qmp/messages.js';
 import type { QmpSocket } from './qmp/socket.js';
-import { untilAborted } from './qmp/until-aborted.js';
 
 /** What a {@link QmpClient} emits. */
 export interface QmpClientEvents {

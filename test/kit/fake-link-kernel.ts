@@ -1,5 +1,12 @@
 /** What the addon would do for a watch of links, done by hand. */
-import type { NamespaceHandle, NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
+import { constants } from 'node:os';
+import type {
+  NamespaceHandle,
+  NativeLink,
+  NativeLinkEvent,
+  NativeLinkList,
+  NativeLinkRef,
+} from '#lib/base/native-links.js';
 import type { LinkSubscriber, LinkWatchPort } from '#lib/links/watch.js';
 
 let namespaces = 0;
@@ -23,10 +30,14 @@ export class Kernel implements LinkWatchPort {
   /** Lists wait for this. */
   listGate: Promise<void> = Promise.resolve();
   listError: Error | undefined;
+  consistent = true;
+  readonly missedByLists = new Set<number>();
+  openError: Error | undefined;
   options: unknown;
   emit: (events: NativeLinkEvent[]) => void = () => undefined;
 
   async watchLinks(_ns: NamespaceHandle, options: object, onEvents: (events: NativeLinkEvent[]) => void) {
+    if (this.openError) throw this.openError;
     this.options = options;
     this.emit = onEvents;
     this.watching++;
@@ -43,11 +54,20 @@ export class Kernel implements LinkWatchPort {
     };
   }
 
-  async listLinks(): Promise<NativeLink[]> {
+  async listLinks(): Promise<NativeLinkList> {
     this.lists++;
     const found = [...this.links];
     await this.listGate;
     if (this.listError) throw this.listError;
+    return {
+      links: found.filter(({ index }) => !this.missedByLists.has(index)),
+      consistent: this.consistent,
+    };
+  }
+
+  async getLink(_ns: NamespaceHandle, wanted: NativeLinkRef): Promise<NativeLink> {
+    const found = this.links.find(({ index, name }) => index === wanted || name === wanted);
+    if (found === undefined) throw failure('ENODEV');
     return found;
   }
 }
@@ -55,17 +75,20 @@ export class Kernel implements LinkWatchPort {
 /** Records what it is told. */
 export class Listener implements LinkSubscriber {
   readonly told: string[] = [];
-  readonly states: [NativeLink, NativeLink | undefined][] = [];
-  linkChanged(link: NativeLink, previous: NativeLink | undefined): void {
-    this.told.push(`${previous ? 'change' : 'add'} ${link.name}`);
-    this.states.push([link, previous]);
+  linkChanged(link: NativeLink): void {
+    this.told.push(`change ${link.name}`);
   }
   linkRemoved(link: NativeLink): void {
     this.told.push(`remove ${link.name}`);
   }
-  watchFailed(error: unknown): void {
-    this.told.push(`failed ${error instanceof Error ? error.message : error}`);
+  eventsLost(): void {
+    this.told.push('lost');
   }
+}
+
+/** A system call's failure as the addon reports it. */
+export function failure(code: 'EMFILE' | 'ENODEV' | 'EPERM'): Error {
+  return Object.assign(new Error(code), { errno: -constants.errno[code] });
 }
 
 /** Lets a promise chain without timers run to its end. */

@@ -31,11 +31,11 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   const released: string[] = [];
   const memories: Uint8Array[] = [];
   let reading = false;
+  let deleted = false;
   let writable: () => void = () => undefined;
   const rules: NativeFrameRules[] = [];
   const watch = {
     ns: {},
-    get: () => undefined,
     subscribe: (_index: number, follower: LinkSubscriber) => {
       subscriber = follower;
     },
@@ -48,6 +48,8 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   };
   const queue = {
     fd: 99,
+    // What else could be asked of it cannot be asked.
+    getInterface: () => Promise.reject(Object.assign(new Error('asked'), deleted && { errno: -77 })),
     onBurst: (callback: NativeBurstCallback) => {
       burst = callback;
     },
@@ -109,7 +111,11 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     /** Whether the next burst would come by itself. */
     isReading: () => reading,
     resume: () => writable(),
-    loseWatch: () => subscriber?.watchFailed?.(new Error('the socket is gone')),
+    /** The device is deleted, and a doubt is raised about it. */
+    deleteDevice: () => {
+      deleted = true;
+      subscriber?.eventsLost();
+    },
     answer: (next: number) => {
       outcome = next;
     },

@@ -11,8 +11,6 @@ namespace {
 
 // linux/netlink.h, newer than some build systems' headers.
 constexpr uint16_t kAckMissingType = 5;  // NLMSGERR_ATTR_MISS_TYPE
-// If this many lists in a row changed while the kernel wrote them, something else is wrong.
-constexpr int kMaxDumpTries = 100;
 
 std::string Syscall(uint16_t type) {
   return "rtnetlink " + RtnlTypeName(type);
@@ -180,15 +178,17 @@ Status RtnlSocket::Tell(RtnlMessage& request) {
   return Done{};
 }
 
-Result<std::vector<RtnlReply>> RtnlSocket::Dump(RtnlMessage& request) {
+Result<RtnlList> RtnlSocket::Dump(RtnlMessage& request, std::chrono::milliseconds retry_for) {
   request.AddFlags(NLM_F_DUMP);
-  for (int tries = 0; tries < kMaxDumpTries; tries++) {
+  auto until = std::chrono::steady_clock::now() + retry_for;
+  for (;;) {
     Result<Answer> answer = Exchange(request);
     if (!answer.ok()) return answer.failure();
-    if (!answer.value().interrupted) return std::move(answer.value().replies);
+    bool consistent = !answer.value().interrupted;
+    if (consistent || std::chrono::steady_clock::now() >= until) {
+      return RtnlList{std::move(answer.value().replies), consistent};
+    }
   }
-  return Failure::FromError(EINTR, Syscall(request.type()))
-      .WithDetail("the list changed each of the " + std::to_string(kMaxDumpTries) + " times it was read");
 }
 
 }  // namespace tapfd

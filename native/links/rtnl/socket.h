@@ -3,6 +3,7 @@
 #ifndef TAPFD_LINKS_RTNL_SOCKET_H_
 #define TAPFD_LINKS_RTNL_SOCKET_H_
 
+#include <chrono>
 #include <cstdint>
 #include <vector>
 
@@ -27,6 +28,13 @@ struct RtnlReply {
   RtnlReceived view() const { return RtnlReceived{header, ByteView{bytes.data(), bytes.size()}}; }
 };
 
+struct RtnlList {
+  std::vector<RtnlReply> replies;
+  // False: what came or went meanwhile may be missing or in it, and before Linux 6.10, which walks the links
+  // by index, another entry may be missing.
+  bool consistent = true;
+};
+
 class RtnlSocket {
  public:
   // Works in the calling thread's namespace, whichever thread uses it later.
@@ -39,8 +47,10 @@ class RtnlSocket {
   Result<std::vector<RtnlReply>> Ask(RtnlMessage& request);
   // The same for a request that returns nothing.
   Status Tell(RtnlMessage& request);
-  // One consistent list: requested again when it changed while the kernel was writing it (NLM_F_DUMP_INTR).
-  Result<std::vector<RtnlReply>> Dump(RtnlMessage& request);
+  // A list. If it changed while the kernel was writing it (NLM_F_DUMP_INTR), it is requested again, but not
+  // once `retry_for` has passed: where links always come and go, no attempt may ever succeed.
+  Result<RtnlList> Dump(RtnlMessage& request,
+                        std::chrono::milliseconds retry_for = std::chrono::milliseconds(500));
 
  private:
   struct Answer {

@@ -210,11 +210,12 @@ t.test('a waiting frame that reveals the loss of the device fails once', async (
   t.match(told, [{ code: 'EPERM', syscall: 'write' }]);
 });
 
-t.test('a lost watch ends the stream; a handed-off one reads no more', async (t) => {
-  const { tap, loseWatch } = tapOverNothing();
+t.test('a device that says it was deleted ends the stream; a handed-off one reads no more', async (t) => {
+  const { tap, deleteDevice } = tapOverNothing();
   const failed = new Promise((resolve) => tap.once('error', resolve));
-  loseWatch();
-  t.match(await failed, { code: 'ERR_TAPFD_WATCH_LOST' });
+  await nextTurn();
+  deleteDevice();
+  t.match(await failed, { code: 'ERR_TAPFD_DEVICE_GONE' });
   const other = tapOverNothing();
   t.equal(other.tap.handOff(), 99);
   other.tap._read();
