@@ -1,6 +1,7 @@
 /** Aborting calls that wait. */
 import { checkObject, optional } from './checks.js';
 import { invalidArgument } from './errors.js';
+import { onAbort } from './on-abort.js';
 
 /** Options of calls that wait. */
 export interface AbortOptions {
@@ -23,16 +24,17 @@ export function checkSignal(value: unknown): AbortSignal | undefined {
 
 /** Settles as `result` does. If `signal` is aborted first, rejects with its reason, and `result` is ignored. */
 export async function untilAborted<T>(signal: AbortSignal | undefined, result: Promise<T>): Promise<T> {
-  if (signal === undefined) return result;
-  let onAbort = (): void => undefined;
+  if (signal?.aborted) {
+    result.catch(() => undefined);
+    throw signal.reason;
+  }
+  let stop = (): void => undefined;
   const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason);
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
+    stop = onAbort(signal, () => reject(signal?.reason));
   });
   try {
     return await Promise.race([aborted, result]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    stop();
   }
 }

@@ -1,5 +1,6 @@
 /** What all opening calls have in common: namespace, watch, abort, and leaving nothing behind if they fail. */
 
+import { untilAborted } from '../base/abort.js';
 import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened } from '../base/native-queue.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
@@ -21,6 +22,23 @@ export interface OpenSteps {
   undo?: (opened: NativeOpened) => Promise<void>;
 }
 
+/** An abort is answered at once: the watch that comes too late is released. */
+async function acquireWatch(
+  netns: NetnsLike | undefined,
+  signal: AbortSignal | undefined,
+): Promise<LinkWatch> {
+  const acquiring = openNetns('netns', netns).then((ns) => LinkWatch.acquire(ns));
+  try {
+    return await untilAborted(signal, acquiring);
+  } catch (error) {
+    acquiring.then(
+      (watch) => watch.release(),
+      () => undefined,
+    );
+    throw error;
+  }
+}
+
 /**
  * Opens in the given namespace. The watch starts first, so that no change of the link after the open is missed.
  *
@@ -32,7 +50,7 @@ export async function openDevice(
   { open, finish, undo = ({ queue }) => queue.close() }: OpenSteps,
 ): Promise<Pick<OpenedDevice, 'opened' | 'watch'>> {
   signal?.throwIfAborted();
-  const watch = await LinkWatch.acquire(await openNetns('netns', netns));
+  const watch = await acquireWatch(netns, signal);
   try {
     signal?.throwIfAborted();
     const opened = await open(watch.ns);

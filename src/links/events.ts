@@ -2,6 +2,7 @@
 import { checkSignal, untilAborted } from '../base/abort.js';
 import { checkBoolean, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
 import type { NativeLink } from '../base/native-links.js';
+import { onAbort } from '../base/on-abort.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';
@@ -63,14 +64,13 @@ type Step = { readonly removed: boolean; readonly link: NativeLink };
 export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDisposable {
   /** Resolves when the watch has started and will miss no change; rejects if it could not start. */
   readonly ready: Promise<void>;
-  readonly #signal: AbortSignal | undefined;
+  readonly #stopListening: () => void;
   readonly #persistent: boolean;
   readonly #follower: LinkSubscriber = {
     linkChanged: (link) => this.#add({ removed: false, link }),
     linkRemoved: (link) => this.#add({ removed: true, link }),
     eventsLost: () => this.#fallBehind(),
   };
-  readonly #onAbort = () => this.#finish(this.#signal?.reason);
   /** The links as the consumer knows them. */
   readonly #reported = new Map<number, NativeLink>();
   /** What the consumer is told next: the last list, then what was heard since it was begun. */
@@ -105,9 +105,9 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
         : {
             receiveBufferBytes: checkInteger('receiveBufferBytes', given.receiveBufferBytes, 1, 0x3fff_ffff),
           };
-    this.#signal = signal;
-    if (signal?.aborted) this.#onAbort();
-    else signal?.addEventListener('abort', this.#onAbort, { once: true });
+    const finish = () => this.#finish(signal?.reason);
+    this.#stopListening = onAbort(signal, finish);
+    if (signal?.aborted) finish();
     this.ready = untilAborted(signal, this.#start(netns, existing, watchOptions));
     // next() reports it, too: `ready` may be ignored.
     this.ready.catch((error) => this.#finish(error));
@@ -149,7 +149,7 @@ export class LinkEvents implements AsyncIterableIterator<LinkEvent>, AsyncDispos
   #finish(error?: unknown): void {
     if (this.#finished) return;
     this.#finished = error === undefined ? {} : { error };
-    this.#signal?.removeEventListener('abort', this.#onAbort);
+    this.#stopListening();
     this.#listed = [];
     this.#heard = [];
     this.#behind = false;
