@@ -137,11 +137,6 @@ export class DeviceHandle {
     this.#flags = on ? this.#flags | flag : this.#flags & ~flag;
   }
 
-  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
-  noteMac(mac: Uint8Array): void {
-    this.follower.noteMac(formatMac(mac));
-  }
-
   /**
    * Runs a native call on the open queue, behind those asked for before: what is noted after a call is then how things
    * are. {@link close} waits for it.
@@ -169,7 +164,7 @@ export class DeviceHandle {
 
   /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
   #noteMac(mac: Uint8Array): void {
-    this.follower.linkChanged({ ...this.link, mac: formatMac(mac) });
+    this.follower.noteMac(formatMac(mac));
   }
 
   /** The mask belongs to the device: the calls of all its queues stand in one line. */

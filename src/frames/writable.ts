@@ -45,7 +45,6 @@ export abstract class FrameWritable extends Duplex {
         this.emit('link', change);
       },
       gone: () => lost(this.device.goneError()),
-      failed: lost,
     });
     this.#sender = new FrameSender(this.device, this.counters, lost);
   }
