@@ -3,6 +3,12 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
+/** A child that runs, or has run: one that could not be started has no number. */
+export type StartedProcess = ChildProcess & {
+  /** The process id. */
+  readonly pid: number;
+};
+
 /**
  * Spawns, and resolves within the `'spawn'` event: what the caller does before it next yields to the event loop happens
  * before any output or `'exit'` of the child.
@@ -15,7 +21,7 @@ export async function startProcess(
   command: string,
   args: readonly string[],
   options: SpawnOptions,
-): Promise<ChildProcess> {
+): Promise<StartedProcess> {
   options.signal?.throwIfAborted();
   try {
     return await started(spawn(command, args, options));
@@ -24,21 +30,25 @@ export async function startProcess(
   }
 }
 
-function started(child: ChildProcess): Promise<ChildProcess> {
+function started(child: ChildProcess): Promise<StartedProcess> {
   return new Promise((resolve, reject) => {
     const onSpawn = (): void => {
       child.off('error', onError);
-      resolve(child);
+      if (hasStarted(child)) resolve(child);
     };
     const onError = (error: Error): void => {
       child.off('spawn', onSpawn);
       // With a pid it did start: the error is that of an abort between fork and 'spawn'.
-      if (child.pid === undefined) reject(error);
-      else child.once('exit', () => reject(error));
+      if (hasStarted(child)) child.once('exit', () => reject(error));
+      else reject(error);
     };
     child.once('spawn', onSpawn);
     child.once('error', onError);
   });
+}
+
+function hasStarted(child: ChildProcess): child is StartedProcess {
+  return child.pid !== undefined;
 }
 
 /** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */

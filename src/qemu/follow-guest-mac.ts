@@ -1,33 +1,35 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf } from '../base/abort.js';
-import { checkBoolean } from '../base/checks.js';
+import { checkBoolean, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
+import { onAbort } from '../base/on-abort.js';
 import type { Macvtap } from '../devices/macvtap.js';
+import { isMulticastMac, parseMac } from '../links/mac.js';
 import type { NetnsLike } from '../links/namespace.js';
 import type { LinkRef } from '../links/options.js';
 import { GuestLink } from './guest-link.js';
 import { deviceIdOf } from './nic/nic.js';
-import { checkId } from './nic/option-syntax.js';
+import { checkQemuId } from './nic/option-syntax.js';
 import { emitApart } from './qmp/emit-apart.js';
 import type { QmpEvent } from './qmp/messages.js';
-import type { QmpClient } from './qmp-client.js';
+import { QmpClient } from './qmp-client.js';
 import { rxFilterFrom } from './rx-filter.js';
 
 /** Options of {@link followGuestMac}. */
 export interface FollowGuestMacOptions extends AbortOptions {
   /** The card, by its netdev's id, as in `QemuNic.id`. Default `tapfd0`, the first card of `spawnQemu`. */
-  id?: string;
+  id?: string | undefined;
   /** The namespace of the link. Default: that of the calling thread. Any other needs CAP_SYS_ADMIN. */
-  netns?: NetnsLike;
+  netns?: NetnsLike | undefined;
   /**
    * Lets the multicast of all groups through while the guest has joined any (`allMulticast` of the link). Single groups
    * are not possible, as a macvtap accepts those that the host has joined. Needs CAP_NET_ADMIN. Default true.
    */
-  multicast?: boolean;
+  multicast?: boolean | undefined;
   /** Whether the guest may have this MAC. Default: any that the lower device permits. */
-  accept?: (mac: string) => boolean;
+  accept?: ((mac: string) => boolean) | undefined;
   /** Closes the follower; also ends the waiting for QEMU at the start. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What a {@link GuestMacFollower} emits. */
@@ -40,16 +42,14 @@ export interface GuestMacFollowerEvents {
   close: [];
 }
 
-const EVENTS = ['NIC_RX_FILTER_CHANGED', 'DEVICE_DELETED', 'RESET'] as const;
-
 /** Keeps the MAC of a macvtap equal to its guest's. Made by {@link followGuestMac}. */
 export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   readonly #qmp: QmpClient;
   readonly #link: GuestLink;
   readonly #deviceId: string;
   readonly #options: FollowGuestMacOptions;
-  readonly #onEvent = (event: QmpEvent): void => this.#take(event);
-  readonly #onEnd = (): void => this.#end();
+  /** End the hearing of the monitor and of the signal. */
+  readonly #stops: (() => void)[] = [];
   #closed = false;
   #busy = false;
   /** The guest's card has changed since QEMU was asked last. */
@@ -102,9 +102,10 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   }
 
   async #start(): Promise<void> {
-    for (const name of EVENTS) this.#qmp.on(name, this.#onEvent);
-    this.#qmp.on('close', this.#onEnd);
-    this.#options.signal?.addEventListener('abort', this.#onEnd, { once: true });
+    this.#stops.push(
+      this.#qmp.follow({ event: (event) => this.#take(event), end: () => this.#end() }),
+      onAbort(this.#options.signal, () => this.#end()),
+    );
     this.#busy = true;
     try {
       // QEMU reports a change only if it was asked since the previous one, so this also starts its reporting.
@@ -112,6 +113,7 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
         throw error;
       });
       this.#options.signal?.throwIfAborted();
+      if (this.#closed) throw this.#endedTooEarly();
     } catch (error) {
       this.#end();
       throw error;
@@ -122,10 +124,19 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   #end(): void {
     if (this.#closed) return;
     this.#closed = true;
-    for (const name of EVENTS) this.#qmp.off(name, this.#onEvent);
-    this.#qmp.off('close', this.#onEnd);
-    this.#options.signal?.removeEventListener('abort', this.#onEnd);
-    emitApart(this, 'close');
+    for (const stop of this.#stops) stop();
+    // On the next tick, so that a caller that has only just received this follower can listen first.
+    process.nextTick(() => emitApart(this, 'close'));
+  }
+
+  /** Nobody could hear of the end of a follower that its caller does not have yet. */
+  #endedTooEarly(): TapfdError {
+    return this.#qmp.closed
+      ? new TapfdError('ERR_TAPFD_QMP_CLOSED', 'followGuestMac: the connection to QEMU ended meanwhile')
+      : new TapfdError(
+          'ERR_TAPFD_DEVICE_GONE',
+          `followGuestMac: the card ${this.#deviceId} was removed meanwhile`,
+        );
   }
 
   #take({ event, data }: QmpEvent): void {
@@ -134,7 +145,8 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
       return;
     }
     // A guest that was reset has its first MAC again, and no groups.
-    if (event !== 'RESET' && data.name !== this.#deviceId) return;
+    const isChange = event === 'NIC_RX_FILTER_CHANGED' && data.name === this.#deviceId;
+    if (!isChange && event !== 'RESET') return;
     this.#changed = true;
     if (!this.#busy) this.#looking = this.#lookWhileChanged();
   }
@@ -162,10 +174,11 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   async #followMac(mac: string): Promise<void> {
     if (this.#closed || mac === this.#link.mac) return;
     const { accept = () => true } = this.#options;
-    if (!accept(mac)) {
+    const refusal = isUnicast(mac) ? (accept(mac) ? undefined : 'is not accepted') : 'no link can have';
+    if (refusal !== undefined) {
       throw new TapfdError(
         'ERR_TAPFD_MAC_MISMATCH',
-        `followGuestMac: the guest has taken ${mac}, which is not accepted, and receives nothing sent to that MAC: ` +
+        `followGuestMac: the guest has taken ${mac}, which ${refusal}, and receives nothing sent to that MAC: ` +
           `the link has ${this.#link.mac}`,
         { recoverable: true },
       );
@@ -186,6 +199,11 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
     // If the connection is closed, so is this follower in a moment, and 'close' reports it.
     if (!this.#closed && !this.#qmp.closed) emitApart(this, 'failed', error);
   }
+}
+
+/** A guest can give its card any six bytes. */
+function isUnicast(mac: string): boolean {
+  return !isMulticastMac(parseMac(mac)) && mac !== '00:00:00:00:00:00';
 }
 
 /**
@@ -209,6 +227,7 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
  *   now.
  * @throws TapfdError What setting the link throws: `EADDRINUSE`: the lower device or a sibling has the MAC; `EPERM`.
  * @throws QmpError `ERR_TAPFD_QMP`: there is no such card, or it does not report its filter.
+ * @throws TapfdError `ERR_TAPFD_DEVICE_GONE`: the card was removed during the call.
  * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`; the reason of `options.signal`. Later failures are emitted as `'failed'`.
  */
 export async function followGuestMac(
@@ -216,14 +235,17 @@ export async function followGuestMac(
   macvtap: Macvtap | LinkRef,
   options: FollowGuestMacOptions = {},
 ): Promise<GuestMacFollower> {
+  refuseSurplus('followGuestMac', arguments, 3);
+  if (!(qmp instanceof QmpClient)) throw invalidArgument('qmp', 'a QmpClient', qmp);
   const signal = signalOf(options);
+  checkOptionNames('followGuestMac', options, ['id', 'netns', 'multicast', 'accept', 'signal']);
   const { id = 'tapfd0', multicast = true, accept } = options;
-  const deviceId = deviceIdOf(checkId('id', id));
+  const deviceId = deviceIdOf(checkQemuId('id', id));
   checkBoolean('multicast', multicast);
   if (accept !== undefined && typeof accept !== 'function') {
     throw invalidArgument('accept', 'a function', accept);
   }
   signal?.throwIfAborted();
   const link = await GuestLink.find(macvtap, options);
-  return GuestMacFollower.start(qmp, link, deviceId, options);
+  return GuestMacFollower.start(qmp, link, deviceId, { ...options });
 }

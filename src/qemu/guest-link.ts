@@ -25,7 +25,10 @@ export class GuestLink {
     this.#known = link;
   }
 
-  static async find(macvtap: Macvtap | LinkRef, { netns }: { netns?: NetnsLike }): Promise<GuestLink> {
+  static async find(
+    macvtap: Macvtap | LinkRef,
+    { netns }: { netns?: NetnsLike | undefined },
+  ): Promise<GuestLink> {
     const where = netns === undefined ? {} : { netns };
     if (typeof macvtap !== 'object') {
       const link = await links.get(checkLinkRef('macvtap', macvtap), where);
@@ -34,7 +37,7 @@ export class GuestLink {
     if (!isDevice(macvtap)) throw invalidArgument('macvtap', "a Macvtap, or a link's name or index", macvtap);
     const link = await links.get(macvtap.index, where);
     // The same index may be another link's in another namespace.
-    const mac = (macvtap.handedOff ? givenSince.get(macvtap) : undefined) ?? macvtap.mac;
+    const mac = givenSince.get(macvtap) ?? macvtap.mac;
     if (link.name !== macvtap.name || link.mac !== mac) throw anotherLink(macvtap.name);
     return new GuestLink(macvtap, where, requireMacvtap(link));
   }
@@ -53,9 +56,12 @@ export class GuestLink {
   }
 
   async setMac(mac: string): Promise<void> {
-    if (this.#device?.handedOff === false) await this.#device.setMac(mac);
-    else await links.set(this.#known.index, { mac, ...this.#netns });
-    if (this.#device !== undefined) givenSince.set(this.#device, mac);
+    if (this.#device?.handedOff === false) {
+      await this.#device.setMac(mac);
+    } else {
+      await links.set(this.#known.index, { mac, ...this.#netns });
+      if (this.#device !== undefined) givenSince.set(this.#device, mac);
+    }
     this.#known = { ...this.#known, mac };
   }
 

@@ -1,15 +1,16 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf, untilAborted } from '../base/abort.js';
-import { checkObject } from '../base/checks.js';
+import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { addNic } from './hot-plug/add-nic.js';
-import { HotPluggedDevices } from './hot-plug/devices.js';
+import { KnownCards } from './hot-plug/cards.js';
+import { Line } from './hot-plug/line.js';
 import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './hot-plug/options.js';
 import { removeNic } from './hot-plug/remove-nic.js';
 import { openFds } from './nic/child-descriptors.js';
 import type { QmpCommands, QmpExecuteOptions, QmpWaitOptions } from './qmp/commands.js';
-import { isEndOfQemu, QmpConnection } from './qmp/connection.js';
+import { isEndOfQemu, QmpConnection, type QmpFollower } from './qmp/connection.js';
 import { deferred } from './qmp/deferred.js';
 import { emitApart } from './qmp/emit-apart.js';
 import type { QmpEvent, QmpGreeting } from './qmp/messages.js';
@@ -46,8 +47,10 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   /** How QEMU introduced itself. */
   readonly greeting: QmpGreeting;
   readonly #connection: QmpConnection;
-  readonly #waiting = new Set<(event?: QmpEvent) => void>();
-  readonly #devices = new HotPluggedDevices();
+  /** What the library itself has to tell: no listeners, of which Node takes more than ten for a leak. */
+  readonly #followers = new Set<QmpFollower>();
+  readonly #cards = new KnownCards();
+  readonly #line = new Line();
 
   /**
    * Connects and negotiates.
@@ -64,7 +67,9 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * @throws The reason of `options.signal`. QEMU serves one client at a time and silently keeps others waiting.
    */
   static async connect(where: string | QmpSocket, options: AbortOptions = {}): Promise<QmpClient> {
+    refuseSurplus('QmpClient.connect', arguments, 2);
     const signal = signalOf(options);
+    checkOptionNames('QmpClient.connect', options, ['signal']);
     const connection = new QmpConnection(await socketOf(where, signal));
     try {
       const greeting = await untilAborted(signal, connection.greeted);
@@ -97,6 +102,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * A command that was sent cannot be withdrawn: if `signal` is aborted, QEMU still executes it, and the answer is
    * ignored.
    *
+   * @typeParam T What QEMU returns for this command, according to its QMP reference. It is not checked.
    * @param command Its name in QEMU's QMP reference: `query-status`.
    * @param args Its arguments.
    * @returns What QEMU returns; an empty object if there is nothing to return.
@@ -108,10 +114,13 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * @throws TapfdError `EBADF`: one of `fds` is not open.
    * @throws The reason of `options.signal`.
    */
+  execute<T = unknown>(command: string, args?: object, options?: QmpExecuteOptions): Promise<T>;
   async execute(command: string, args: object = {}, options: QmpExecuteOptions = {}): Promise<unknown> {
+    refuseSurplus('execute', arguments, 3);
     if (typeof command !== 'string' || command === '') throw invalidArgument('command', 'a name', command);
     checkObject('args', args);
     const signal = signalOf(options);
+    checkOptionNames('execute', options, ['signal', 'fds']);
     const fds = openFds('fds', options.fds ?? []);
     signal?.throwIfAborted();
     return untilAborted(signal, this.#connection.execute(command, args, fds));
@@ -130,29 +139,30 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * @throws What `options.where` throws, and the reason of `options.signal`.
    */
   async waitForEvent(name: string, options: QmpWaitOptions = {}): Promise<QmpEvent> {
+    refuseSurplus('waitForEvent', arguments, 2);
     if (typeof name !== 'string' || name === '') throw invalidArgument('name', "an event's name", name);
     const signal = signalOf(options);
+    checkOptionNames('waitForEvent', options, ['signal', 'where']);
     const { where = () => true } = options;
     if (typeof where !== 'function') throw invalidArgument('where', 'a function', where);
     signal?.throwIfAborted();
     if (this.closed) throw this.#connection.endedError(`waiting for ${name}`);
     const { promise, resolve, reject } = deferred<QmpEvent>();
-    const listener = (event?: QmpEvent): void => {
-      if (event === undefined) {
-        reject(this.#connection.endedError(`waiting for ${name}`));
-      } else if (event.event === name) {
+    const stop = this.follow({
+      event: (event) => {
+        if (event.event !== name) return;
         try {
           if (where(event.data)) resolve(event);
         } catch (error) {
           reject(error);
         }
-      }
-    };
-    this.#waiting.add(listener);
+      },
+      end: () => reject(this.#connection.endedError(`waiting for ${name}`)),
+    });
     try {
       return await untilAborted(signal, promise);
     } finally {
-      this.#waiting.delete(listener);
+      stop();
     }
   }
 
@@ -169,6 +179,9 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    *
    * QEMU answers when the card is plugged in; the guest's system finds it a little later.
    *
+   * Calls of this client on one id stand in line. An undo takes back only what its call did: a card with the same id, of
+   * this client or another, is left alone.
+   *
    * @param nic As for `spawnQemu`. Machine type q35 needs `bus`, a free `pcie-root-port`. On `pc` the guest must
    *   support ACPI hot-plug, as all common systems do.
    * @returns The card's ids and MAC.
@@ -176,14 +189,17 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * @throws QmpError `ERR_TAPFD_QMP`: QEMU refuses a step: the id is taken, the bus is unknown or full, …
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`: the connection was over before, or QEMU ended during the call.
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: `add-fd` while the guest is not running.
+   * @throws TapfdError `ERR_TAPFD_WRONG_DEVICE`: QEMU has another card of that id in the end, which another client made
+   *   meanwhile. `ERR_TAPFD_QMP_PROTOCOL`: an answer that is not QEMU's.
    * @throws TapfdError `ERR_TAPFD_QMP_NOT_UNDONE`: a step failed (`cause`), and so did undoing: QEMU refuses or does
    *   not answer, or the connection is over but QEMU still runs (`close()`, `ERR_TAPFD_QMP_PROTOCOL`). The message says
    *   what may be left. A backend that is left takes frames from the devices, which are read here again, too: have
    *   another client remove it, or destroy the devices.
    * @throws The reason of `options.signal`.
    */
-  addNic(nic: QemuHotPlugNic, options: QemuHotPlugOptions = {}): Promise<QemuHotPluggedNic> {
-    return addNic(this, this.#devices, nic, options);
+  async addNic(nic: QemuHotPlugNic, options: QemuHotPlugOptions = {}): Promise<QemuHotPluggedNic> {
+    refuseSurplus('addNic', arguments, 2);
+    return addNic(this, this.#cards, this.#line, nic, options);
   }
 
   /**
@@ -191,16 +207,22 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    * and what is left of the descriptors. Works for cards of `spawnQemu` and of an earlier client, too.
    *
    * A guest that does not support hot-plug, or has not booted yet, never releases the card: pass a `signal`, and call
-   * this again later. A call continues what an earlier one began, even one of another client.
+   * this again later. A call continues what an earlier one began, even one of another client if the guest still has the
+   * card. A backend whose card this client has neither added nor seen go is left alone, as another client may be adding
+   * the card just now.
+   *
+   * Calls of this client on one id stand in line; if two remove the same card, both succeed.
    *
    * @param id The card's {@link QemuHotPluggedNic.netdevId}: `tapfd0`.
    * @throws QmpError `ERR_TAPFD_QMP`: there is no such card (`qmpClass` `DeviceNotFound`), or QEMU refuses.
    * @throws TapfdError `ERR_TAPFD_QMP_UNPLUG`: the guest refuses to release it.
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE`: it was added with `add-fd`, and the guest is not running.
    * @throws TapfdError `ERR_TAPFD_QMP_CLOSED`, `ERR_TAPFD_INVALID_ARGUMENT`.
    * @throws The reason of `options.signal`; the guest may still release the card.
    */
-  removeNic(id: string, options: AbortOptions = {}): Promise<void> {
-    return removeNic(this, this.#devices, id, options);
+  async removeNic(id: string, options: AbortOptions = {}): Promise<void> {
+    refuseSurplus('removeNic', arguments, 2);
+    return removeNic(this, this.#cards, this.#line, id, options);
   }
 
   /** Closes the connection, and waits until it is closed. QEMU and its guest keep running. */
@@ -225,15 +247,27 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
     return this;
   }
 
+  /**
+   * @internal Hears of each event before the listeners do, and of the end of the connection.
+   *
+   * @returns What ends that.
+   */
+  follow(follower: QmpFollower): () => void {
+    this.#followers.add(follower);
+    return () => this.#followers.delete(follower);
+  }
+
   #report(event: QmpEvent): void {
-    for (const listener of this.#waiting) listener(event);
+    // What comes in one piece with an event after which a listener has closed the client.
+    if (this.closed) return;
+    for (const follower of this.#followers) follower.event(event);
     emitApart(this, 'event', event);
-    if (QEMU_EVENT.test(event.event)) emitApart(this, event.event, event);
+    if (!this.closed && QEMU_EVENT.test(event.event)) emitApart(this, event.event, event);
   }
 
   #end(error: Error | undefined): void {
-    for (const listener of this.#waiting) listener();
-    if (isEndOfQemu(error)) this.#devices.destroyAll();
+    for (const follower of this.#followers) follower.end(error);
+    if (isEndOfQemu(error)) this.#cards.forgetAll();
     const close = (): boolean => this.emit('close', ...(error === undefined ? [] : [error]));
     // On the next tick, so that a caller that has only just received this client can listen first.
     this.#connection.over.then(() => process.nextTick(close));
@@ -246,6 +280,9 @@ async function socketOf(where: unknown, signal: AbortSignal | undefined): Promis
   throw invalidArgument('where', 'the path of a socket, or an FdSocket', where);
 }
 
+const SOCKET_MEMBERS = ['send', 'close', 'ref', 'unref', Symbol.asyncIterator] as const;
+
 function isQmpSocket(value: unknown): value is QmpSocket {
-  return typeof value === 'object' && value !== null && 'send' in value && Symbol.asyncIterator in value;
+  if (typeof value !== 'object' || value === null) return false;
+  return SOCKET_MEMBERS.every((member) => typeof Reflect.get(value, member) === 'function');
 }

@@ -1,5 +1,6 @@
 /** What a guest's card accepts, according to QEMU's `query-rx-filter`. */
-import { notQmp } from './qmp/messages.js';
+import { formatMac, parseMac } from '../links/mac.js';
+import { checkedList, notWhatQemuSays } from './qmp/answers.js';
 
 export interface RxFilter {
   /** The MAC that the guest has set on its card. */
@@ -8,15 +9,30 @@ export interface RxFilter {
   readonly wantsMulticast: boolean;
 }
 
+const MULTICAST: readonly unknown[] = ['all', 'none', 'normal'];
+const COMMAND = 'query-rx-filter';
+
 /** @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` if the answer is not what QEMU would send. */
 export function rxFilterFrom(answer: unknown): RxFilter {
-  const [first]: unknown[] = Array.isArray(answer) ? answer : [];
+  const [first] = checkedList(COMMAND, answer);
   const {
     'main-mac': mac,
     multicast,
     'multicast-table': groups,
   }: { 'main-mac'?: unknown; multicast?: unknown; 'multicast-table'?: unknown } = Object(first);
-  if (typeof mac !== 'string') throw notQmp(JSON.stringify(answer));
-  const hasGroups = Array.isArray(groups) && groups.length > 0;
-  return { mac, wantsMulticast: multicast === 'all' || (multicast !== 'none' && hasGroups) };
+  if (!MULTICAST.includes(multicast)) throw notWhatQemuSays(COMMAND, answer);
+  const hasGroups = checkedList(COMMAND, groups).length > 0;
+  return {
+    mac: macFrom(mac),
+    wantsMulticast: multicast === 'all' || (multicast !== 'none' && hasGroups),
+  };
+}
+
+function macFrom(value: unknown): string {
+  if (typeof value !== 'string') throw notWhatQemuSays(COMMAND, value);
+  try {
+    return formatMac(parseMac(value));
+  } catch {
+    throw notWhatQemuSays(COMMAND, value);
+  }
 }

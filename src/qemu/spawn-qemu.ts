@@ -4,22 +4,22 @@ import type {
   SpawnOptions,
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
-import { checkObject, checkPath } from '../base/checks.js';
+import { checkObject, checkPath, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import { startProcess } from '../base/start-process.js';
+import { type StartedProcess, startProcess } from '../base/start-process.js';
 import { formatNics, type QemuNetworkArguments, type QemuNetworkStyle } from './nic/arguments.js';
-import { standardStreams } from './nic/child-descriptors.js';
+import { copySpawnOptions, standardStreams } from './nic/child-descriptors.js';
 import type { QemuNetworkDevice } from './nic/device.js';
 import { askTheKernel, handOver, withClaim } from './nic/hand-over.js';
 import type { CheckedNic, QemuNic } from './nic/nic.js';
-import { checkNics } from './nic/nics.js';
+import { checkNics, copyNics } from './nic/nics.js';
 
 /** What {@link spawnQemu} takes besides the options of `child_process.spawn`. */
 export interface QemuNetworkOptions {
   /** The guest's network cards. */
   nics: readonly QemuNic[];
   /** How they are written on the command line. Default `netdev`. */
-  style?: QemuNetworkStyle;
+  style?: QemuNetworkStyle | undefined;
 }
 
 /**
@@ -45,7 +45,8 @@ export interface QemuNetworkOptions {
  * @param args Its other arguments. A bus that a nic names must be among them.
  * @param options `nics`, `style`, and the options of `child_process.spawn`. Entries of `stdio` beyond the third keep
  *   their numbers; the devices follow them.
- * @returns The running child, of whose events only `'spawn'` has been emitted.
+ * @returns The running child, of whose events only `'spawn'` has been emitted. Listen to it, and read its output, before
+ *   you await anything else: as after `child_process.spawn`, what nobody reads by the time it exits is discarded.
  * @throws TapfdError Everything that `qemuNetworkArguments` throws, and:
  * @throws TapfdError `ERR_TAPFD_QEMU_DEAD_DEVICE`: the interface behind a device was deleted.
  * @throws TapfdError `ERR_TAPFD_QEMU_VHOST`: `vhost` without a usable `/dev/vhost-net`, on which QEMU aborts.
@@ -57,21 +58,24 @@ export function spawnQemu(
   binary: string,
   args: readonly string[],
   options: SpawnOptionsWithoutStdio & QemuNetworkOptions,
-): Promise<ChildProcessWithoutNullStreams>;
+): Promise<ChildProcessWithoutNullStreams & { readonly pid: number }>;
 export function spawnQemu(
   binary: string,
   args: readonly string[],
   options: SpawnOptions & QemuNetworkOptions,
-): Promise<ChildProcess>;
+): Promise<ChildProcess & { readonly pid: number }>;
 export async function spawnQemu(
   binary: string,
   args: readonly string[],
   options: SpawnOptions & QemuNetworkOptions,
-): Promise<ChildProcess> {
+): Promise<StartedProcess> {
+  refuseSurplus('spawnQemu', arguments, 3);
   checkPath('binary', binary);
-  checkStrings('args', args);
+  const ownArgs = checkStrings('args', args);
   checkObject('options', options);
-  const { nics: wanted, style, ...spawnOptions } = options;
+  const { nics: given, style, ...others } = options;
+  const spawnOptions = copySpawnOptions('spawnQemu', others);
+  const wanted = copyNics(given);
   const stdio = standardStreams(options.stdio);
   const plan = (): QemuPlan => {
     const nics = checkNics(wanted);
@@ -89,7 +93,7 @@ export async function spawnQemu(
     // file's.
     const { devices: current, network } = plan();
     const child = await handOver(current, () =>
-      startProcess('spawnQemu', binary, [...args, ...network.args], {
+      startProcess('spawnQemu', binary, [...ownArgs, ...network.args], {
         ...spawnOptions,
         stdio: [...stdio, ...network.fds],
       }),
@@ -109,9 +113,10 @@ interface QemuPlan {
   network: QemuNetworkArguments;
 }
 
-function checkStrings(argument: string, values: unknown): void {
+function checkStrings(argument: string, values: unknown): string[] {
   if (!Array.isArray(values)) throw invalidArgument(argument, 'an array of strings', values);
-  values.forEach((value: unknown, i) => {
+  return Array.from(values, (value: unknown, i) => {
     if (typeof value !== 'string') throw invalidArgument(`${argument}[${i}]`, 'a string', value);
+    return value;
   });
 }

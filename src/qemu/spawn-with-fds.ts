@@ -4,10 +4,10 @@ import type {
   SpawnOptions,
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
-import { checkObject, checkPath } from '../base/checks.js';
+import { checkObject, checkPath, refuseSurplus } from '../base/checks.js';
 import type { FdSource } from '../base/fd-source.js';
-import { startProcess } from '../base/start-process.js';
-import { fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
+import { type StartedProcess, startProcess } from '../base/start-process.js';
+import { copySpawnOptions, fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
 
 /**
  * Starts any program with descriptors of this process, and passes it their numbers.
@@ -27,8 +27,9 @@ import { fillPlaceholders, openFds, standardStreams } from './nic/child-descript
  * @param args Its arguments. `{fd:` must not occur in them with another meaning.
  * @param fds Descriptors, or objects that have one in `fd`. The same one may occur twice.
  * @param options Those of `child_process.spawn`, with its defaults.
- * @returns The running child, of whose events only `'spawn'` has been emitted.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, or `{fd:` without the index of one of `fds`.
+ * @returns The running child, of whose events only `'spawn'` has been emitted. Listen to it, and read its output, before
+ *   you await anything else: as after `child_process.spawn`, what nobody reads by the time it exits is discarded.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, an unknown option, or `{fd:` without the index of one of `fds`.
  * @throws TapfdError `EBADF`: one of `fds` is not open.
  * @throws TapfdError `ENOENT`, `EACCES`, `E2BIG`, `EAGAIN`, `EMFILE`, …: the system could not start it
  *   (`syscall: 'spawn'`). Nothing has changed then.
@@ -39,23 +40,25 @@ export function spawnWithFds(
   args: readonly string[],
   fds: readonly FdSource[],
   options?: SpawnOptionsWithoutStdio,
-): Promise<ChildProcessWithoutNullStreams>;
+): Promise<ChildProcessWithoutNullStreams & { readonly pid: number }>;
 export function spawnWithFds(
   command: string,
   args: readonly string[],
   fds: readonly FdSource[],
   options: SpawnOptions,
-): Promise<ChildProcess>;
+): Promise<ChildProcess & { readonly pid: number }>;
 export async function spawnWithFds(
   command: string,
   args: readonly string[],
   fds: readonly FdSource[],
   options: SpawnOptions = {},
-): Promise<ChildProcess> {
+): Promise<StartedProcess> {
+  refuseSurplus('spawnWithFds', arguments, 4);
   checkPath('command', command);
   checkObject('options', options);
+  const spawnOptions = copySpawnOptions('spawnWithFds', options);
   const stdio = standardStreams(options.stdio);
   const numbers = openFds('fds', fds);
   const filled = fillPlaceholders(args, numbers.length, stdio.length);
-  return startProcess('spawnWithFds', command, filled, { ...options, stdio: [...stdio, ...numbers] });
+  return startProcess('spawnWithFds', command, filled, { ...spawnOptions, stdio: [...stdio, ...numbers] });
 }

@@ -21,7 +21,8 @@ export function deviceOn(t: Test, name: string, facts = {}): FakeDevice {
 export function qemu(): Answer {
   const named = new Set<unknown>();
   const sets = new Map<number, unknown>();
-  const objects = new Set<unknown>();
+  let lastFd = 39;
+  const objects = new Map<unknown, Command['arguments']>();
   const take = (args: Command['arguments']): void => {
     for (const name of String(args.fds ?? args.fd).split(':')) named.delete(name);
   };
@@ -35,8 +36,9 @@ export function qemu(): Answer {
       case 'closefd':
         return named.delete(args.fdname) ? { return: {} } : refusal('File descriptor not found');
       case 'add-fd':
-        sets.set(40 + sets.size, args.opaque);
-        return { return: { 'fdset-id': sets.size - 1, fd: 39 + sets.size } };
+        lastFd += 1;
+        sets.set(lastFd, args.opaque);
+        return { return: { 'fdset-id': lastFd - 40, fd: lastFd } };
       case 'query-fdsets':
         return {
           return: [
@@ -48,20 +50,41 @@ export function qemu(): Answer {
         return sets.delete(Number(args.fd)) ? { return: {} } : refusal('no such descriptor');
       case 'netdev_add':
       case 'device_add':
+        if (objects.has(args.id)) return refusal(`Duplicate ID '${args.id}'`);
         take(args);
-        objects.add(args.id);
+        objects.set(args.id, args);
         return { return: {} };
       case 'device_del':
       case 'netdev_del':
         return remove(args.id);
+      case 'qom-get': {
+        const id = String(args.path).slice('/machine/peripheral/'.length);
+        const card = objects.get(id);
+        return card === undefined
+          ? refusal(`Device '${args.path}' not found`, 'DeviceNotFound')
+          : { return: card[String(args.property)] };
+      }
+      case 'human-monitor-command':
+        return { return: networkInfo(objects) };
       case 'query-status':
         return { return: { running: true } };
       case 'what-is-left':
-        return { return: [...named, ...sets.keys(), ...objects] };
+        return { return: [...named, ...sets.keys(), ...objects.keys()] };
       default:
         return { return: {} };
     }
   };
+}
+
+/** As `info network` of QEMU 7.2 does. */
+function networkInfo(objects: Map<unknown, Command['arguments']>): string {
+  const lines: string[] = [];
+  for (const [id, { type, fd, fds }] of objects) {
+    if (type === undefined) lines.push(`${id}: index=0,type=nic,model=virtio-net-pci`);
+    else
+      for (const number of String(fds ?? fd).split(':')) lines.push(`${id}: index=0,type=tap,fd=${number}`);
+  }
+  return lines.map((line) => `${line}\r\n`).join('');
 }
 
 export async function started(t: Test, answer = qemu()) {

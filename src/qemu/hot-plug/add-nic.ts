@@ -1,213 +1,159 @@
 /**
  * src/qemu/hot-plug/: cards that come and go while the guest runs. On top of qmp and nic.
  *
- * Here: adding a card, step by step, and undoing the steps.
+ * Here: adding a card, step by step.
  */
 
 import { randomBytes } from 'node:crypto';
 import { signalOf } from '../../base/abort.js';
-import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
-import { invalidState } from '../../base/errors.js';
+import { checkInteger, checkOneOf, checkOptionNames } from '../../base/checks.js';
+import { TapfdError } from '../../base/errors.js';
 import { HAND_OVER } from '../../base/hand-over.js';
-import { descriptorsOf, deviceOptions, netdevOptions } from '../nic/arguments.js';
-import type { QemuNetworkDevice } from '../nic/device.js';
+import { deviceOptions, netdevOptions } from '../nic/arguments.js';
 import { askTheKernel, handOver, withClaim } from '../nic/hand-over.js';
-import { type CheckedNic, checkNic } from '../nic/nic.js';
+import { type CheckedNic, checkNic, copyNic } from '../nic/nic.js';
+import { notWhatQemuSays } from '../qmp/answers.js';
 import type { QmpCommands } from '../qmp/commands.js';
-import { isNotFound, QmpError } from '../qmp/error.js';
-import type { HotPluggedDevices } from './devices.js';
-import { type FdsetEntry, fdsetEntry, fdsetLabel, fdsetsOf } from './fdsets.js';
+import type { KnownCards } from './cards.js';
+import type { Line } from './line.js';
 import type { QemuHotPluggedNic, QemuHotPlugNic, QemuHotPlugOptions } from './options.js';
-import { type Undo, UndoList } from './undo-list.js';
+import { passByName, passInSets } from './passing.js';
+import { Steps, unlessNotFound } from './steps.js';
 
 const DEFAULT_UNDO_TIMEOUT_MS = 10_000;
 const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 export async function addNic(
   qmp: QmpCommands,
-  devices: HotPluggedDevices,
+  cards: KnownCards,
+  line: Line,
   wanted: QemuHotPlugNic,
   options: QemuHotPlugOptions,
 ): Promise<QemuHotPluggedNic> {
   const signal = signalOf(options);
+  checkOptionNames('addNic', options, ['signal', 'undoTimeoutMs']);
   const { undoTimeoutMs = DEFAULT_UNDO_TIMEOUT_MS } = options;
   checkInteger('undoTimeoutMs', undoTimeoutMs, 1, MAX_TIMEOUT_MS);
-  checkObject('nic', wanted);
+  // What the caller does with its object later does not matter.
+  const nic = copyNic('nic', wanted, ['via']);
   const via = checkOneOf('nic.via', wanted.via ?? 'getfd', ['getfd', 'add-fd']);
   const defaultId = `tapfd-${randomBytes(4).toString('hex')}`;
-  const current = (): CheckedNic => checkNic('nic', wanted, defaultId);
+  const current = (): CheckedNic => checkNic('nic', nic, defaultId);
   const { queues, netdevId, deviceId } = current();
   signal?.throwIfAborted();
-  return withClaim('addNic', queues, async () => {
-    await askTheKernel('addNic', [current()]);
-    // Once more: a device that was closed in the meantime must not be touched.
-    current();
-    const steps = new Steps(qmp, current, signal, undoTimeoutMs);
-    const { mac } = await handOver(queues, () => steps.run(via));
-    devices.add(netdevId, queues);
-    return { netdevId, deviceId, mac };
-  });
+  return withClaim('addNic', queues, () =>
+    line.run(netdevId, signal, 'added', async () => {
+      await askTheKernel('addNic', [current()]);
+      // Once more: a device that was closed in the meantime must not be touched.
+      current();
+      const { mac } = await handOver(queues, () => {
+        const steps = new Steps(qmp, signal, undoTimeoutMs);
+        return new Plugging(steps, cards, current).run(via);
+      });
+      cards.keep(netdevId, queues);
+      return { netdevId, deviceId, mac };
+    }),
+  );
 }
 
 /**
  * The steps for one card. Each checks the card again and sends its command in the same turn of the event loop: by then
  * a MAC may have changed, and the number of a closed descriptor may be another file's.
  */
-class Steps {
-  readonly #qmp: QmpCommands;
+class Plugging {
+  readonly #steps: Steps;
+  readonly #cards: KnownCards;
   readonly #current: () => CheckedNic;
-  /** The caller's, or one that is never aborted. */
-  readonly #signal: AbortSignal;
-  readonly #undoTimeoutMs: number;
-  readonly #undoList = new UndoList();
-  /**
-   * Aborted some time after the caller's signal: a command that was sent takes effect, and its answer says what to
-   * undo.
-   */
-  readonly #patience = new AbortController();
-  /**
-   * Devices whose settings QEMU may have changed: its backend sets offloads, header size and send buffer; its card,
-   * queues.
-   */
-  #touched: readonly QemuNetworkDevice[] = [];
-  /** Limits the time for undoing. */
-  readonly #undoLimit = new AbortController();
+  /** QEMU may have changed the devices' settings: its backend sets offloads, header size and send buffer; its card, queues. */
+  #isTouched = false;
 
-  constructor(
-    qmp: QmpCommands,
-    current: () => CheckedNic,
-    signal: AbortSignal | undefined,
-    undoTimeoutMs: number,
-  ) {
-    this.#qmp = qmp;
+  constructor(steps: Steps, cards: KnownCards, current: () => CheckedNic) {
+    this.#steps = steps;
+    this.#cards = cards;
     this.#current = current;
-    this.#signal = signal ?? new AbortController().signal;
-    this.#undoTimeoutMs = undoTimeoutMs;
   }
 
   /** @returns The card as it is in QEMU. */
   async run(via: 'getfd' | 'add-fd'): Promise<CheckedNic> {
-    let timer: NodeJS.Timeout | undefined;
-    const soon = (limit: AbortController, reason: unknown): void => {
-      clearTimeout(timer);
-      timer = setTimeout(() => limit.abort(reason), this.#undoTimeoutMs);
-    };
-    const onAbort = (): void => soon(this.#patience, this.#signal.reason);
-    this.#signal.addEventListener('abort', onAbort, { once: true });
+    const { queues } = this.#current();
     try {
-      return await this.#plug(via === 'getfd' ? await this.#passByName() : await this.#passInSets());
-    } catch (error) {
-      this.#signal.removeEventListener('abort', onAbort);
-      soon(this.#undoLimit, new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`));
-      const failure = await this.#undoList.undo('addNic', error);
+      return await this.#steps.run('addNic', () => this.#plug(via));
+    } catch (failure) {
       // The first queue comes last: offloads belong to the whole device, and `setOffload` is called on the first queue.
-      for (const queue of this.#touched.toReversed()) await queue[HAND_OVER].restoreSettings();
+      for (const queue of this.#isTouched ? queues.toReversed() : []) {
+        await queue[HAND_OVER].restoreSettings();
+      }
       throw failure;
-      /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
-    } finally {
-      this.#signal.removeEventListener('abort', onAbort);
-      clearTimeout(timer);
     }
   }
 
-  /** @returns The names of the descriptors in QEMU. */
-  async #passByName(): Promise<string[]> {
-    const { netdevId } = this.#current();
-    const names = descriptorsOf(this.#current()).map((_fd, i) => `${netdevId}-fd${i}`);
-    for (const [i, fdname] of names.entries()) {
-      await this.#do(
-        'getfd',
-        { fdname },
-        {
-          fds: descriptorsOf(this.#current()).slice(i, i + 1),
-          undo: {
-            what: `descriptor "${fdname}"`,
-            // The backend takes the descriptor, and closes it if it cannot be created: the name may no longer exist.
-            run: () => this.#undo('closefd', { fdname }).catch(unlessRefused),
-          },
-        },
-      );
-    }
-    return names;
-  }
-
-  /** @returns The numbers of the descriptors in QEMU. */
-  async #passInSets(): Promise<string[]> {
-    const { netdevId } = this.#current();
-    const { running }: { running?: unknown } = Object(await this.#do('query-status', {}));
-    if (running !== true) {
-      // It only marks them as removed, and closes their numbers later, when these may be other files'.
-      throw invalidState(
-        'addNic: while its guest is not running, QEMU cannot remove descriptor sets: use getfd',
-      );
-    }
-    const count = descriptorsOf(this.#current()).length;
-    const entries: FdsetEntry[] = [];
-    this.#undoList.add({
-      what: 'descriptor sets',
-      run: async () => {
-        // A backend that is deleted closes these numbers, and they could become other files' while QEMU is asked for
-        // them. Asking is necessary only if an answer was missed, and then there is no backend yet.
-        const sets =
-          entries.length === count ? entries : fdsetsOf(netdevId, await this.#undo('query-fdsets', {}));
-        await Promise.all(sets.map((entry) => this.#undo('remove-fd', entry)));
-      },
-    });
-    for (let i = 0; i < count; i += 1) {
-      const fds = descriptorsOf(this.#current()).slice(i, i + 1);
-      entries.push(fdsetEntry(await this.#do('add-fd', { opaque: fdsetLabel(netdevId) }, { fds })));
-    }
-    return entries.map(({ fd }) => String(fd));
-  }
-
-  async #plug(names: readonly string[]): Promise<CheckedNic> {
+  async #plug(via: 'getfd' | 'add-fd'): Promise<CheckedNic> {
+    const steps = this.#steps;
+    const passed = await (via === 'getfd' ? passByName : passInSets)(steps, this.#current);
     const { netdevId, queues } = this.#current();
-    const backend = netdevOptions(this.#current(), names.slice(0, queues.length), names.slice(queues.length));
-    this.#touched = queues;
-    const netdev = { type: 'tap', ...Object.fromEntries(backend) };
-    const undoNetdev = () => this.#undo('netdev_del', { id: netdevId });
-    await this.#do('netdev_add', netdev, { undo: { what: `netdev "${netdevId}"`, run: undoNetdev } });
+    const [fds, vhostFds] = [passed.names.slice(0, queues.length), passed.names.slice(queues.length)];
+    const backend = netdevOptions(this.#current(), fds, vhostFds);
+    this.#isTouched = true;
+    const undoNetdev = {
+      what: `netdev "${netdevId}"`,
+      run: async () => {
+        await steps.undo('netdev_del', { id: netdevId }).catch(unlessNotFound);
+        this.#cards.forget(netdevId);
+      },
+      isOurs: async () => {
+        const isOurs = await passed.isBackendOurs();
+        if (isOurs) this.#cards.begin(netdevId);
+        return isOurs;
+      },
+    };
+    await steps.do('netdev_add', { type: 'tap', ...Object.fromEntries(backend) }, { undo: undoNetdev });
+    this.#cards.begin(netdevId);
     const card = this.#current();
     const device = { driver: card.model, ...Object.fromEntries(deviceOptions(card)) };
-    // The last step, which is undone only if its answer was missed.
-    const undoCard = async (): Promise<void> => {
-      await this.#undo('device_del', { id: card.deviceId });
-      throw new Error('the guest was asked to release it');
+    const undoCard = {
+      what: `card "${card.deviceId}"`,
+      run: () => this.#askForRelease(card.deviceId),
+      isOurs: () => this.#isOnBackend(card),
     };
-    await this.#do('device_add', device, { undo: { what: `card "${card.deviceId}"`, run: undoCard } });
+    await steps.do('device_add', device, { undo: undoCard });
+    await this.#confirm(card);
     return card;
   }
 
-  /** Sends a command, which `undo` undoes. */
-  async #do(
-    command: string,
-    args: object,
-    { fds = [], undo }: { fds?: readonly number[]; undo?: Undo } = {},
-  ): Promise<unknown> {
-    this.#signal.throwIfAborted();
-    const isSent = !this.#qmp.closed;
-    try {
-      const answer = await this.#qmp.execute(command, args, { fds, signal: this.#patience.signal });
-      if (undo !== undefined) this.#undoList.add(undo);
-      return answer;
-    } catch (error) {
-      // Without an answer it may or may not have been executed; QEMU executes in order, so undoing comes after it.
-      if (undo !== undefined && isSent && !(error instanceof QmpError)) {
-        this.#undoList.add({ what: undo.what, run: () => undo.run().catch(unlessNotFound) });
-      }
-      throw error;
-    }
+  /** Only the guest can undo the last step. */
+  async #askForRelease(id: string): Promise<void> {
+    const asked = await this.#steps.undo('device_del', { id }).catch(unlessNotFound);
+    if (asked !== undefined) throw new Error('the guest was asked to release it');
   }
 
-  #undo(command: string, args: object): Promise<unknown> {
-    return this.#qmp.execute(command, args, { signal: this.#undoLimit.signal });
+  /** Whoever else has worked on this id at the same time, the card is on our backend and has our MAC. */
+  async #confirm(card: CheckedNic): Promise<void> {
+    const ask: Ask = (command, args) => this.#steps.ask(command, args);
+    const [netdevId, mac] = await Promise.all([
+      propertyOf(card, 'netdev', ask),
+      propertyOf(card, 'mac', ask),
+    ]);
+    if (netdevId === card.netdevId && mac === card.mac) return;
+    throw new TapfdError(
+      'ERR_TAPFD_WRONG_DEVICE',
+      `addNic: QEMU has a card ${card.deviceId} with ${mac} on ${netdevId}, instead of one with ${card.mac} on ` +
+        `${card.netdevId}: another client works on the same card`,
+      { interface: card.queues[0].name },
+    );
+  }
+
+  /** Whether the card with this id is the one that was to be added. */
+  async #isOnBackend(card: CheckedNic): Promise<boolean> {
+    const ask: Ask = (command, args) => this.#steps.undo(command, args);
+    const netdevId = await propertyOf(card, 'netdev', ask).catch(unlessNotFound);
+    return netdevId === card.netdevId;
   }
 }
 
-function unlessRefused(error: unknown): void {
-  if (!(error instanceof QmpError)) throw error;
-}
+type Ask = (command: string, args: object) => Promise<unknown>;
 
-function unlessNotFound(error: unknown): void {
-  if (!isNotFound(error)) throw error;
+async function propertyOf({ deviceId }: CheckedNic, property: string, ask: Ask): Promise<string> {
+  const value = await ask('qom-get', { path: `/machine/peripheral/${deviceId}`, property });
+  if (typeof value !== 'string') throw notWhatQemuSays('qom-get', value);
+  return value;
 }

@@ -16,15 +16,18 @@ export type QemuFdPassing = 'getfd' | 'add-fd';
 /** A network card for a running guest. */
 export interface QemuHotPlugNic extends QemuNic {
   /** The `netdev_add` id. Default: `tapfd-` and 8 random hexadecimal digits. The card's own id has `-nic` appended. */
-  id?: string;
+  id?: string | undefined;
   /** Default `getfd`. */
-  via?: QemuFdPassing;
+  via?: QemuFdPassing | undefined;
 }
 
 /** Options of `QmpClient.addNic`. */
 export interface QemuHotPlugOptions extends AbortOptions {
-  /** Milliseconds in which QEMU must undo the steps of a call that has failed or was aborted. Default 10000. */
-  undoTimeoutMs?: number;
+  /**
+   * Milliseconds in which QEMU must undo the steps of a call that has failed or was aborted. After an abort, up to half
+   * of them are spent waiting for its answer to the command under way. Default 10000.
+   */
+  undoTimeoutMs?: number | undefined;
 }
 
 /** A card that was plugged into a running guest. */

@@ -1,96 +1,138 @@
 /** Taking a network card out of a running guest. */
-import { type AbortOptions, signalOf } from '../../base/abort.js';
-import { TapfdError } from '../../base/errors.js';
+import { type AbortOptions, signalOf, untilAborted } from '../../base/abort.js';
+import { checkOptionNames } from '../../base/checks.js';
+import { invalidState, TapfdError } from '../../base/errors.js';
 import { deviceIdOf } from '../nic/nic.js';
-import { checkId } from '../nic/option-syntax.js';
+import { checkQemuId } from '../nic/option-syntax.js';
+import { checkedBoolean } from '../qmp/answers.js';
 import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
-import type { HotPluggedDevices } from './devices.js';
-import { fdsetsOf } from './fdsets.js';
+import type { KnownCards } from './cards.js';
+import { type FdsetEntry, hasSets, removeFromSet, setsOfBackend } from './fdsets.js';
+import type { Line } from './line.js';
+import { netdevFds } from './network-info.js';
+import { unlessNotFound } from './steps.js';
 
 export async function removeNic(
   qmp: QmpCommands,
-  devices: HotPluggedDevices,
+  cards: KnownCards,
+  line: Line,
   netdevId: string,
   options: AbortOptions,
 ): Promise<void> {
-  checkId('id', netdevId);
+  checkQemuId('id', netdevId);
   const signal = signalOf(options);
-  const limit: AbortOptions = signal === undefined ? {} : { signal };
-  await unplug(qmp, devices, deviceIdOf(netdevId), limit);
-  const sets = fdsetsOf(netdevId, await qmp.execute('query-fdsets', {}, limit));
-  // Sent together: deleting the backend already closes these numbers, and QEMU must not reuse them for other files
-  // before the sets are removed.
-  await Promise.all([
-    deleteBackend(qmp, devices, netdevId, limit),
-    ...sets.map((entry) => qmp.execute('remove-fd', entry, limit)),
-  ]);
+  checkOptionNames('removeNic', options, ['signal']);
+  await line.run(netdevId, signal, 'removed', async (before) => {
+    // Both were called while the card was there.
+    if (before !== 'removed') await new Removal(qmp, cards, netdevId, signal).run();
+  });
 }
 
-async function deleteBackend(
-  qmp: QmpCommands,
-  devices: HotPluggedDevices,
-  netdevId: string,
-  limit: AbortOptions,
-): Promise<void> {
-  try {
-    await qmp.execute('netdev_del', { id: netdevId }, limit);
-  } catch (error) {
-    // For a card that was added here: an earlier call deleted the backend before it was aborted.
-    if (!(isNotFound(error) && devices.has(netdevId))) throw error;
-  }
-  devices.destroy(netdevId);
-}
+class Removal {
+  readonly #qmp: QmpCommands;
+  readonly #cards: KnownCards;
+  readonly #netdevId: string;
+  readonly #deviceId: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #limit: AbortOptions;
 
-/** Waits until the guest has released the card. It is no error if there is no such card (any more). */
-async function unplug(
-  qmp: QmpCommands,
-  devices: HotPluggedDevices,
-  deviceId: string,
-  { signal }: AbortOptions,
-): Promise<void> {
-  const settled = new AbortController();
-  const waiting = {
-    where: ({ device }: Readonly<Record<string, unknown>>) => device === deviceId,
-    signal: signal === undefined ? settled.signal : AbortSignal.any([signal, settled.signal]),
-  };
-  // Before the command is sent: the guest may be faster than QEMU's answer.
-  const outcome = Promise.race([
-    qmp.waitForEvent('DEVICE_DELETED', waiting),
-    qmp.waitForEvent('DEVICE_UNPLUG_GUEST_ERROR', waiting).then(() => {
-      throw new TapfdError('ERR_TAPFD_QMP_UNPLUG', `removeNic: the guest refuses to release ${deviceId}`, {
-        recoverable: true,
-      });
-    }),
-  ]);
-  outcome.catch(() => {}); // it is awaited below, or does not matter
-  try {
-    await requestUnplug(qmp, devices, deviceId, signal === undefined ? {} : { signal });
-    await outcome;
-  } catch (error) {
-    if (!isNotFound(error)) throw error;
-  } finally {
-    settled.abort();
+  constructor(qmp: QmpCommands, cards: KnownCards, netdevId: string, signal: AbortSignal | undefined) {
+    this.#qmp = qmp;
+    this.#cards = cards;
+    this.#netdevId = netdevId;
+    this.#deviceId = deviceIdOf(netdevId);
+    this.#signal = signal;
+    this.#limit = signal === undefined ? {} : { signal };
   }
-  devices.unplugging.delete(deviceId);
-}
 
-async function requestUnplug(
-  qmp: QmpCommands,
-  { unplugging }: HotPluggedDevices,
-  deviceId: string,
-  limit: AbortOptions,
-): Promise<void> {
-  try {
-    await qmp.execute('device_del', { id: deviceId }, limit);
-  } catch (error) {
-    // While an earlier request waits for the guest, some versions of QEMU refuse another one. A request by another
-    // client shows only in the text, as the error has no class of its own.
-    const isWaiting =
-      error instanceof QmpError &&
-      error.qmpClass === 'GenericError' &&
-      (unplugging.has(deviceId) || error.detail?.includes('already in the process of unplug'));
-    if (!isWaiting) throw error;
+  async run(): Promise<void> {
+    try {
+      await this.#unplug();
+    } catch (error) {
+      // A backend whose card this client has neither added nor seen go may be one to which another client is just now
+      // adding the card.
+      if (!(isNotFound(error) && this.#cards.has(this.#netdevId))) throw error;
+    }
+    await this.#deleteBackend();
+    this.#cards.forget(this.#netdevId);
   }
-  unplugging.add(deviceId);
+
+  /** Waits until the guest has released the card. */
+  async #unplug(): Promise<void> {
+    const settled = new AbortController();
+    const waiting = {
+      where: ({ device }: Readonly<Record<string, unknown>>) => device === this.#deviceId,
+      signal: this.#signal === undefined ? settled.signal : AbortSignal.any([this.#signal, settled.signal]),
+    };
+    // Before the command is sent: the guest may be faster than QEMU's answer.
+    const outcome = Promise.race([
+      this.#qmp.waitForEvent('DEVICE_DELETED', waiting),
+      this.#qmp.waitForEvent('DEVICE_UNPLUG_GUEST_ERROR', waiting).then(() => {
+        throw new TapfdError(
+          'ERR_TAPFD_QMP_UNPLUG',
+          `removeNic: the guest refuses to release ${this.#deviceId}`,
+          {
+            recoverable: true,
+          },
+        );
+      }),
+    ]);
+    outcome.catch(() => {}); // it is awaited below, or does not matter
+    try {
+      await this.#requestUnplug();
+      await outcome;
+    } finally {
+      settled.abort();
+    }
+  }
+
+  async #requestUnplug(): Promise<void> {
+    try {
+      await this.#qmp.execute('device_del', { id: this.#deviceId }, this.#limit);
+    } catch (error) {
+      // While an earlier request waits for the guest, some versions of QEMU refuse another one. A request by another
+      // client shows only in the text, as the error has no class of its own.
+      const isWaiting =
+        error instanceof QmpError &&
+        error.qmpClass === 'GenericError' &&
+        (this.#cards.isUnplugging(this.#netdevId) ||
+          error.detail?.includes('already in the process of unplug'));
+      if (!isWaiting) throw error;
+    }
+    this.#cards.noteUnplugging(this.#netdevId);
+  }
+
+  async #deleteBackend(): Promise<void> {
+    const sets = await this.#sets();
+    // Not limited: once it is sent, QEMU does it, and its answer is the end of the devices.
+    const deleted = this.#qmp
+      .execute('netdev_del', { id: this.#netdevId })
+      // An earlier call deleted the backend before it was aborted, or another client did.
+      .catch(unlessNotFound)
+      .then(() => this.#cards.destroyDevices(this.#netdevId));
+    // In the same turn: deleting the backend already closes these numbers, and QEMU must not reuse them for other files
+    // before the sets are removed.
+    const removed = sets.map((entry) =>
+      removeFromSet((command, args) => this.#qmp.execute(command, args), entry),
+    );
+    await untilAborted(this.#signal, Promise.all([deleted, ...removed]));
+  }
+
+  /** The descriptor sets of the backend: not those of others whose call gives the same id to another one. */
+  async #sets(): Promise<FdsetEntry[]> {
+    const sets = await this.#qmp.execute('query-fdsets', {}, this.#limit);
+    if (!hasSets(sets)) return [];
+    const [network, status] = await Promise.all([
+      this.#qmp.execute('human-monitor-command', { 'command-line': 'info network' }, this.#limit),
+      this.#qmp.execute('query-status', {}, this.#limit),
+    ]);
+    const entries = setsOfBackend(netdevFds(this.#netdevId, network), sets);
+    const { running }: { running?: unknown } = Object(status);
+    if (checkedBoolean('query-status', running) || entries.length === 0) return entries;
+    // It only marks them as removed, and closes their numbers later, when these may be other files'.
+    throw invalidState(
+      'removeNic: while its guest is not running, QEMU cannot remove descriptor sets: call it again when it runs',
+    );
+  }
 }

@@ -23,8 +23,7 @@ export class UndoList {
    * @returns The error to throw: `failure`, or one that also names what is left.
    */
   async undo(operation: string, failure: unknown): Promise<unknown> {
-    // QEMU executes commands in order, so they are all sent at once: a QEMU that hangs costs one time limit, not
-    // several.
+    // QEMU executes commands in order, so they are all sent at once: a QEMU that hangs executes them when it wakes up.
     const outcomes = await Promise.all(
       this.#undos.reverse().map(({ what, run }) =>
         run().then(

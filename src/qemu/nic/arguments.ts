@@ -1,7 +1,7 @@
-import { checkInteger, checkObject, checkOneOf } from '../../base/checks.js';
+import { checkInteger, checkObject, checkOneOf, checkOptionNames, refuseSurplus } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
-import type { CheckedNic, QemuNic } from './nic.js';
-import { checkNics } from './nics.js';
+import { type CheckedNic, descriptorsOf, type QemuNic } from './nic.js';
+import { checkNics, copyNics } from './nics.js';
 import { formatOptions, type QemuOption } from './option-syntax.js';
 
 /** `fs/file.c` sysctl_nr_open: the highest number that a process may have, unless the administrator has raised it. */
@@ -18,10 +18,10 @@ export type QemuNetworkStyle = 'netdev' | 'classic';
 
 /** Options of {@link qemuNetworkArguments}. */
 export interface QemuNetworkArgumentsOptions {
-  /** The number of the first descriptor in QEMU; the others follow. At least 3. Default 3. */
-  firstFd?: number;
+  /** The number of the first descriptor in QEMU; the others follow. 3 to 1048575. Default 3. */
+  firstFd?: number | undefined;
   /** Default `netdev`. */
-  style?: QemuNetworkStyle;
+  style?: QemuNetworkStyle | undefined;
 }
 
 /** One card, as it is known in QEMU. */
@@ -79,9 +79,11 @@ export function qemuNetworkArguments(
   nics: readonly QemuNic[],
   options: QemuNetworkArgumentsOptions = {},
 ): QemuNetworkArguments {
+  refuseSurplus('qemuNetworkArguments', arguments, 2);
   checkObject('options', options);
+  checkOptionNames('qemuNetworkArguments', options, ['firstFd', 'style']);
   const firstFd = checkInteger('firstFd', options.firstFd ?? 3, 3, MAX_FD);
-  return formatNics(checkNics(nics), firstFd, options.style);
+  return formatNics(checkNics(copyNics(nics)), firstFd, options.style);
 }
 
 /** The second half of {@link qemuNetworkArguments}, for checked cards. */
@@ -113,11 +115,6 @@ export function formatNics(
     fd < 3 ? ('pipe' as const) : ('ignore' as const),
   );
   return { args, fds, stdio: [...standard, ...fds], nics: facts };
-}
-
-/** A card's descriptors in this process: its queues, then those for vhost. */
-export function descriptorsOf(nic: CheckedNic): number[] {
-  return [...nic.queues.map((queue) => queue.fd), ...nic.vhostFds];
 }
 
 function netdevArguments(

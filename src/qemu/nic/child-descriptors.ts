@@ -1,11 +1,38 @@
 /** The number that a descriptor gets in a child process, and writing it into the child's arguments. */
 import type { SpawnOptions, StdioOptions } from 'node:child_process';
 import { fstatSync } from 'node:fs';
+import { checkSignal } from '../../base/abort.js';
+import { checkOptionNames } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { checkFdSource, type FdSource } from '../../base/fd-source.js';
 
 /** One entry of the `stdio` list of `child_process.spawn`. */
 export type StdioEntry = Exclude<StdioOptions, string>[number];
+
+/** What `child_process.spawn` takes (Node 24): a misspelt option must not be passed over, as Node does. */
+const SPAWN_OPTIONS: readonly (keyof SpawnOptions)[] = [
+  'cwd',
+  'env',
+  'argv0',
+  'stdio',
+  'detached',
+  'uid',
+  'gid',
+  'serialization',
+  'shell',
+  'windowsVerbatimArguments',
+  'windowsHide',
+  'signal',
+  'timeout',
+  'killSignal',
+];
+
+/** A checked copy of the options of `child_process.spawn`, which the caller may change while `call` waits. */
+export function copySpawnOptions(call: string, options: SpawnOptions): SpawnOptions {
+  checkOptionNames(call, options, SPAWN_OPTIONS);
+  checkSignal(options.signal);
+  return typeof options.env === 'object' ? { ...options, env: { ...options.env } } : { ...options };
+}
 
 /** 0, 1 and 2 are the child's standard streams. libuv makes those three blocking, too, which a device must not be. */
 const STANDARD_STREAMS = 3;
@@ -22,7 +49,8 @@ export function standardStreams(stdio: SpawnOptions['stdio']): StdioEntry[] {
 /** The numbers of `sources`, each checked to be open now. */
 export function openFds(argument: string, sources: readonly FdSource[]): number[] {
   if (!Array.isArray(sources)) throw invalidArgument(argument, 'an array of descriptors or devices', sources);
-  return sources.map((source, position) => openFd(`${argument}[${position}]`, source));
+  // Array.from() visits the holes of a list, which map() passes over.
+  return Array.from(sources, (source, position) => openFd(`${argument}[${position}]`, source));
 }
 
 function openFd(argument: string, source: unknown): number {
@@ -46,7 +74,7 @@ function openFd(argument: string, source: unknown): number {
  */
 export function fillPlaceholders(args: readonly string[], count: number, firstFd: number): string[] {
   if (!Array.isArray(args)) throw invalidArgument('args', 'an array of strings', args);
-  return args.map((arg: unknown, position) => {
+  return Array.from(args, (arg: unknown, position) => {
     if (typeof arg !== 'string') throw invalidArgument(`args[${position}]`, 'a string', arg);
     return arg.replace(/\{fd:(?:(0|[1-9]\d*)\})?/g, (_placeholder, digits?: string) => {
       const index = Number(digits);

@@ -1,7 +1,9 @@
 /** The MAC of a guest's card. */
+
+import { refuseSurplus } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { checkUnicastMac, formatMac } from '../../links/mac.js';
-import type { QemuNetworkDevice } from './device.js';
+import { isDevice, type QemuNetworkDevice } from './device.js';
 
 /**
  * The MAC of a guest's card on `device` when the caller chooses none. On a macvtap it is the link's own, which the
@@ -10,11 +12,17 @@ import type { QemuNetworkDevice } from './device.js';
  *
  * (QEMU's default for the first card of every guest is `52:54:00:12:34:56`, with which two guests on a bridge collide.)
  *
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` when the device has no MAC (a TUN).
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Tap or Macvtap, and for one without a MAC.
  */
 export function guestMacFor(device: QemuNetworkDevice): string {
+  refuseSurplus('guestMacFor', arguments, 1);
+  if (!isDevice(device)) throw invalidArgument('device', 'a Tap or Macvtap', device);
   if (device.mac === undefined) {
-    throw invalidArgument('mac', `given: ${device.name} has none to derive it from`, undefined);
+    throw invalidArgument(
+      'device',
+      `a device with a MAC; ${device.name} has none to derive one from`,
+      device,
+    );
   }
   if (device.kind === 'macvtap') return device.mac;
   const prefix = device.mac.startsWith('52:54:00') ? '52:54:01' : '52:54:00';

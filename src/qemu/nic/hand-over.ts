@@ -6,8 +6,11 @@ import { HAND_OVER } from '../../base/hand-over.js';
 import { deadDevice, type QemuNetworkDevice } from './device.js';
 import type { CheckedNic } from './nic.js';
 
-/** Devices that are being handed over. They belong to this process until QEMU has them. */
-const beingHandedOver = new WeakSet<QemuNetworkDevice>();
+/**
+ * The mark of a device that is being handed over. It belongs to this process until QEMU has it. On the device itself, with
+ * a key from the global registry, as there may be two copies of this library (see {@link HAND_OVER}).
+ */
+const BEING_HANDED_OVER = Symbol.for('tapfd.being-handed-over');
 
 /** Runs `work`; until it has finished, no other call can hand over the same devices. */
 export async function withClaim<T>(
@@ -15,7 +18,7 @@ export async function withClaim<T>(
   devices: readonly QemuNetworkDevice[],
   work: () => Promise<T>,
 ): Promise<T> {
-  const taken = devices.find((device) => beingHandedOver.has(device));
+  const taken = devices.find((device) => BEING_HANDED_OVER in device);
   if (taken !== undefined) {
     throw new TapfdError(
       'ERR_TAPFD_QEMU_DEVICE_BUSY',
@@ -23,11 +26,12 @@ export async function withClaim<T>(
       { interface: taken.name },
     );
   }
-  for (const device of devices) beingHandedOver.add(device);
+  const mark = { value: true, configurable: true };
+  for (const device of devices) Object.defineProperty(device, BEING_HANDED_OVER, mark);
   try {
     return await work();
   } finally {
-    for (const device of devices) beingHandedOver.delete(device);
+    for (const device of devices) Reflect.deleteProperty(device, BEING_HANDED_OVER);
   }
 }
 

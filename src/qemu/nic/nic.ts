@@ -5,13 +5,19 @@
  * Here: a card as the caller describes it, and the refusal of what QEMU would accept although the card could not work.
  */
 import { fstatSync } from 'node:fs';
-import { checkBoolean, checkObject } from '../../base/checks.js';
+import { checkBoolean, checkObject, checkOptionNames } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import type { FdSource } from '../../base/fd-source.js';
 import { openFds } from './child-descriptors.js';
 import { checkDevice, interfaceKey, type QemuNetworkDevice } from './device.js';
 import { checkGuestMac, guestMacFor } from './guest-mac.js';
-import { checkId, checkOptions, checkText, type QemuOption, type QemuOptionValue } from './option-syntax.js';
+import {
+  checkOptions,
+  checkQemuId,
+  checkText,
+  type QemuOption,
+  type QemuOptionValue,
+} from './option-syntax.js';
 
 /** One network card of a guest, and the device behind it. */
 export interface QemuNic {
@@ -24,29 +30,29 @@ export interface QemuNic {
    * The MAC that the guest sees. On a macvtap it must be the link's, or nothing would arrive; that is also the default.
    * On a TAP it can be any MAC but the TAP's own; the default is what {@link guestMacFor} returns.
    */
-  mac?: string;
+  mac?: string | undefined;
   /** The `-netdev` id. Default `tapfd0`, `tapfd1`, … by position. The card's own id is this one followed by `-nic`. */
-  id?: string;
+  id?: string | undefined;
   /** QEMU's name of the card. Default `virtio-net-pci`. */
-  model?: string;
+  model?: string | undefined;
   /**
    * Lets the kernel's vhost move the frames (`vhost=on`). Needs a virtio card, and `/dev/vhost-net`, which this process
    * and QEMU must be able to open. Default false.
    */
-  vhost?: boolean;
+  vhost?: boolean | undefined;
   /**
    * Open descriptors of `/dev/vhost-net`, or objects that hold one, one for each queue, for a QEMU that may not open
    * the device itself (`vhostfd=`). Implies `vhost`. They remain the caller's, who can close them once QEMU has them.
    */
-  vhostFds?: readonly FdSource[];
+  vhostFds?: readonly FdSource[] | undefined;
   /** The bus that the card is plugged into (`-device …,bus=`). Default: QEMU's choice. */
-  bus?: string;
+  bus?: string | undefined;
   /** The card's option ROM; `''` for none, as only a guest that boots from the network needs one. Default: QEMU's. */
-  romfile?: string;
+  romfile?: string | undefined;
   /** More properties of the card, as `-device MODEL,help` lists them: `{ host_mtu: 1400, rss: true }`. */
-  properties?: Readonly<Record<string, QemuOptionValue>>;
+  properties?: Readonly<Record<string, QemuOptionValue>> | undefined;
   /** More options of `-netdev tap`: `{ sndbuf: 0 }`. */
-  netdevProperties?: Readonly<Record<string, QemuOptionValue>>;
+  netdevProperties?: Readonly<Record<string, QemuOptionValue>> | undefined;
 }
 
 /** A checked {@link QemuNic}, with every default filled in. */
@@ -70,11 +76,48 @@ export interface CheckedNic {
 const RESERVED_PROPERTIES = ['driver', 'id', 'netdev', 'mac', 'mq', 'bus', 'romfile'];
 const RESERVED_NETDEV_PROPERTIES = ['type', 'id', 'fd', 'fds', 'vhost', 'vhostfd', 'vhostfds'];
 
+const NAMES: readonly (keyof QemuNic)[] = [
+  'device',
+  'mac',
+  'id',
+  'model',
+  'vhost',
+  'vhostFds',
+  'bus',
+  'romfile',
+  'properties',
+  'netdevProperties',
+];
+
+/**
+ * A card as the caller describes it now: a call that waits must not see what the caller does with its objects and lists
+ * meanwhile. Refuses what is no description of a card; its values are checked by {@link checkNic}.
+ *
+ * @param alsoNamed What the call takes beside the members of {@link QemuNic}.
+ */
+export function copyNic(label: string, nic: QemuNic, alsoNamed: readonly string[] = []): QemuNic {
+  checkObject(label, nic);
+  checkOptionNames('a nic', nic, [...NAMES, ...alsoNamed], label);
+  const { device, mac, id, model, vhost, vhostFds, bus, romfile, properties, netdevProperties } = nic;
+  return {
+    device: Array.isArray(device) ? Array.from(device) : device,
+    mac,
+    id,
+    model,
+    vhost,
+    vhostFds: Array.isArray(vhostFds) ? Array.from(vhostFds) : vhostFds,
+    bus,
+    romfile,
+    properties: properties && checkObject(`${label}.properties`, properties) && { ...properties },
+    netdevProperties: netdevProperties &&
+      checkObject(`${label}.netdevProperties`, netdevProperties) && { ...netdevProperties },
+  };
+}
+
 /** Checks one card by itself, and not what it shares with others. */
 export function checkNic(label: string, nic: QemuNic, defaultId: string): CheckedNic {
-  checkObject(label, nic);
   const queues = checkQueues(`${label}.device`, nic.device);
-  const netdevId = nic.id === undefined ? defaultId : checkId(`${label}.id`, nic.id);
+  const netdevId = nic.id === undefined ? defaultId : checkQemuId(`${label}.id`, nic.id);
   const vhost = nic.vhost === undefined ? false : checkBoolean(`${label}.vhost`, nic.vhost);
   const vhostFds = checkVhostFds(`${label}.vhostFds`, nic, queues.length);
   const checked = {
@@ -83,7 +126,7 @@ export function checkNic(label: string, nic: QemuNic, defaultId: string): Checke
     mac: nic.mac === undefined ? guestMacFor(queues[0]) : checkGuestMac(`${label}.mac`, nic.mac, queues[0]),
     netdevId,
     deviceId: deviceIdOf(netdevId),
-    model: nic.model === undefined ? 'virtio-net-pci' : checkId(`${label}.model`, nic.model),
+    model: nic.model === undefined ? 'virtio-net-pci' : checkQemuId(`${label}.model`, nic.model),
     vhost: vhost || vhostFds.length > 0,
     vhostFds,
     bus: nic.bus === undefined ? undefined : checkText(`${label}.bus`, nic.bus),
@@ -97,6 +140,11 @@ export function checkNic(label: string, nic: QemuNic, defaultId: string): Checke
   };
   refuseWhatTheModelLacks(checked);
   return checked;
+}
+
+/** A card's descriptors in this process: its queues, then those for vhost. */
+export function descriptorsOf(nic: CheckedNic): number[] {
+  return [...nic.queues.map((queue) => queue.fd), ...nic.vhostFds];
 }
 
 /** The id of the card on this backend. */
@@ -115,6 +163,7 @@ function checkVhostFds(label: string, { vhost, vhostFds = [] }: QemuNic, queues:
       vhost === false ? 'left out where vhost is false' : `one descriptor for each queue (${queues})`;
     throw invalidArgument(label, wanted, vhostFds);
   }
+  refuseTwice(label, fds);
   for (const [i, fd] of fds.entries()) {
     const status = fstatSync(fd);
     if (status.isCharacterDevice() && status.rdev === VHOST_NET_DEVICE_NUMBER) continue;
@@ -135,7 +184,27 @@ function checkQueues(label: string, device: unknown): Queues {
   const [first, ...others] = device.map((queue: unknown, i) => checkDevice(`${label}[${i}]`, queue));
   if (first === undefined) throw invalidArgument(label, 'a device, or at least one queue of it', device);
   for (const other of others) refuseDifferentQueues(label, first, other);
+  refuseTwice(
+    label,
+    [first, ...others].map(({ fd }) => fd),
+  );
   return [first, ...others];
+}
+
+function refuseTwice(label: string, fds: readonly number[]): void {
+  for (const [i, fd] of fds.entries()) {
+    const first = fds.indexOf(fd);
+    if (first < i) throw sharedDescriptor(`${label}[${i}]`, `${label}[${first}]`, fd);
+  }
+}
+
+/** The refusal of a descriptor that is used twice. */
+export function sharedDescriptor(label: string, other: string, fd: number): TapfdError {
+  return new TapfdError(
+    'ERR_TAPFD_QEMU_DUPLICATE_FD',
+    `${label}: descriptor ${fd} is also used by ${other}, and two queues would take each other's frames. ` +
+      'Open a device for each card, or call openQueue() for each queue',
+  );
 }
 
 function refuseDifferentQueues(label: string, first: QemuNetworkDevice, other: QemuNetworkDevice): void {

@@ -1,11 +1,16 @@
 /** The cards of one guest: each checked, and none sharing what must be its own. */
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { interfaceKey } from './device.js';
-import { type CheckedNic, checkNic, type QemuNic } from './nic.js';
+import { type CheckedNic, checkNic, copyNic, descriptorsOf, type QemuNic, sharedDescriptor } from './nic.js';
+
+/** The cards as the caller describes them now. */
+export function copyNics(nics: readonly QemuNic[]): QemuNic[] {
+  if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
+  return Array.from(nics, (nic: QemuNic, position) => copyNic(`nics[${position}]`, nic));
+}
 
 /** Checks `nics` as far as possible without asking the kernel. `qemuNetworkArguments` lists the errors. */
 export function checkNics(nics: readonly QemuNic[]): CheckedNic[] {
-  if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
   const checked = nics.map((nic: QemuNic, position) =>
     checkNic(`nics[${position}]`, nic, `tapfd${position}`),
   );
@@ -14,16 +19,7 @@ export function checkNics(nics: readonly QemuNic[]): CheckedNic[] {
 }
 
 function refuseDuplicates(nics: readonly CheckedNic[]): void {
-  findShared(
-    nics,
-    (nic) => nic.queues.map((queue) => queue.fd),
-    (first, second, fd) =>
-      new TapfdError(
-        'ERR_TAPFD_QEMU_DUPLICATE_FD',
-        `${second.label}: descriptor ${fd} is also used by ${first.label}, and two queues would take each other's ` +
-          'frames. Open a device for each card, or call openQueue() for each queue',
-      ),
-  );
+  findShared(nics, descriptorsOf, (first, second, fd) => sharedDescriptor(second.label, first.label, fd));
   findShared(
     nics,
     (nic) => [interfaceKey(nic.queues[0])],

@@ -14,7 +14,7 @@ const ID = /^[A-Za-z][A-Za-z0-9._-]*$/;
 /** The names of QOM properties (`x-…`, `disable-legacy`, `event_idx`); `util/keyval.c` allows 127 characters. */
 const KEY = /^[A-Za-z_][A-Za-z0-9._-]{0,126}$/;
 
-export function checkId(argument: string, value: unknown): string {
+export function checkQemuId(argument: string, value: unknown): string {
   if (typeof value !== 'string' || !ID.test(value)) {
     throw invalidArgument(argument, 'a QEMU id: letters, digits, "-", "." and "_", a letter first', value);
   }

@@ -6,13 +6,13 @@ import type { QmpEvent } from './messages.js';
 /** Options of `QmpClient.execute()`. */
 export interface QmpExecuteOptions extends AbortOptions {
   /** Descriptors to send with the command (`getfd`, `add-fd`), or objects that hold one. They remain the caller's. */
-  fds?: readonly FdSource[];
+  fds?: readonly FdSource[] | undefined;
 }
 
 /** Options of `QmpClient.waitForEvent()`. */
 export interface QmpWaitOptions extends AbortOptions {
   /** Selects the event by its `data`. Default: the first event of that name. */
-  where?: (data: QmpEvent['data']) => boolean;
+  where?: ((data: QmpEvent['data']) => boolean) | undefined;
 }
 
 /** Implemented by `QmpClient`, which documents the members. */

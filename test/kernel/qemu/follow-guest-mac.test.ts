@@ -1,60 +1,12 @@
 /** Real macvtap links that follow a guest whose monitor says what the test wants. */
 import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import t, { type Test } from 'tap';
-import { type Macvtap, openMacvtap, openTap } from 'tapfd';
-import { type FollowGuestMacOptions, followGuestMac, type GuestMacFollower, QmpClient } from 'tapfd/qemu';
+import t from 'tap';
+import { openTap } from 'tapfd';
+import { followGuestMac, type GuestMacFollower } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
-import { FakeMonitor, refusal } from '../../kit/fake-monitor.js';
-import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
-
-const FIRST = '52:54:00:81:00:01';
-const SECOND = '52:54:00:81:00:02';
-const THIRD = '52:54:00:81:00:03';
-const NIC = 'tapfd0-nic';
-
-/** A guest: what it has set on its card, and how QEMU learns of it. */
-class Guest {
-  readonly monitor: FakeMonitor;
-  mac = FIRST;
-  multicast = 'normal';
-  groups: string[] = [];
-  /** Called at each question after the card's filter. */
-  onQuestion: () => void = () => {};
-  broken = false;
-
-  constructor() {
-    this.monitor = new FakeMonitor(({ execute, arguments: args }) => {
-      if (execute !== 'query-rx-filter') return { return: {} };
-      if (args.name !== NIC) return refusal(`invalid net client name: ${args.name}`);
-      if (this.broken) return refusal('broken');
-      this.onQuestion();
-      const { mac, multicast, groups } = this;
-      return { return: [{ name: NIC, 'main-mac': mac, multicast, 'multicast-table': groups }] };
-    });
-  }
-
-  change(changes: Partial<Pick<Guest, 'mac' | 'multicast' | 'groups' | 'broken'>>): void {
-    Object.assign(this, changes);
-    this.monitor.happen('NIC_RX_FILTER_CHANGED', { name: NIC, path: '/machine/peripheral/x' });
-  }
-}
-
-async function ground(t: Test) {
-  const net = await ownNamespace(t);
-  await net.wire('lower0', 'far0');
-  const device = await openMacvtap({ netns: net.name, name: 'guest', lower: 'lower0', mac: FIRST });
-  t.teardown(() => device[Symbol.asyncDispose]());
-  const guest = new Guest();
-  const qmp = await QmpClient.connect(guest.monitor);
-  t.teardown(() => qmp[Symbol.asyncDispose]());
-  const follow = async (options: FollowGuestMacOptions = {}, what: Macvtap | string | number = device) => {
-    const follower = await followGuestMac(qmp, what, { netns: net.name, ...options });
-    t.teardown(() => follower[Symbol.asyncDispose]());
-    return follower;
-  };
-  return { net, device, guest, qmp, follow };
-}
+import { FIRST, type Guest, ground, NIC, SECOND, THIRD } from '../../kit/mac-guest.js';
+import type { TestNamespace } from '../../kit/namespace.js';
 
 const macOf = async (net: TestNamespace): Promise<string | undefined> => (await net.link('guest'))?.address;
 const takesAllGroups = async (net: TestNamespace): Promise<boolean | undefined> =>
@@ -295,6 +247,7 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       [null, {}, 'macvtap'],
       ['', {}, 'macvtap'],
       [device, 5, 'options'],
+      [device, { ID: 'x' }, 'ID'],
       [device, { id: '7' }, 'id'],
       [device, { multicast: 'yes' }, 'multicast'],
       [device, { accept: 'all' }, 'accept'],
@@ -305,5 +258,9 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       const call = followGuestMac(qmp, macvtap, options);
       await t.rejects(call, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
     }
+    // @ts-expect-error
+    await t.rejects(followGuestMac({}, device), { argument: 'qmp' });
+    // @ts-expect-error
+    await t.rejects(followGuestMac(qmp, device, {}, {}), { argument: 'argument 4' });
   });
 });

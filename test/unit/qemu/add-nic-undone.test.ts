@@ -109,7 +109,7 @@ t.test('aborted', async (t) => {
     };
     await t.rejects(client.addNic({ device, id: 'x' }, { signal: aborter.signal, undoTimeoutMs: 20 }), {
       code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-      message: /netdev "x" .*descriptor "x-fd0"/,
+      message: /netdev "x" .*descriptor "x-[0-9a-f]{8}-fd0"/,
       cause: { message: 'no' },
     });
     t.equal(device.calls.at(-1), 'resume');
@@ -168,8 +168,10 @@ t.test('what is not undone for another reason', async (t) => {
   const { monitor, client } = await started(t, answer);
   const aborter = new AbortController();
   monitor.answer = (command) => {
-    if (command.execute === 'netdev_add') aborter.abort(new Error('no'));
-    else if (command.execute === 'netdev_del') return refusal("Device 'x' is not a netdev");
+    if (command.execute === 'netdev_add') {
+      answer(command);
+      aborter.abort(new Error('no'));
+    } else if (command.execute === 'netdev_del') return refusal("Device 'x' is not a netdev");
     else return answer(command);
     return undefined;
   };
@@ -216,12 +218,12 @@ t.test('a connection that ends in between', async (t) => {
     for (const [end, code] of ends) {
       await t.rejects(endAt(t, 'getfd', end), {
         code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-        message: /left with descriptor "x-fd0"/,
+        message: /left with descriptor "x-[0-9a-f]{8}-fd0"/,
         cause: { code },
       });
       await t.rejects(endAt(t, 'netdev_add', end), {
         code: 'ERR_TAPFD_QMP_NOT_UNDONE',
-        message: /left with netdev "x" .*, descriptor "x-fd0"/,
+        message: /left with netdev "x" .*, descriptor "x-[0-9a-f]{8}-fd0"/,
         cause: { code },
       });
     }

@@ -20,12 +20,15 @@ t.test('getfd: the steps, with the words of spawnQemu', async (t) => {
     netdevProperties: { sndbuf: 0 },
   });
   t.strictSame(added, { netdevId: 'lan', deviceId: 'lan-nic', mac: '52:54:00:00:00:01' });
+  const [name0, name1] = monitor.commands.slice(1, 3).map(({ arguments: args }) => String(args.fdname));
+  t.match(name0, /^lan-[0-9a-f]{8}-fd0$/, 'unique to the call');
+  const path = '/machine/peripheral/lan-nic';
   t.strictSame(
     monitor.commands.slice(1).map(({ execute, arguments: args, fds }) => [execute, args, fds]),
     [
-      ['getfd', { fdname: 'lan-fd0' }, [numbers[0]]],
-      ['getfd', { fdname: 'lan-fd1' }, [numbers[1]]],
-      ['netdev_add', { type: 'tap', id: 'lan', fds: 'lan-fd0:lan-fd1', sndbuf: 0 }, []],
+      ['getfd', { fdname: name0 }, [numbers[0]]],
+      ['getfd', { fdname: name1 }, [numbers[1]]],
+      ['netdev_add', { type: 'tap', id: 'lan', fds: `${name0}:${name1}`, sndbuf: 0 }, []],
       [
         'device_add',
         {
@@ -41,6 +44,8 @@ t.test('getfd: the steps, with the words of spawnQemu', async (t) => {
         },
         [],
       ],
+      ['qom-get', { path, property: 'netdev' }, []],
+      ['qom-get', { path, property: 'mac' }, []],
     ],
   );
   for (const device of [one, two]) {
@@ -49,7 +54,7 @@ t.test('getfd: the steps, with the words of spawnQemu', async (t) => {
   }
   withGuest(monitor);
   await client.removeNic('lan');
-  t.strictSame(monitor.names.slice(4), ['device_del', 'query-fdsets', 'netdev_del']);
+  t.strictSame(monitor.names.slice(6), ['device_del', 'query-fdsets', 'netdev_del']);
   for (const device of [one, two]) t.equal(device.calls.at(-1), 'destroy');
   t.strictSame(await client.execute('what-is-left'), []);
 });
@@ -58,7 +63,11 @@ t.test('add-fd: numbers out of labelled sets, which are removed by any client', 
   const { monitor, client } = await started(t);
   const devices = [deviceOn(t, 'a'), deviceOn(t, 'b')];
   await client.addNic({ device: devices, id: 'lan', via: 'add-fd' });
-  t.match(monitor.commands[2], { execute: 'add-fd', arguments: { opaque: 'tapfd lan' }, fds: [Number] });
+  t.match(monitor.commands[2], {
+    execute: 'add-fd',
+    arguments: { opaque: /^tapfd lan-[0-9a-f]{8}$/ },
+    fds: [Number],
+  });
   t.match(monitor.commands[4], { execute: 'netdev_add', arguments: { fds: '40:41' } });
   withGuest(monitor);
   const other = new FakeMonitor(monitor.answer);
@@ -70,7 +79,10 @@ t.test('add-fd: numbers out of labelled sets, which are removed by any client', 
   };
   const second = await QmpClient.connect(other);
   await second.removeNic('lan');
-  t.strictSame(other.names, ['device_del', 'query-fdsets', 'netdev_del', 'remove-fd', 'remove-fd']);
+  t.strictSame(other.names, [
+    ...['device_del', 'query-fdsets', 'human-monitor-command', 'query-status'],
+    ...['netdev_del', 'remove-fd', 'remove-fd'],
+  ]);
   t.strictSame(await client.execute('what-is-left'), []);
   t.notOk(devices[0].destroyed, 'the devices are those of the client that plugged them in');
   await client.close();
@@ -107,7 +119,7 @@ t.test('QEMU ends right after its last answer: the device goes all the same', as
   const answer = qemu();
   const { monitor, client } = await started(t, answer);
   monitor.answer = (command) => {
-    if (command.execute === 'device_add') queueMicrotask(() => monitor.end());
+    if (command.arguments.property === 'mac') queueMicrotask(() => monitor.end());
     return answer(command);
   };
   const device = deviceOn(t, 'a');
@@ -154,13 +166,14 @@ t.test('vhost', async (t) => {
     const device = [deviceOn(t, 'a'), deviceOn(t, 'b')];
     const passed = [...device.map(({ fd }) => fd), 1, 2];
     await client.addNic({ device, id: 'lan', vhostFds: [1, { fd: 2 }] });
+    const call = String(monitor.commands[1].arguments.fdname).slice(0, -'-fd0'.length);
     t.strictSame(
       monitor.commands.slice(1, 5).map(({ arguments: { fdname }, fds }) => [fdname, ...fds]),
-      passed.map((fd, i) => [`lan-fd${i}`, fd]),
+      passed.map((fd, i) => [`${call}-fd${i}`, fd]),
     );
     t.match(monitor.commands[5], {
       execute: 'netdev_add',
-      arguments: { fds: 'lan-fd0:lan-fd1', vhost: true, vhostfds: 'lan-fd2:lan-fd3' },
+      arguments: { fds: `${call}-fd0:${call}-fd1`, vhost: true, vhostfds: `${call}-fd2:${call}-fd3` },
     });
   });
 });

@@ -32,6 +32,11 @@ t.test('misuse is refused, and the error says what', async (t) => {
     [undefined, 'nics'],
     [{}, 'nics'],
     [[null], 'nics[0]'],
+    [new Array(1), 'nics[0]'],
+    [[{ device, Mac: '52:54:00:00:00:01' }], 'nics[0].Mac'],
+    [[{ device }, { device: macvtap(), via: 'getfd' }], 'nics[1].via'],
+    [[{ device: Object.assign(new Array(2), [device]) }], 'nics[0].device[1]'],
+    [[{ device, vhostFds: new Array(1) }], 'nics[0].vhostFds[0]'],
     [[{}], 'nics[0].device'],
     [[{ device: 7 }], 'nics[0].device'],
     [[{ device: [] }], 'nics[0].device'],
@@ -69,7 +74,7 @@ t.test('misuse is refused, and the error says what', async (t) => {
     // @ts-expect-error: these are the wrong types on purpose
     t.throws(() => qemuNetworkArguments(nics), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
   }
-  for (const firstFd of [2, -1, 3.5, Number.NaN, '3', 1024 * 1024, 0x7fff_ffff]) {
+  for (const firstFd of [2, -1, 3.5, Number.NaN, '3', 0x7fff_ffff, 1024 * 1024]) {
     // @ts-expect-error: so are some of these
     t.throws(() => qemuNetworkArguments([], { firstFd }), { argument: 'firstFd' });
   }
@@ -78,8 +83,13 @@ t.test('misuse is refused, and the error says what', async (t) => {
     code: 'ERR_TAPFD_INVALID_ARGUMENT',
     argument: 'style',
   });
-  // @ts-expect-error: and this
+  // @ts-expect-error: and these
   t.throws(() => qemuNetworkArguments([], 5), { argument: 'options' });
+  // @ts-expect-error
+  t.throws(() => qemuNetworkArguments([], { firstFD: 5 }), { argument: 'firstFD' });
+  // @ts-expect-error
+  t.throws(() => qemuNetworkArguments([], {}, {}), { argument: 'argument 3' });
+  t.equal(qemuNetworkArguments([], { firstFd: 1024 * 1024 - 1 }).stdio.length, 1024 * 1024 - 1);
 });
 
 t.test('a device is known by its contract', async (t) => {
@@ -178,7 +188,14 @@ t.test('what QEMU would accept silently', async (t) => {
       code('QEMU_DUPLICATE_FD'),
     );
     const device = tap();
-    t.throws(() => qemuNetworkArguments([{ device: [device, device] }]), code('QEMU_DUPLICATE_FD'));
+    t.throws(() => qemuNetworkArguments([{ device: [device, device] }]), {
+      ...code('QEMU_DUPLICATE_FD'),
+      message: /nics\[0\]\.device\[1\].*nics\[0\]\.device\[0\]/,
+    });
+    t.throws(
+      () => qemuNetworkArguments([{ device: [tap(), tap({ fd: 21 })], vhostFds: [1, 1] }]),
+      code('QEMU_DUPLICATE_FD'),
+    );
     t.throws(
       () => qemuNetworkArguments([{ device: tap() }, { device: tap({ fd: 21 }), mac }]),
       code('QEMU_DUPLICATE_INTERFACE'),

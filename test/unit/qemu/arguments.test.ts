@@ -111,7 +111,19 @@ t.test('the MAC of a guest that was given none', async (t) => {
   t.equal(guestMacFor(tap()), '52:54:00:aa:bb:cc', "a TAP's last three bytes under QEMU's prefix");
   t.equal(guestMacFor(tap({ mac: '52:54:00:aa:bb:cc' })), '52:54:01:aa:bb:cc', "never the TAP's own");
   t.equal(guestMacFor(macvtap()), '02:00:00:00:00:09', "a macvtap's own");
-  t.throws(() => guestMacFor(tap({ mac: undefined })), { code: 'ERR_TAPFD_INVALID_ARGUMENT' });
+  for (const wrong of [
+    tap({ mac: undefined }),
+    undefined,
+    null,
+    'tap0',
+    { kind: 'tap', mac: '02:00:00:00:00:01' },
+  ]) {
+    // @ts-expect-error: most of these are wrong types on purpose
+    const call = () => guestMacFor(wrong);
+    t.throws(call, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'device' });
+  }
+  // @ts-expect-error: it takes one
+  t.throws(() => guestMacFor(tap(), {}), { argument: 'argument 2' });
 });
 
 t.test('a given MAC is read in any spelling and written in one', async (t) => {

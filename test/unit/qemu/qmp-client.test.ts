@@ -96,6 +96,28 @@ t.test("a listener's exception is uncaught, and the connection lives on", async 
   t.strictSame(await qmp.execute('query-status'), {});
 });
 
+t.test('after close() nothing of what came in the same piece is reported', async (t) => {
+  const { monitor, qmp } = await connected(t);
+  const seen: string[] = [];
+  const waiting = qmp.waitForEvent('RESUME');
+  qmp.on('event', ({ event }) => {
+    seen.push(event);
+    void qmp.close();
+  });
+  qmp.on('STOP', () => seen.push('by its name, after the end'));
+  qmp.on('RESUME', () => seen.push('after the end'));
+  const line = (event: string) => JSON.stringify({ event, timestamp: { seconds: 1, microseconds: 2 } });
+  monitor.say(`${line('STOP')}\n${line('RESUME')}\n`);
+  await t.rejects(waiting, { code: 'ERR_TAPFD_QMP_CLOSED' });
+  t.strictSame(seen, ['STOP']);
+});
+
+t.test('the type of an answer', async (t) => {
+  const { qmp } = await connected(t, () => ({ return: { running: true } }));
+  const { running }: { running: boolean } = await qmp.execute<{ running: boolean }>('query-status');
+  t.equal(running, true);
+});
+
 t.test('waiting for an event', async (t) => {
   const { monitor, qmp } = await connected(t);
   const where = (data: Readonly<Record<string, unknown>>): boolean => data.device === 'b';
@@ -159,7 +181,34 @@ t.test('misuse', async (t) => {
     // @ts-expect-error: the wrong types on purpose, here and below
     [QmpClient.connect(5), 'where'],
     // @ts-expect-error
+    [QmpClient.connect({}), 'where'],
+    // @ts-expect-error
+    [QmpClient.connect({ send: () => {}, [Symbol.asyncIterator]: () => ({}) }), 'where'],
+    // @ts-expect-error
     [QmpClient.connect('/x', 5), 'options'],
+    // @ts-expect-error
+    [QmpClient.connect('/x', { Signal: undefined, timeout: 5 }), 'timeout'],
+    // @ts-expect-error
+    [QmpClient.connect('/x', {}, {}), 'argument 3'],
+    // @ts-expect-error
+    [qmp.execute('x', {}, { fd: [1] }), 'fd'],
+    // @ts-expect-error
+    [qmp.execute('x', {}, {}, {}), 'argument 4'],
+    [qmp.execute('x', {}, { fds: new Array(1) }), 'fds[0]'],
+    // @ts-expect-error
+    [qmp.waitForEvent('X', { Where: () => true }), 'Where'],
+    // @ts-expect-error
+    [qmp.waitForEvent('X', {}, {}), 'argument 3'],
+    // @ts-expect-error
+    [qmp.removeNic('x', { force: true }), 'force'],
+    // @ts-expect-error
+    [qmp.removeNic('x', {}, {}), 'argument 3'],
+    // @ts-expect-error
+    [qmp.addNic({ device: [], Mac: 'x' }), 'nic.Mac'],
+    // @ts-expect-error
+    [qmp.addNic({ device: [] }, { undoTimeout: 5 }), 'undoTimeout'],
+    // @ts-expect-error
+    [qmp.addNic({ device: [] }, {}, {}), 'argument 3'],
     // @ts-expect-error
     [QmpClient.connect('/x', { signal: 5 }), 'signal'],
     [qmp.execute(''), 'command'],

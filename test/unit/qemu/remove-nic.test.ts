@@ -67,10 +67,10 @@ t.test('removing', async (t) => {
     };
     withGuest(monitor);
     await t.rejects(client.removeNic('x', { signal: aborter.signal }), { message: 'later' });
-    t.equal(device.destroyed, false);
+    await client.execute('query-status');
+    t.equal(device.destroyed, true, 'QEMU has answered, though to nobody');
     await client.removeNic('x');
-    t.equal(device.destroyed, true);
-    await t.rejects(client.removeNic('x'), { code: 'ERR_TAPFD_QMP', command: 'netdev_del' });
+    await t.rejects(client.removeNic('x'), { code: 'ERR_TAPFD_QMP', command: 'device_del' });
   });
 
   t.test('a set that QEMU does not remove', async (t) => {
@@ -89,22 +89,61 @@ t.test('removing', async (t) => {
     await client.addNic({ device: deviceOn(t, 'a'), id: 'x' });
     const aborter = new AbortController();
     const first = client.removeNic('x', { signal: aborter.signal });
+    await nextTurn();
     aborter.abort(new Error('later'));
     await t.rejects(first, { message: 'later' });
     await client.removeNic('x');
     t.strictSame(await client.execute('what-is-left'), []);
   });
 
-  t.test('a QEMU that reports no descriptor sets', async (t) => {
-    for (const sets of [{}, [{ 'fdset-id': 1 }]]) {
+  t.test('answers that QEMU would not give', async (t) => {
+    const opaque = 'tapfd x-1';
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    const answers: [string, unknown][] = [
+      ...[{}, 5, deep, [{ 'fdset-id': 1 }], [{ 'fdset-id': { valueOf: 1 }, fds: [{ fd: 1, opaque }] }]].map(
+        (sets): [string, unknown] => ['query-fdsets', sets],
+      ),
+      ['query-fdsets', [{ 'fdset-id': 1, fds: [{ fd: -1, opaque }] }]],
+      ['query-status', { running: 'yes' }],
+      ['query-status', null],
+      ['human-monitor-command', { toString: 1 }],
+    ];
+    for (const [name, value] of answers) {
       const answer = qemu();
       const { monitor, client } = await started(t, answer);
-      await client.addNic({ device: deviceOn(t, 'a'), id: 'x' });
-      monitor.answer = (command) => (command.execute === 'query-fdsets' ? { return: sets } : answer(command));
+      await client.addNic({ device: deviceOn(t, 'a'), id: 'x', via: 'add-fd' });
+      monitor.answer = (command) => {
+        if (command.execute !== name) return answer(command);
+        if (value !== deep) return { return: value };
+        // JSON.stringify() cannot write it.
+        monitor.say(`{"id": ${command.id}, "return": [${deep}]}\n`);
+        return undefined;
+      };
       withGuest(monitor);
+      await t.rejects(client.removeNic('x'), {
+        code: 'ERR_TAPFD_QMP_PROTOCOL',
+        message: new RegExp(name.replace('human-monitor-command', 'info network')),
+      });
+      monitor.answer = answer;
       await client.removeNic('x');
-      t.strictSame(await client.execute('what-is-left'), []);
+      t.strictSame(await client.execute('what-is-left'), [], 'and it can be done later');
     }
+  });
+
+  t.test('add-fd: not while the guest is paused', async (t) => {
+    const answer = qemu();
+    const { monitor, client } = await started(t, answer);
+    const device = deviceOn(t, 'a');
+    await client.addNic({ device, id: 'x', via: 'add-fd' });
+    monitor.answer = (command) =>
+      command.execute === 'query-status' ? { return: { running: false } } : answer(command);
+    withGuest(monitor);
+    await t.rejects(client.removeNic('x'), { code: 'ERR_TAPFD_INVALID_STATE' });
+    t.equal(device.destroyed, false);
+    monitor.answer = answer;
+    await client.removeNic('x');
+    t.strictSame(await client.execute('what-is-left'), []);
+    t.equal(device.destroyed, true);
   });
 
   t.test('a guest that refuses', async (t) => {

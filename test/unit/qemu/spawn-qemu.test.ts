@@ -135,6 +135,10 @@ t.test('spawnQemu', async (t) => {
       [['', [], { nics }], 'binary'],
       [['q', 'x', { nics }], 'args'],
       [['q', [1], { nics }], 'args[0]'],
+      [['q', new Array(1), { nics }], 'args[0]'],
+      [['q', [], { nics, detach: true }], 'detach'],
+      [['q', [], { nics, signal: {} }], 'signal'],
+      [['q', [], { nics }, {}], 'argument 4'],
       [['q', [], undefined], 'options'],
       [['q', [], {}], 'nics'],
       [['q', [], { nics, style: 'old' }], 'style'],
@@ -143,6 +147,20 @@ t.test('spawnQemu', async (t) => {
       // @ts-expect-error: these are the wrong types on purpose
       await t.rejects(spawnQemu(...args), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
     }
+  });
+
+  t.test('what the caller does with its objects during the call does not matter', async (t) => {
+    const device = deviceOn(t, 'a');
+    const [args, own, nics] = [tell('-m', '64'), { ...env }, [{ device, id: 'lan' }]];
+    const spawning = spawnQemu(program, args, { env: own, nics });
+    args.length = 0;
+    Object.assign(own, { NODE_OPTIONS: '--no-such-option' });
+    nics[0].id = 'wan';
+    nics.push({ device, id: 'b' });
+    const child = await spawning;
+    const { pid }: { pid: number } = child;
+    t.ok(pid > 0);
+    t.strictSame((await told(child)).args.slice(0, 4), ['-m', '64', '-netdev', 'tap,id=lan,fd=3']);
   });
 
   t.test('vhost asks for /dev/vhost-net', async (t) => {
