@@ -13,14 +13,14 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     // After QEMU's answer, while the link is looked at.
     guest.onQuestion = () => setImmediate(() => guest.monitor.end());
     const { get } = links;
-    t.teardown(() => {
-      links.get = get;
+    t.teardown(() => Object.assign(links, { get }));
+    Object.assign(links, {
+      get: async (reference: LinkRef, options?: NetnsOption) => {
+        const link = await get(reference, options);
+        if (!qmp.closed && guest.asked > 1) await once(qmp, 'close');
+        return link;
+      },
     });
-    links.get = async (reference: LinkRef, options?: NetnsOption) => {
-      const link = await get(reference, options);
-      if (!qmp.closed && guest.asked > 1) await once(qmp, 'close');
-      return link;
-    };
     await t.rejects(follow(), { code: 'ERR_TAPFD_QMP_CLOSED' });
   });
 
