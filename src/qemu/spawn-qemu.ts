@@ -58,12 +58,22 @@ export function spawnQemu(
   binary: string,
   args: readonly string[],
   options: SpawnOptionsWithoutStdio & QemuNetworkOptions,
-): Promise<ChildProcessWithoutNullStreams & { readonly pid: number }>;
+): Promise<
+  ChildProcessWithoutNullStreams & {
+    /** The process id. */
+    readonly pid: number;
+  }
+>;
 export function spawnQemu(
   binary: string,
   args: readonly string[],
   options: SpawnOptions & QemuNetworkOptions,
-): Promise<ChildProcess & { readonly pid: number }>;
+): Promise<
+  ChildProcess & {
+    /** The process id. */
+    readonly pid: number;
+  }
+>;
 export async function spawnQemu(
   binary: string,
   args: readonly string[],

@@ -40,13 +40,23 @@ export function spawnWithFds(
   args: readonly string[],
   fds: readonly FdSource[],
   options?: SpawnOptionsWithoutStdio,
-): Promise<ChildProcessWithoutNullStreams & { readonly pid: number }>;
+): Promise<
+  ChildProcessWithoutNullStreams & {
+    /** The process id. */
+    readonly pid: number;
+  }
+>;
 export function spawnWithFds(
   command: string,
   args: readonly string[],
   fds: readonly FdSource[],
   options: SpawnOptions,
-): Promise<ChildProcess & { readonly pid: number }>;
+): Promise<
+  ChildProcess & {
+    /** The process id. */
+    readonly pid: number;
+  }
+>;
 export async function spawnWithFds(
   command: string,
   args: readonly string[],
