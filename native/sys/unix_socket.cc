@@ -3,8 +3,9 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -38,7 +39,17 @@ Result<PeerCredentials> PeerOf(int fd) {
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
+// Urgent data (MSG_OOB) becomes data like any other. Otherwise it would stay behind a peek and wake the event
+// loop again and again, and the read that discards it could take, and lose, a message that came meanwhile.
+Status ReceiveUrgentInline(int fd) {
+  int on = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) == 0) return Done{};
+  return Failure::FromErrno("setsockopt SO_OOBINLINE");
+}
+
 Result<ConnectedSocket> WithPeer(Fd fd) {
+  Status set_up = ReceiveUrgentInline(fd.get());
+  if (!set_up.ok()) return set_up.failure();
   Result<PeerCredentials> peer = PeerOf(fd.get());
   if (!peer.ok()) return peer.failure();
   return ConnectedSocket{std::move(fd), peer.value()};
@@ -95,17 +106,22 @@ bool IsSameFile(const Fd& inode, const std::string& path) {
          held.st_ino == found.st_ino;
 }
 
+// renameat2(2), which musl has no function for. 0, or -1 and errno: EEXIST if the new name is taken.
+long RenameToNewName(const std::string& from, const std::string& to) {
+  return syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE);
+}
+
 // Renames the file before checking that it is the right one: between a check and the removal, the name could
 // be given to another file. If it is another file, it is put back.
 bool RemoveIfSame(const Fd& inode, const std::string& path) {
   if (!IsSameFile(inode, path)) return false;
   std::string aside = path + ".tapfd-" + std::to_string(getpid()) + "-" + std::to_string(inode.get());
-  if (renameat2(AT_FDCWD, path.c_str(), AT_FDCWD, aside.c_str(), RENAME_NOREPLACE) != 0) {
+  if (RenameToNewName(path, aside) != 0) {
     // A file system without RENAME_NOREPLACE: remove it by name.
     return errno == EINVAL && unlink(path.c_str()) == 0;
   }
   if (IsSameFile(inode, aside)) return unlink(aside.c_str()) == 0;
-  renameat2(AT_FDCWD, aside.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE);
+  RenameToNewName(aside, path);
   return false;
 }
 
@@ -272,6 +288,8 @@ Result<PeerCredentials> CheckAdoptable(int fd) {
   if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off) != 0) {
     return Failure::FromErrno("setsockopt SO_PASSCRED");
   }
+  Status set_up = ReceiveUrgentInline(fd);
+  if (!set_up.ok()) return set_up.failure();
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Failure::FromErrno("fcntl F_SETFD");
   return PeerOf(fd);
 }
@@ -280,9 +298,6 @@ Received ReceiveUnix(int fd, uint8_t* data, size_t size) {
   // Peeks first, which duplicates the descriptors: if this process can have no more (EMFILE), a real read
   // would discard them, whereas after a peek the message is still there.
   Received received = ReceiveWithFds(fd, data, size, MSG_PEEK);
-  // A peek leaves urgent data (MSG_OOB) in place, which would wake the event loop again and again; a real
-  // read removes it.
-  if (received.error == EAGAIN) return ReceiveWithFds(fd, data, 1, 0);
   if (received.error != 0 || received.end || received.truncated) return received;
   struct iovec part = {data, received.bytes};
   struct msghdr message;
@@ -295,7 +310,10 @@ Received ReceiveUnix(int fd, uint8_t* data, size_t size) {
   received.bytes = static_cast<size_t>(taken);
   // A peek also returns descriptors from beyond the bytes that it returns (unix_stream_read_generic); the
   // read tells whether they belong to these bytes. If not, they come again with their own bytes.
-  if ((message.msg_flags & MSG_CTRUNC) == 0) received.fds.clear();
+  bool has_fds = (message.msg_flags & MSG_CTRUNC) != 0;
+  // Somebody else reads from this socket, too, and took what was peeked.
+  received.lost_fds = has_fds && received.fds.empty();
+  if (!has_fds) received.fds.clear();
   return received;
 }
 

@@ -101,6 +101,9 @@ struct Received {
   bool end = false;  // nothing more will come
   // Not all descriptors of the next message could be received; those that could are closed.
   bool truncated = false;
+  // The bytes came with descriptors, which are lost: another process that shares the socket had read what was
+  // expected.
+  bool lost_fds = false;
   int error = 0;  // errno
 };
 

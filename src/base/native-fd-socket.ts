@@ -24,6 +24,8 @@ export interface NativeReceived {
   end: boolean;
   /** The message has descriptors that this process cannot take now. None was kept, and the message remains. */
   truncated: boolean;
+  /** The bytes came with descriptors, which are lost. */
+  lostFds: boolean;
   fds?: NativeFdBundle;
 }
 

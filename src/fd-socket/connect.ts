@@ -13,7 +13,7 @@ const RETRY_MS = 20;
 /** Connects, and tries again while the server's queue is full. */
 export async function connectForFds(address: string, options: AbortOptions): Promise<NativeFdSocket> {
   const checked = checkSocketAddress('address', address);
-  const signal = signalOf(options);
+  const signal = signalOf('FdSocket.connect', options);
   for (;;) {
     signal?.throwIfAborted();
     const socket = await tryConnect(checked, address);

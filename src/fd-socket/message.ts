@@ -28,12 +28,20 @@ export class FdMessage implements AsyncDisposable {
 
   /** @internal Copies what one receive has put into `memory`; undefined if the peer has ended its side. */
   static from(received: NativeReceived, memory: Buffer): FdMessage | undefined {
-    const { bytes, end, truncated, fds } = received;
+    const { bytes, end, truncated, lostFds, fds } = received;
     if (truncated) {
       throw new TapfdError(
         'ERR_TAPFD_FDS_TRUNCATED',
         'receive: this process cannot take the next descriptors, which remain in the socket. ' +
           'Close some (ulimit -n shows the limit), and receive again',
+        { syscall: 'recvmsg', recoverable: true },
+      );
+    }
+    if (lostFds) {
+      throw new TapfdError(
+        'ERR_TAPFD_FDS_LOST',
+        `receive: ${bytes} bytes and their descriptors are lost, because another process reads from the same socket. ` +
+          'Close its copy of the descriptor: a socket has one reader',
         { syscall: 'recvmsg', recoverable: true },
       );
     }

@@ -1,7 +1,10 @@
 /** Sends messages in order, as the kernel accepts them, and guarantees that the descriptors are the ones that were given. */
 import { constants } from 'node:os';
+import { setImmediate } from 'node:timers';
+import { checkBytes } from '../base/bytes.js';
 import { invalidArgument } from '../base/errors.js';
 import { checkFdSource } from '../base/fd-source.js';
+import { LoopShare } from '../base/loop-share.js';
 import { native } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdBundle, NativeFdSocket } from '../base/native-fd-socket.js';
@@ -14,10 +17,16 @@ const MAX_FDS = 253;
 
 /** A message that waits until the kernel accepts more. */
 interface PendingSend {
+  /** The rest to send when it began to wait, copied: the caller may change or transfer its memory meanwhile. */
   data: Uint8Array;
-  /** Bytes sent so far. If it is not 0, the descriptors are sent, too, as they go with the first byte. */
+  /** Bytes of it sent so far. */
   offset: number;
-  /** Duplicates: the caller may close a number meanwhile, which then may be that of another file. */
+  /** Something of the message was sent before it began to wait. */
+  begun: boolean;
+  /**
+   * Duplicates: the caller may close a number meanwhile, which then may be that of another file. undefined if there are
+   * none, and if they are sent: they go with the first byte.
+   */
   bundle: NativeFdBundle | undefined;
   resolve: () => void;
   reject: (error: unknown) => void;
@@ -28,6 +37,8 @@ export class FdSender {
   #queue: PendingSend[] = [];
   /** A message was cut off: the peer would take anything sent after it for its remainder. */
   #broken: Error | undefined;
+  /** A peer that takes everything at once could keep this side sending for ever. */
+  readonly #share = new LoopShare();
 
   constructor(socket: NativeFdSocket) {
     this.#socket = socket;
@@ -36,14 +47,15 @@ export class FdSender {
   /** Resolves when the kernel has accepted this and all earlier messages. */
   async send(data: Uint8Array, fds: readonly number[]): Promise<void> {
     if (this.#broken) throw this.#broken;
-    let offset = 0;
+    let sent = 0;
     if (this.#queue.length === 0) {
-      offset = this.#push(data, 0, fds);
-      if (offset === data.length) return;
+      sent = this.#push(data, 0, false, fds);
+      if (sent === data.length) return;
     }
-    const bundle = fds.length > 0 && offset === 0 ? duplicate(fds) : undefined;
+    const bundle = fds.length > 0 && sent === 0 ? duplicate(fds) : undefined;
+    const rest = Buffer.from(data.subarray(sent));
     await new Promise<void>((resolve, reject) => {
-      this.#queue.push({ data, offset, bundle, resolve, reject });
+      this.#queue.push({ data: rest, offset: 0, begun: sent > 0, bundle, resolve, reject });
       if (this.#queue.length === 1) this.#await();
     });
   }
@@ -58,7 +70,12 @@ export class FdSender {
     }
   }
 
+  /** Until the kernel accepts more; or only for a turn of the loop, if it would already. */
   #await(): void {
+    if (this.#share.isSpent) {
+      setImmediate(() => this.#resume());
+      return;
+    }
     try {
       this.#socket.awaitWritable(() => this.#resume());
     } catch (error) {
@@ -67,6 +84,7 @@ export class FdSender {
   }
 
   #resume(): void {
+    this.#share.renew();
     while (this.#queue.length > 0 && this.#attempt(this.#queue[0])) this.#queue.shift();
     if (this.#queue.length > 0) this.#await();
   }
@@ -75,7 +93,7 @@ export class FdSender {
   #attempt(send: PendingSend): boolean {
     try {
       if (this.#broken) throw this.#broken;
-      send.offset = this.#push(send.data, send.offset, send.bundle?.numbers ?? []);
+      send.offset = this.#push(send.data, send.offset, send.begun, send.bundle?.numbers ?? []);
       if (send.offset < send.data.length) return false;
       send.resolve();
     } catch (error) {
@@ -85,21 +103,21 @@ export class FdSender {
     return true;
   }
 
-  /** Sends as much as the kernel accepts now. Returns the new offset. */
-  #push(data: Uint8Array, offset: number, fds: readonly number[]): number {
+  /** Sends as much as the kernel accepts now, and as this turn of the loop allows. Returns the new offset. */
+  #push(data: Uint8Array, offset: number, begun: boolean, fds: readonly number[]): number {
     let next = offset;
-    while (next < data.length) {
+    while (next < data.length && this.#share.take()) {
       const sent = this.#socket.send(data, next, next === 0 ? fds : []);
       if (sent === -EAGAIN) return next;
-      if (sent < 0) throw this.#failure(sent, next);
+      if (sent < 0) throw this.#failure(sent, begun || next > 0);
       next += sent;
     }
     return next;
   }
 
-  #failure(errno: number, sentBytes: number): Error {
+  #failure(errno: number, begun: boolean): Error {
     const error = socketFailure('send', 'sendmsg', errno);
-    if (sentBytes > 0) this.#broken = error;
+    if (begun) this.#broken = error;
     return error;
   }
 }
@@ -112,6 +130,8 @@ function duplicate(fds: readonly number[]): NativeFdBundle {
   }
 }
 
+const EXPECTED_DATA = 'a Buffer, a Uint8Array or a string';
+
 /** Checks the arguments of `send()`. */
 export function checkMessage(data: unknown, fds: unknown): { bytes: Uint8Array; fds: number[] } {
   const bytes = checkData(data);
@@ -122,14 +142,13 @@ export function checkMessage(data: unknown, fds: unknown): { bytes: Uint8Array; 
   return { bytes, fds: numbers };
 }
 
-function checkData(data: unknown): Uint8Array {
-  if (typeof data === 'string') return Buffer.from(data);
-  if (data instanceof Uint8Array) return data;
-  throw invalidArgument('data', 'a Buffer, a Uint8Array or a string', data);
+function checkData(data: unknown): Buffer {
+  return typeof data === 'string' ? Buffer.from(data) : checkBytes('data', data, EXPECTED_DATA);
 }
 
 function checkFds(fds: unknown): number[] {
   if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
   if (fds.length > MAX_FDS) throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds);
-  return fds.map((value: unknown, position) => checkFdSource(`fds[${position}]`, value));
+  // Array.from() visits holes, too, which map() would leave to native code.
+  return Array.from(fds, (value: unknown, position) => checkFdSource(`fds[${position}]`, value));
 }

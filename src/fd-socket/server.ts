@@ -1,9 +1,10 @@
 /** A unix socket that accepts connections. */
 
 import { resolve as absolutePath } from 'node:path';
-import { type AbortOptions, checkSignal } from '../base/abort.js';
-import { checkInteger, checkObject, refuseSurplus } from '../base/checks.js';
+import { type AbortOptions, signalOf } from '../base/abort.js';
+import { checkInteger, refuseSurplus } from '../base/checks.js';
 import { invalidState, TapfdError } from '../base/errors.js';
+import { LoopShare } from '../base/loop-share.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
@@ -39,6 +40,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
   readonly #socket: NativeFdSocket;
   readonly #wrap: (socket: NativeFdSocket) => T;
   readonly #wait: ReadableWait;
+  readonly #share = new LoopShare();
   #accepting = false;
   #closing: Promise<void> | undefined;
 
@@ -56,8 +58,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
     wrap: (socket: NativeFdSocket) => T,
   ): Promise<FdServer<T>> {
     const checked = checkSocketAddress('address', address);
-    checkObject('options', options);
-    const signal = checkSignal(options.signal);
+    const signal = signalOf('FdSocket.listen', options, ['mode', 'backlog']);
     const settings = {
       address: checked,
       path: isAbstract(checked) ? '' : absolutePath(checked),
@@ -81,8 +82,7 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
    */
   async accept(options: AbortOptions = {}): Promise<T> {
     refuseSurplus('accept', arguments, 1);
-    checkObject('options', options);
-    const signal = checkSignal(options.signal);
+    const signal = signalOf('accept', options);
     signal?.throwIfAborted();
     if (this.#accepting)
       throw invalidState('accept: another accept() or iteration of this server is waiting');
@@ -90,9 +90,10 @@ export class FdServer<T> implements AsyncIterable<T>, AsyncDisposable {
     try {
       for (;;) {
         if (this.#closing) throw socketClosed('accept');
-        const socket = this.#tryAccept();
+        const socket = this.#share.take() ? this.#tryAccept() : undefined;
         if (socket !== undefined) return this.#wrap(socket);
         await this.#wait.start('accept', signal);
+        this.#share.renew();
       }
     } finally {
       this.#accepting = false;

@@ -9,6 +9,7 @@ import { type AbortOptions, signalOf } from '../base/abort.js';
 import { checkFd, refuseSurplus } from '../base/checks.js';
 import { invalidState, TapfdError } from '../base/errors.js';
 import type { FdSource } from '../base/fd-source.js';
+import { LoopShare } from '../base/loop-share.js';
 import { native } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
@@ -43,8 +44,9 @@ export interface PeerCredentials {
  * It is a stream: the bytes of one `send()` may arrive in pieces, and those of several together. Descriptors keep their
  * position: see {@link FdMessage}.
  *
- * Data is only read on request, so a reader that stops stops the sender. No privilege is needed beyond the permissions
- * of the socket's file.
+ * Data is only read on request, so a reader that stops stops the sender. A peer that never pauses does not hold up the
+ * rest of the process: after some messages, either direction waits for the event loop to turn. No privilege is needed
+ * beyond the permissions of the socket's file.
  *
  *     const socket = await FdSocket.connect('/run/frames.sock');
  *     for await (const message of socket) {
@@ -57,6 +59,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   readonly #socket: NativeFdSocket;
   readonly #sender: FdSender;
   readonly #wait: ReadableWait;
+  readonly #share = new LoopShare();
   #receiving = false;
   #last: FdMessage | undefined;
   #ending: Promise<void> | undefined;
@@ -105,6 +108,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * @throws TapfdError `EMFILE`, `ENFILE`: too many descriptors are open.
    */
   static pair(): [FdSocket, FdSocket] {
+    refuseSurplus('FdSocket.pair', arguments, 0);
     const [one, other] = attempt('pair', () => native().unixPair());
     return [new FdSocket(one), new FdSocket(other)];
   }
@@ -118,6 +122,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * of this thread.
    */
   static adopt(fd: number): FdSocket {
+    refuseSurplus('FdSocket.adopt', arguments, 1);
     checkFd('fd', fd);
     return new FdSocket(attempt('adopt', () => native().adoptUnix(fd)));
   }
@@ -135,8 +140,8 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   /**
    * Sends bytes, and descriptors with the first byte. Messages arrive in the order in which they are sent.
    *
-   * The descriptors remain the caller's, and may be closed as soon as this has returned its promise. The bytes must not
-   * change until it is settled.
+   * The descriptors remain the caller's, and may be closed as soon as this has returned its promise. So may the bytes
+   * change: what has to wait is copied.
    *
    * @param data - Bytes, or text to send as UTF-8. Descriptors need at least one byte.
    * @param fds - At most 253.
@@ -149,6 +154,7 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * - `ERR_TAPFD_INVALID_STATE`: after `end()`. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async send(data: Uint8Array | string, fds: readonly FdSource[] = []): Promise<void> {
+    refuseSurplus('send', arguments, 2);
     const message = checkMessage(data, fds);
     this.#assertOpen('send');
     if (this.#ending) throw invalidState('send: end() was called');
@@ -163,12 +169,13 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    * @throws TapfdError
    * - `ERR_TAPFD_FDS_TRUNCATED`: this process cannot take the next descriptors, usually because it has reached its limit
    *   (`ulimit -n`). Nothing is lost: the message remains for another receive().
+   * - `ERR_TAPFD_FDS_LOST`: another process reads from the same socket, and what it took was expected here.
    * - `ECONNRESET`: the peer has closed before it received everything.
    * - `ERR_TAPFD_INVALID_STATE`: another receive() is under way. `ERR_TAPFD_CLOSED`: the socket was closed.
    */
   async receive(options: AbortOptions = {}): Promise<FdMessage | undefined> {
     refuseSurplus('receive', arguments, 1);
-    const signal = signalOf(options);
+    const signal = signalOf('receive', options);
     signal?.throwIfAborted();
     this.#assertOpen('receive');
     if (this.#receiving)
@@ -264,14 +271,17 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
     scratch ??= Buffer.allocUnsafeSlow(RECEIVE_BYTES);
     for (;;) {
       this.#assertOpen('receive');
-      const received = this.#socket.receive(scratch);
-      if (typeof received === 'object') {
-        // Before anything else can run: close() must find it.
-        this.#last = FdMessage.from(received, scratch);
-        return this.#last;
+      if (this.#share.take()) {
+        const received = this.#socket.receive(scratch);
+        if (typeof received === 'object') {
+          // Before anything else can run: close() must find it.
+          this.#last = FdMessage.from(received, scratch);
+          return this.#last;
+        }
+        if (received !== -EAGAIN) throw socketFailure('receive', 'recvmsg', received);
       }
-      if (received !== -EAGAIN) throw socketFailure('receive', 'recvmsg', received);
       await this.#wait.start('receive', signal);
+      this.#share.renew();
     }
   }
 }

@@ -237,8 +237,7 @@ export async function followGuestMac(
 ): Promise<GuestMacFollower> {
   refuseSurplus('followGuestMac', arguments, 3);
   if (!(qmp instanceof QmpClient)) throw invalidArgument('qmp', 'a QmpClient', qmp);
-  const signal = signalOf(options);
-  checkOptionNames('followGuestMac', options, ['id', 'netns', 'multicast', 'accept', 'signal']);
+  const signal = signalOf('followGuestMac', options, ['id', 'netns', 'multicast', 'accept']);
   const { id = 'tapfd0', multicast = true, accept } = options;
   const deviceId = deviceIdOf(checkQemuId('id', id));
   checkBoolean('multicast', multicast);

@@ -68,8 +68,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    */
   static async connect(where: string | QmpSocket, options: AbortOptions = {}): Promise<QmpClient> {
     refuseSurplus('QmpClient.connect', arguments, 2);
-    const signal = signalOf(options);
-    checkOptionNames('QmpClient.connect', options, ['signal']);
+    const signal = signalOf('QmpClient.connect', options);
     const connection = new QmpConnection(await socketOf(where, signal));
     try {
       const greeting = await untilAborted(signal, connection.greeted);
@@ -119,8 +118,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
     refuseSurplus('execute', arguments, 3);
     if (typeof command !== 'string' || command === '') throw invalidArgument('command', 'a name', command);
     checkObject('args', args);
-    const signal = signalOf(options);
-    checkOptionNames('execute', options, ['signal', 'fds']);
+    const signal = signalOf('execute', options, ['fds']);
     const fds = openFds('fds', options.fds ?? []);
     signal?.throwIfAborted();
     return untilAborted(signal, this.#connection.execute(command, args, fds));
@@ -141,8 +139,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   async waitForEvent(name: string, options: QmpWaitOptions = {}): Promise<QmpEvent> {
     refuseSurplus('waitForEvent', arguments, 2);
     if (typeof name !== 'string' || name === '') throw invalidArgument('name', "an event's name", name);
-    const signal = signalOf(options);
-    checkOptionNames('waitForEvent', options, ['signal', 'where']);
+    const signal = signalOf('waitForEvent', options, ['where']);
     const { where = () => true } = options;
     if (typeof where !== 'function') throw invalidArgument('where', 'a function', where);
     signal?.throwIfAborted();

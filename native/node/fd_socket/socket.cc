@@ -19,6 +19,9 @@ struct SocketParts {
   PeerCredentials peer;
 };
 
+// While a peer reads as fast as this process writes, one sendmsg(2) goes on until all is sent.
+constexpr size_t kMaxSendBytes = 256 * 1024;
+
 }  // namespace
 
 void FdSocket::Register(Napi::Env env, Napi::Object exports) {
@@ -184,6 +187,7 @@ Napi::Value FdSocket::Receive(const Napi::CallbackInfo& info) {
   object.Set("bytes", static_cast<double>(received.bytes));
   object.Set("end", received.end);
   object.Set("truncated", received.truncated);
+  object.Set("lostFds", received.lost_fds);
   if (!received.fds.empty()) {
     Napi::Object bundle = FdBundle::Make(env, std::move(received.fds));
     if (bundle.IsEmpty()) return env.Undefined();
@@ -200,8 +204,8 @@ Napi::Value FdSocket::Send(const Napi::CallbackInfo& info) {
   size_t size = 0;
   napi_get_buffer_info(env, info[0], &data, &size);
   size_t offset = std::min(size, static_cast<size_t>(info[1].As<Napi::Number>().Int64Value()));
-  ssize_t sent =
-      SendUnix(fd_.get(), static_cast<uint8_t*>(data) + offset, size - offset, FdNumbersFrom(info[2]));
+  size_t part = std::min(size - offset, kMaxSendBytes);
+  ssize_t sent = SendUnix(fd_.get(), static_cast<uint8_t*>(data) + offset, part, FdNumbersFrom(info[2]));
   return Napi::Number::New(env, static_cast<double>(sent));
 }
 

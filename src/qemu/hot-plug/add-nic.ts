@@ -30,8 +30,7 @@ export async function addNic(
   wanted: QemuHotPlugNic,
   options: QemuHotPlugOptions,
 ): Promise<QemuHotPluggedNic> {
-  const signal = signalOf(options);
-  checkOptionNames('addNic', options, ['signal', 'undoTimeoutMs']);
+  const signal = signalOf('addNic', options, ['undoTimeoutMs']);
   const { undoTimeoutMs = DEFAULT_UNDO_TIMEOUT_MS } = options;
   checkInteger('undoTimeoutMs', undoTimeoutMs, 1, MAX_TIMEOUT_MS);
   // What the caller does with its object later does not matter.

@@ -21,8 +21,7 @@ export async function removeNic(
   options: AbortOptions,
 ): Promise<void> {
   checkQemuId('id', netdevId);
-  const signal = signalOf(options);
-  checkOptionNames('removeNic', options, ['signal']);
+  const signal = signalOf('removeNic', options);
   await line.run(netdevId, signal, 'removed', async (before) => {
     // Both were called while the card was there.
     if (before !== 'removed') await new Removal(qmp, cards, netdevId, signal).run();

@@ -3,7 +3,9 @@
  *
  * Here: one connection. It matches answers to commands by id, passes events on, and when it ends fails all that waits.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { LoopShare } from '../../base/loop-share.js';
 import { deferred } from './deferred.js';
 import { QmpError } from './error.js';
 import {
@@ -36,6 +38,7 @@ export class QmpConnection {
   readonly #socket: QmpSocket;
   readonly #greeting = deferred<QmpGreeting>();
   readonly #pending = new Map<number, Pending>();
+  readonly #share = new LoopShare();
   #follower: QmpFollower | undefined;
   #lastId = 0;
   #isGreeted = false;
@@ -96,18 +99,32 @@ export class QmpConnection {
   }
 
   async #read(): Promise<void> {
-    const lines = new LineSplitter();
     try {
-      for await (const { data } of this.#socket) {
-        for (const line of lines.split(data)) {
-          if (line.trim() !== '') this.#take(line);
-        }
-      }
+      await this.#readLines();
       this.#finish(new TapfdError('ERR_TAPFD_QMP_CLOSED', 'QEMU has closed it'));
     } catch (error) {
       this.#finish(reasonOf(error));
     }
     await Promise.allSettled([this.#closing]);
+  }
+
+  /** Until the connection ends at either side: nothing is heard after close(). */
+  async #readLines(): Promise<void> {
+    const lines = new LineSplitter();
+    for await (const { data } of this.#socket) {
+      if (!this.#share.take()) await this.#nextTurn();
+      for (const line of lines.split(data)) {
+        if (!this.#share.take()) await this.#nextTurn();
+        if (this.#end !== undefined) return;
+        if (line.trim() !== '') this.#take(line);
+      }
+    }
+  }
+
+  /** A monitor that never pauses must not keep the process from everything else. */
+  async #nextTurn(): Promise<void> {
+    await nextTurn();
+    this.#share.renew();
   }
 
   #take(line: string): void {
@@ -122,13 +139,14 @@ export class QmpConnection {
       this.#follower?.event(message.event);
       return;
     }
-    const pending = this.#pending.get(Number(message.id));
+    const id = typeof message.id === 'number' ? message.id : Number.NaN;
+    const pending = this.#pending.get(id);
     if (pending === undefined) {
       // QEMU omits the id when it could not read the command, so there is no telling which command it was.
       const isUnread = message.type === 'error' && message.id === undefined;
       throw isUnread ? unreadCommand(message.text) : notQmp(line);
     }
-    this.#pending.delete(Number(message.id));
+    this.#pending.delete(id);
     if (message.type === 'return') pending.resolve(message.value);
     else pending.reject(new QmpError(pending.command, message.qmpClass, message.text));
   }

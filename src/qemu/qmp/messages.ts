@@ -48,14 +48,22 @@ export type QmpMessage =
   | { readonly type: 'return'; readonly id: unknown; readonly value: unknown }
   | { readonly type: 'error'; readonly id: unknown; readonly qmpClass: string; readonly text: string };
 
-/** More than any answer of QEMU needs (the schema of all its commands has 0.3 MB): a longer line is not QMP. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024;
+/**
+ * More than any answer of QEMU needs (the schema of all its commands has 0.3 MB): a longer line is not QMP. It bounds how
+ * long reading one line can hold up the event loop, too.
+ */
+const MAX_LINE_BYTES = 16 * 1024 * 1024;
+/** As deep as QEMU itself reads (`qobject/json-streamer.c` MAX_NESTING): programs may walk an answer by recursion. */
+const MAX_NESTING = 1024;
 
 const LINE_FEED = 10;
 
+const NOTHING = Buffer.alloc(0);
+
 /** Cuts a stream of bytes into lines. */
 export class LineSplitter {
-  #pieces: Uint8Array[] = [];
+  /** The line that has begun, joined: a Buffer for each of its pieces, which may be bytes, would take far more than it. */
+  #memory = NOTHING;
   #bytes = 0;
 
   /**
@@ -68,8 +76,8 @@ export class LineSplitter {
     for (let end = data.indexOf(LINE_FEED); end !== -1; end = data.indexOf(LINE_FEED, start)) {
       this.#keep(data.subarray(start, end));
       start = end + 1;
-      const line = Buffer.concat(this.#pieces).toString();
-      this.#pieces = [];
+      const line = this.#memory.toString('utf8', 0, this.#bytes);
+      this.#memory = NOTHING;
       this.#bytes = 0;
       yield line;
     }
@@ -77,9 +85,18 @@ export class LineSplitter {
   }
 
   #keep(piece: Uint8Array): void {
-    this.#bytes += piece.length;
-    if (this.#bytes > MAX_LINE_BYTES) throw notQmp(`a line of more than ${MAX_LINE_BYTES} bytes`);
-    if (piece.length > 0) this.#pieces.push(piece);
+    const bytes = this.#bytes + piece.length;
+    if (bytes > MAX_LINE_BYTES) throw notQmp(`a line of more than ${MAX_LINE_BYTES} bytes`);
+    if (bytes > this.#memory.length) this.#grow(bytes);
+    this.#memory.set(piece, this.#bytes);
+    this.#bytes = bytes;
+  }
+
+  /** At least twice as much as before, so that a line in small pieces is not copied for each of them. */
+  #grow(bytes: number): void {
+    const memory = Buffer.allocUnsafe(Math.max(bytes, 2 * this.#memory.length));
+    memory.set(this.#memory.subarray(0, this.#bytes));
+    this.#memory = memory;
   }
 }
 
@@ -89,6 +106,7 @@ export class LineSplitter {
  * @throws TapfdError `ERR_TAPFD_QMP_PROTOCOL` for anything that QEMU would not send.
  */
 export function parseQmpMessage(line: string): QmpMessage {
+  if (line.length > MAX_NESTING && nestingOf(line) > MAX_NESTING) throw notQmp(line);
   const message = parseObject(line);
   if ('QMP' in message) return { type: 'greeting', greeting: greetingFrom(message.QMP, line) };
   if ('event' in message) return { type: 'event', event: eventFrom(message, line) };
@@ -107,6 +125,9 @@ function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+const isText = (value: unknown): value is string => typeof value === 'string';
+
 function parseObject(line: string): JsonObject {
   let value: unknown;
   try {
@@ -118,24 +139,52 @@ function parseObject(line: string): JsonObject {
   return value;
 }
 
+/** How deep the arrays and objects of a line are nested. */
+function nestingOf(line: string): number {
+  let deepest = 0;
+  let depth = 0;
+  let inText = false;
+  for (let at = 0; at < line.length; at += 1) {
+    switch (line[at]) {
+      case '"':
+        inText = !inText;
+        break;
+      case '\\':
+        at += 1;
+        break;
+      case '[':
+      case '{':
+        if (!inText) depth += 1;
+        deepest = Math.max(deepest, depth);
+        break;
+      case ']':
+      case '}':
+        if (!inText) depth -= 1;
+    }
+  }
+  return deepest;
+}
+
 function greetingFrom(greeting: unknown, line: string): QmpGreeting {
   if (!isObject(greeting) || !isObject(greeting.version) || !isObject(greeting.version.qemu)) {
     throw notQmp(line);
   }
-  const { qemu } = greeting.version;
-  const { capabilities } = greeting;
-  return {
-    version: { major: Number(qemu.major), minor: Number(qemu.minor), micro: Number(qemu.micro) },
-    package: String(greeting.version.package),
-    capabilities: Array.isArray(capabilities) ? capabilities.map(String) : [],
-  };
+  const { major, minor, micro } = greeting.version.qemu;
+  const { package: builder = '' } = greeting.version;
+  const capabilities: unknown = greeting.capabilities ?? [];
+  if (!isInteger(major) || !isInteger(minor) || !isInteger(micro)) throw notQmp(line);
+  if (typeof builder !== 'string' || !Array.isArray(capabilities) || !capabilities.every(isText)) {
+    throw notQmp(line);
+  }
+  return { version: { major, minor, micro }, package: builder, capabilities };
 }
 
 function eventFrom(message: JsonObject, line: string): QmpEvent {
   const { event, data = {}, timestamp } = message;
   if (typeof event !== 'string' || !isObject(data) || !isObject(timestamp)) throw notQmp(line);
   const { seconds, microseconds } = timestamp;
-  return { event, data, timestamp: { seconds: Number(seconds), microseconds: Number(microseconds) } };
+  if (!isInteger(seconds) || !isInteger(microseconds)) throw notQmp(line);
+  return { event, data, timestamp: { seconds, microseconds } };
 }
 
 /** The error when QEMU could not read a command, for the reason `text`. */

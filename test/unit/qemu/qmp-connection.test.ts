@@ -49,6 +49,8 @@ t.test('the end of the connection', async (t) => {
   });
 });
 
+const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth);
+
 t.test('what is no QMP ends the connection', async (t) => {
   const wrong: (object | string)[] = [
     'QEMU 7.2.22 monitor - type help for more information\n',
@@ -61,7 +63,11 @@ t.test('what is no QMP ends the connection', async (t) => {
     { event: 5, timestamp: {} },
     { event: 'STOP', data: [], timestamp: {} },
     { event: 'STOP' },
+    { event: 'STOP', timestamp: { seconds: '1', microseconds: {} } },
     GREETING,
+    ...['2', [2], { toString: 1 }].map((id) => ({ return: {}, id })),
+    `{"return": {}, "id": ${nested(200_000)}}\n`,
+    `{"event": "STOP", "data": {"a": ${nested(1100)}}, "timestamp": {"seconds": 1, "microseconds": 2}}\n`,
   ];
   for (const said of wrong) {
     const { monitor, qmp } = await connected(t, silent);
@@ -92,12 +98,22 @@ t.test('a line without end', async (t) => {
   const closed = once(qmp, 'close');
   const piece = new Uint8Array(16 * 1024 * 1024).fill(32);
   for (let i = 0; i < 5; i += 1) monitor.sayBytes(piece);
-  t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL', message: /67108864 bytes/ }]);
+  t.match(await closed, [{ code: 'ERR_TAPFD_QMP_PROTOCOL', message: /16777216 bytes/ }]);
 });
 
 t.test('connecting', async (t) => {
   t.test('to something else', async (t) => {
-    for (const greeting of [{ QMP: {} }, { QMP: { version: {} } }, { QMP: 5 }, 'SSH-2.0-x\n']) {
+    const { version } = GREETING.QMP;
+    const wrong = [
+      { QMP: {} },
+      { QMP: { version: {} } },
+      { QMP: 5 },
+      { QMP: { version: { ...version, qemu: { major: '7', minor: 2, micro: 0 } } } },
+      { QMP: { version: { ...version, package: { toString: 1 } } } },
+      { QMP: { version, capabilities: [{ toString: 1 }] } },
+      'SSH-2.0-x\n',
+    ];
+    for (const greeting of wrong) {
       const monitor = new FakeMonitor(silent, greeting);
       await t.rejects(QmpClient.connect(monitor), { code: 'ERR_TAPFD_QMP_PROTOCOL' });
       t.strictSame(monitor.calls, ['close']);
@@ -155,6 +171,13 @@ t.test('connecting', async (t) => {
     const { signal } = new AbortController();
     await t.rejects(QmpClient.connect('/nonexistent/qmp', { signal }), { code: 'ENOENT' });
   });
+});
+
+t.test('an answer may be as deep as QEMU makes one, and texts count for nothing', async (t) => {
+  const deep = nested(1000);
+  const text = '[{"\\'.repeat(2000);
+  const { qmp } = await connected(t, () => ({ return: JSON.parse(`{"a": ${deep}, "b": ${JSON.stringify(text)}}`) }));
+  t.match(await qmp.execute('query-status'), { b: text });
 });
 
 t.test('ref and unref are those of the connection', async (t) => {
