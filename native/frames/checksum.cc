@@ -3,6 +3,7 @@
 // A prebuilt addon runs on every x86-64, so support for wider vectors is checked at run time.
 #if defined(__x86_64__) && !defined(TAPFD_BASELINE_CHECKSUM)
 #define TAPFD_CHECKSUM_AVX2 1
+#include <cpuid.h>
 #endif
 
 namespace tapfd {
@@ -85,6 +86,19 @@ template <bool kCopy, typename Vector>
 #if TAPFD_CHECKSUM_AVX2
 using Vector32 = uint64_t __attribute__((vector_size(32)));
 
+// The processor and the system both. Not __builtin_cpu_supports, which does not link everywhere (musl).
+bool HasAvx2() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) return false;
+  unsigned low, high;
+  asm("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  constexpr unsigned kSavesVectors = 0x6;  // the system saves SSE and AVX registers (Intel SDM vol. 1, 13.3)
+  if ((low & kSavesVectors) != kSavesVectors) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & bit_AVX2) != 0;
+}
+
+const bool has_avx2 = HasAvx2();
+
 constexpr size_t kMinAvx2Bytes = 4 * sizeof(Vector32);
 
 template <bool kCopy>
@@ -96,7 +110,7 @@ template <bool kCopy>
 template <bool kCopy>
 [[gnu::always_inline]] inline ChecksumSum Sum(uint8_t* to, const uint8_t* from, size_t length) {
 #if TAPFD_CHECKSUM_AVX2
-  if (length >= kMinAvx2Bytes && __builtin_cpu_supports("avx2")) return SumAvx2<kCopy>(to, from, length);
+  if (length >= kMinAvx2Bytes && has_avx2) return SumAvx2<kCopy>(to, from, length);
 #endif
   return SumVectors<kCopy, Vector16>(to, from, length);
 }

@@ -30,7 +30,14 @@ auto Uninterrupted(Call call) {
   return result;
 }
 
-Result<PeerCredentials> PeerOf(int fd) {
+// Sets a connected socket up: urgent data (MSG_OOB) becomes data like any other. Otherwise it would stay
+// behind a peek and wake the event loop again and again, and the read that discards it could take, and lose,
+// a message that came meanwhile.
+Result<PeerCredentials> SetUpAndNamePeer(int fd) {
+  int on = 1;
+  if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) != 0) {
+    return Failure::FromErrno("setsockopt SO_OOBINLINE");
+  }
   struct ucred credentials = {};
   socklen_t length = sizeof credentials;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) != 0) {
@@ -39,18 +46,8 @@ Result<PeerCredentials> PeerOf(int fd) {
   return PeerCredentials{credentials.pid, credentials.uid, credentials.gid};
 }
 
-// Urgent data (MSG_OOB) becomes data like any other. Otherwise it would stay behind a peek and wake the event
-// loop again and again, and the read that discards it could take, and lose, a message that came meanwhile.
-Status ReceiveUrgentInline(int fd) {
-  int on = 1;
-  if (setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof on) == 0) return Done{};
-  return Failure::FromErrno("setsockopt SO_OOBINLINE");
-}
-
 Result<ConnectedSocket> WithPeer(Fd fd) {
-  Status set_up = ReceiveUrgentInline(fd.get());
-  if (!set_up.ok()) return set_up.failure();
-  Result<PeerCredentials> peer = PeerOf(fd.get());
+  Result<PeerCredentials> peer = SetUpAndNamePeer(fd.get());
   if (!peer.ok()) return peer.failure();
   return ConnectedSocket{std::move(fd), peer.value()};
 }
@@ -288,10 +285,8 @@ Result<PeerCredentials> CheckAdoptable(int fd) {
   if (setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof off) != 0) {
     return Failure::FromErrno("setsockopt SO_PASSCRED");
   }
-  Status set_up = ReceiveUrgentInline(fd);
-  if (!set_up.ok()) return set_up.failure();
   if (fcntl(fd, F_SETFD, FD_CLOEXEC) != 0) return Failure::FromErrno("fcntl F_SETFD");
-  return PeerOf(fd);
+  return SetUpAndNamePeer(fd);
 }
 
 Received ReceiveUnix(int fd, uint8_t* data, size_t size) {

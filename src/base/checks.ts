@@ -60,6 +60,20 @@ export function checkOneOf<T extends string>(argument: string, value: unknown, c
   return found;
 }
 
+/**
+ * Checks a list, each member by `check`, which is given its name (`addresses[0]`). Holes count as members, though `map()`
+ * skips them; and the list is the caller's no more, who may change his.
+ */
+export function checkList<T>(
+  argument: string,
+  value: unknown,
+  expected: string,
+  check: (argument: string, value: unknown) => T,
+): T[] {
+  if (!Array.isArray(value)) throw invalidArgument(argument, expected, value);
+  return Array.from(value, (member: unknown, place) => check(`${argument}[${place}]`, member));
+}
+
 export function checkObject(argument: string, value: unknown): object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw invalidArgument(argument, 'an object', value);
@@ -103,6 +117,20 @@ export function checkInterfaceTemplate(argument: string, value: unknown): string
   }
   if (rest !== '') checkInterfaceName(argument, rest);
   return value;
+}
+
+/**
+ * Returns a view of the same memory with nothing that a subclass may override. Takes a Buffer or Uint8Array of any realm
+ * (`vm`, a test environment); refuses what only looks like one (a Proxy, an object made on the prototype), which native
+ * code cannot read, and one whose memory was transferred away.
+ */
+export function checkBytes(argument: string, value: unknown, expected = 'a Buffer or Uint8Array'): Buffer {
+  try {
+    if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  } catch {
+    throw invalidArgument(argument, `${expected} with memory of its own: its buffer was transferred`, value);
+  }
+  throw invalidArgument(argument, expected, value);
 }
 
 /** A file path: not empty, no NUL. */

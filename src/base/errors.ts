@@ -4,23 +4,23 @@ import { getSystemErrorName } from 'node:util';
 /** What a {@link TapfdError} may have besides its code and message. */
 export interface TapfdErrorDetails {
   /** Negative errno of the failed system call, as in Node's own errors. */
-  errno?: number;
+  errno?: number | undefined;
   /** The failed call: `open`, `ioctl TUNSETIFF`, `rtnetlink RTM_NEWLINK`. */
-  syscall?: string;
+  syscall?: string | undefined;
   /** The file concerned. */
-  path?: string;
+  path?: string | undefined;
   /** The network interface concerned. */
-  interface?: string;
+  interface?: string | undefined;
   /** The kernel's own message: rtnetlink's extended acknowledgement, or the log of the eBPF verifier. */
-  detail?: string;
+  detail?: string | undefined;
   /** The option or argument that was refused: `name`, `guestMac`. */
-  argument?: string;
+  argument?: string | undefined;
   /** `writeBatch`: how many frames were sent although others were refused. */
-  framesTaken?: number;
+  framesTaken?: number | undefined;
   /** True if the stream or object still works after this error. Default false. */
-  recoverable?: boolean;
+  recoverable?: boolean | undefined;
   /** The underlying error of the system or of Node. */
-  cause?: unknown;
+  cause?: unknown | undefined;
 }
 
 /**
@@ -56,7 +56,8 @@ export class TapfdError extends Error {
     this.name = 'TapfdError';
     this.code = code;
     this.recoverable = recoverable;
-    Object.assign(this, facts);
+    for (const [name, fact] of Object.entries(facts))
+      if (fact !== undefined) Object.assign(this, { [name]: fact });
   }
 }
 

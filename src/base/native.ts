@@ -7,7 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TapfdError } from './errors.js';
 import type { NativeFdBundle, NativeFdSocket, NativeListenSettings } from './native-fd-socket.js';
 import type {
@@ -28,11 +28,6 @@ import type {
   NativeQueueSettings,
   NativeTapSettings,
 } from './native-queue.js';
-
-// Both are CommonJS. `import` would run Node's parser for their exports: 10 ms at the start of every program.
-const require = createRequire(import.meta.url);
-const bindings: typeof import('bindings') = require('bindings');
-const { familySync }: typeof import('detect-libc') = require('detect-libc');
 
 /** The native functions. Those that may wait on the kernel return promises and run off the JavaScript thread. */
 export interface NativeAddon {
@@ -91,13 +86,22 @@ export interface NativeAddon {
   duplicateFds(fds: readonly number[]): NativeFdBundle;
 }
 
+/** Where the addon of a package in `root` may be: a build first (a developer's, or one compiled on purpose), then the prebuild. */
+const places = (system: string, libc: string): string[][] => [
+  ['module_root', 'build', 'Release', 'bindings'],
+  ['module_root', 'native', 'build', 'Release', 'bindings'],
+  ['module_root', 'prebuilds', system, `tapfd.${libc}.node`],
+];
+
 let addon: NativeAddon | undefined;
 
 /**
- * The addon, loaded at the first call and not at import, so that the module loads on every system.
+ * The addon, loaded at the first call and not at import, so that the module loads on every system, in every runtime and
+ * in every bundle.
  *
- * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_ADDON_NOT_LOADED` if neither a
- *   build nor a prebuild loads.
+ * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_UNSUPPORTED_RUNTIME` in anything
+ *   but Node; `ERR_TAPFD_ADDON_NOT_FOUND` if there is neither a build nor a prebuild; `ERR_TAPFD_ADDON_NOT_LOADED` if there
+ *   is one that does not load.
  */
 export function native(): NativeAddon {
   if (addon === undefined) {
@@ -116,26 +120,62 @@ function load(): NativeAddon {
       `TUN, TAP and macvtap descriptors are Linux interfaces; this is ${process.platform}`,
     );
   }
-  const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
+  refuseOtherRuntimes();
+  // A bundler that makes CommonJS leaves none; then nothing is found, which the error explains.
+  const { url = pathToFileURL(`${process.cwd()}/bundle`).href }: { url?: string } = import.meta;
+  const root = join(dirname(fileURLToPath(url)), '../..');
   const system = `linux-${process.arch}`;
-  // `null` if it cannot be determined; then there is no prebuild for it either.
-  const libc = `${familySync()}`;
+  // Both are CommonJS. `import` would run Node's parser for their exports: 10 ms at the start of every program.
+  const require = createRequire(url);
+  let libc = '';
   try {
+    const bindings: typeof import('bindings') = require('bindings');
+    const { familySync }: typeof import('detect-libc') = require('detect-libc');
+    // `null` if it cannot be determined; then there is no prebuild for it either.
+    libc = `${familySync()}`;
     return bindings({
       bindings: 'tapfd.node',
       module_root: root,
-      // A build in the tree first (a developer's, or one compiled from source on purpose), then the tarball's prebuild.
-      try: [
-        ['module_root', 'build', 'Release', 'bindings'],
-        ['module_root', 'prebuilds', system, `tapfd.${libc}.node`],
-      ],
+      try: places(system, libc),
     }) as NativeAddon;
   } catch (cause) {
+    if (isNotFound(cause)) throw notFound(`${system} ${libc}`.trim(), root, cause);
     throw new TapfdError(
       'ERR_TAPFD_ADDON_NOT_LOADED',
-      `no addon for ${system} (${libc}) loads here; compile it, with a C++ compiler and make: ` +
-        `npx node-gyp rebuild --directory=${root} (${cause})`,
+      `the addon for ${system} (${libc}) does not load here; ${compileIn(root)} (${cause})`,
       { path: root, cause },
     );
   }
 }
+
+/** Their Node-API crashes at what this addon asks of libuv: a panic or a segmentation fault instead of an error. */
+function refuseOtherRuntimes(): void {
+  for (const runtime of ['bun', 'deno']) {
+    const version = process.versions[runtime];
+    if (version === undefined) continue;
+    throw new TapfdError(
+      'ERR_TAPFD_UNSUPPORTED_RUNTIME',
+      `the addon works in Node.js only, and would crash ${runtime} ${version}: run this program with node`,
+    );
+  }
+}
+
+/** `bindings` found no file (it lists its `tries`), or was not found itself. */
+function isNotFound(error: unknown): boolean {
+  return (
+    error instanceof Error && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
+  );
+}
+
+function notFound(system: string, root: string, cause: unknown): TapfdError {
+  return new TapfdError(
+    'ERR_TAPFD_ADDON_NOT_FOUND',
+    `there is no addon for ${system}: ${cause}. ` +
+      'If this program is a bundle, keep tapfd out of it: mark it as external, and install it beside (docs/bundlers.md). ' +
+      `If the package has no addon for this machine, ${compileIn(root)}`,
+    { path: root, cause },
+  );
+}
+
+const compileIn = (root: string): string =>
+  `compile it, with a C++ compiler and make: npx node-gyp rebuild --directory=${join(root, 'native')}`;

@@ -26,7 +26,7 @@ export interface OpenedDevice {
   /** Opens a further queue of this device. */
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
   /** Of a further queue: shared with the queue that opened it. */
-  shared?: SharedState;
+  shared?: SharedState | undefined;
 }
 
 /** The limit of the length fields of IP. */

@@ -28,7 +28,7 @@ export interface HandOffOptions {
   /** What happens to written frames with another source MAC than the macvtap's. */
   macCheck: MacCheck;
   /** The MAC of the guest behind the descriptor. */
-  guestMac?: string;
+  guestMac?: string | undefined;
   /** Received frames are copied into memory of their own. */
   copyFrames: boolean;
   /** How many frames may wait in the stream. */

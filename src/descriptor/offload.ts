@@ -1,5 +1,5 @@
 /** Offloads by name, and the masks that TUNSETOFFLOAD takes. */
-import { checkOneOf } from '../base/checks.js';
+import { checkList, checkOneOf } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
 /**
@@ -25,8 +25,9 @@ export const ALL_OFFLOADS: readonly Offload[] = NAMES;
 
 /** Checks a list of offloads for combinations that the kernel refuses as a whole (`drivers/net/tun.c` set_offload). */
 export function checkOffload(argument: string, value: unknown): Offload[] {
-  if (!Array.isArray(value)) throw invalidArgument(argument, 'an array of offloads', value);
-  const list = value.map((entry, i) => checkOneOf(`${argument}[${i}]`, entry, NAMES));
+  const list = checkList(argument, value, 'an array of offloads', (place, entry) =>
+    checkOneOf(place, entry, NAMES),
+  );
   const has = (name: Offload) => list.includes(name);
   if (list.length > 0 && !has('csum')) {
     throw invalidArgument(argument, 'a list with "csum", which every other offload needs', list.join(', '));

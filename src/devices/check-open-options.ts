@@ -6,6 +6,7 @@ import {
   checkInteger,
   checkInterfaceName,
   checkInterfaceTemplate,
+  checkList,
   checkObject,
   checkOneOf,
   checkOptionNames,
@@ -114,11 +115,10 @@ function queueSettings(options: QueueOptions, { sendBufferBytes }: StreamSetting
 
 function linkSettings(
   call: keyof typeof MAX_MTU,
-  options: LinkOptions & { mac?: string; bridge?: string },
+  options: LinkOptions & { mac?: string | undefined; bridge?: string | undefined },
 ): NativeLinkSettings {
   const { addresses: given = [] } = options;
-  if (!Array.isArray(given)) throw invalidArgument('addresses', 'an array of addresses', given);
-  const addresses = given.map((address, i) => checkIpPrefix(`addresses[${i}]`, address));
+  const addresses = checkList('addresses', given, 'an array of addresses', checkIpPrefix);
   const ipv6 = optional(options.ipv6, (value) => checkBoolean('ipv6', value));
   if (ipv6 === false && addresses.some(({ address }) => address.length === 16)) {
     throw invalidArgument('ipv6', 'left out or true with an IPv6 address in addresses', ipv6);

@@ -17,9 +17,9 @@ export interface OpenSteps {
   /** Everything that is undone when the queue is closed. */
   open: (ns: NamespaceHandle) => Promise<NativeOpened>;
   /** What outlives the queue, and so comes last, when the open can no longer be aborted. */
-  finish?: (opened: NativeOpened) => Promise<void>;
+  finish?: ((opened: NativeOpened) => Promise<void>) | undefined;
   /** Undoes `open`. Default: closes the queue, which takes back what it changed. */
-  undo?: (opened: NativeOpened) => Promise<void>;
+  undo?: ((opened: NativeOpened) => Promise<void>) | undefined;
 }
 
 /** An abort is answered at once: the watch that comes too late is released. */

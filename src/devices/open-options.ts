@@ -10,40 +10,40 @@ import type { NetnsLike } from '../links/namespace.js';
 /** Options of every opening call. */
 export interface StreamOptions {
   /** Network namespace to work in. Default: that of the calling thread. Another one needs CAP_SYS_ADMIN. */
-  netns?: NetnsLike;
+  netns?: NetnsLike | undefined;
   /** How many frames may wait in the stream before reading stops. Default 64. */
-  readableHighWaterMark?: number;
+  readableHighWaterMark?: number | undefined;
   /** How many frames may wait for the kernel before `write()` returns false. Default 64. */
-  writableHighWaterMark?: number;
+  writableHighWaterMark?: number | undefined;
   /**
    * Copy each received frame into its own memory. Default false: a frame is a view of a slab shared with its neighbours,
    * and keeping a frame keeps the whole slab (16 to 256 KiB). Set it if you keep a few of many frames for long.
    */
-  copyFrames?: boolean;
+  copyFrames?: boolean | undefined;
   /**
    * Aborts the call: the promise rejects with the signal's reason, and nothing is left behind. A step that waits in the
    * kernel cannot be interrupted, and is undone as soon as it ends.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** Settings of the link, made by rtnetlink in the same call. They need CAP_NET_ADMIN if they change anything. */
 export interface LinkOptions {
   /** Bytes of the longest packet, without the Ethernet header: 68 to 65521, TUN 65535, macvtap at most the lower device's. */
-  mtu?: number;
+  mtu?: number | undefined;
   /** Bring the link up. Default true; false leaves it as it is. */
-  up?: boolean;
+  up?: boolean | undefined;
   /**
    * Whether the host speaks IPv6 on this link: whether it makes itself an address there, from the MAC, and takes addresses
    * and routes from router advertisements. Default: false for a link that this call makes for a guest (a macvtap on
    * `lower`, a TAP in a `bridge`) unless `addresses` has one of IPv6; every other link is left as it is. It sets the link's
    * address generation mode and the sysctl `disable_ipv6`.
    */
-  ipv6?: boolean;
+  ipv6?: boolean | undefined;
   /** Addresses to add. */
-  addresses?: IpPrefixLike[];
+  addresses?: IpPrefixLike[] | undefined;
   /** Receive multicast frames of every group. A macvtap guest needs it for groups that the host has not joined. */
-  allMulticast?: boolean;
+  allMulticast?: boolean | undefined;
 }
 
 /** Splitting and joining in the library. */
@@ -55,19 +55,19 @@ export interface SegmentOption {
    *
    * Opening calls request all offloads, unless `offload` names some. An adopted descriptor keeps those that it has.
    */
-  segment?: boolean;
+  segment?: boolean | undefined;
 }
 
 /** Options of every kind of queue. */
 export interface QueueOptions extends SegmentOption {
   /** Allow further queues: `device.openQueue()`. Default false. */
-  multiQueue?: boolean;
+  multiQueue?: boolean | undefined;
   /** Frames begin with a `virtio_net_hdr` of 10 bytes, in both directions. Default false, on macvtap as well. */
-  vnetHeader?: boolean;
+  vnetHeader?: boolean | undefined;
   /** Offloads to request; needs `vnetHeader`. `device.features.offload` has those granted. Default: none, with `segment` all. */
-  offload?: Offload[];
+  offload?: Offload[] | undefined;
   /** Bytes of written frames that the kernel may hold. Default 2147483647, the maximum: less stalls senders. */
-  sendBufferBytes?: number;
+  sendBufferBytes?: number | undefined;
 }
 
 /** Options of TUN and TAP. */
@@ -76,23 +76,23 @@ export interface TunTapOptions extends StreamOptions, LinkOptions, QueueOptions 
    * Interface name: 1 to 15 bytes, in which one `%d` stands for the lowest free number. If the device exists, the call
    * attaches to it. Default `tap%d` or `tun%d`.
    */
-  name?: string;
+  name?: string | undefined;
   /** The clone device: the character device 10:200. Default `/dev/net/tun`. */
-  devicePath?: string;
+  devicePath?: string | undefined;
   /** true: the device outlives the descriptor; false: it does not. Default: false for a new device, unchanged for an existing one. */
-  persist?: boolean;
+  persist?: boolean | undefined;
   /** Fail with EBUSY if the device exists. Default false. */
-  exclusive?: boolean;
+  exclusive?: boolean | undefined;
   /** The uid that may attach without CAP_NET_ADMIN. */
-  owner?: number;
+  owner?: number | undefined;
   /** The gid that may attach without CAP_NET_ADMIN. */
-  group?: number;
+  group?: number | undefined;
   /** Frames begin with the kernel's 4 bytes of packet information, in both directions. Default false. */
-  packetInfo?: boolean;
+  packetInfo?: boolean | undefined;
   /** Deliver written frames through NAPI (IFF_NAPI): true, or `'frags'` (TAP, needs CAP_NET_ADMIN). Default false. */
-  napi?: boolean | 'frags';
+  napi?: boolean | 'frags' | undefined;
   /** The carrier at opening (TUNSETCARRIER). Default: on. */
-  carrier?: boolean;
+  carrier?: boolean | undefined;
 }
 
 /** Options of {@link openTun}. */
@@ -101,9 +101,9 @@ export type TunOptions = TunTapOptions;
 /** Options of {@link openTap}. */
 export interface TapOptions extends TunTapOptions {
   /** MAC of the interface: the host's, not the guest's. Default: the kernel's choice. */
-  mac?: string;
+  mac?: string | undefined;
   /** Name of the bridge to add the TAP to. The TAP takes its MTU, unless `mtu` is given, because a bridge takes the least of its ports'. */
-  bridge?: string;
+  bridge?: string | undefined;
 }
 
 /** Options about the MACs of a macvtap. */
@@ -112,23 +112,23 @@ export interface GuestMacOptions {
    * MAC of the guest behind the descriptor. It must be the link's, or the open fails with `ERR_TAPFD_MAC_MISMATCH`. With
    * `lower` and without `mac`, the link gets it.
    */
-  guestMac?: string;
+  guestMac?: string | undefined;
   /** What happens to written frames with another source MAC: refuse, drop and count, or send them. Default `'error'`. */
-  macCheck?: MacCheck;
+  macCheck?: MacCheck | undefined;
 }
 
 /** Options of {@link openMacvtap}. Either `name` or `lower` must be given. */
 export interface MacvtapOptions extends StreamOptions, LinkOptions, QueueOptions, GuestMacOptions {
   /** The link to open, or with `lower` the link to create (one `%d` allowed; default `macvtap%d`). */
-  name?: string;
+  name?: string | undefined;
   /** Create the link on this device. */
-  lower?: string;
+  lower?: string | undefined;
   /** Mode of the created link. Default `'bridge'`. */
-  mode?: MacvlanMode;
+  mode?: MacvlanMode | undefined;
   /** MAC of the link. Default: `guestMac`, else the kernel's choice. */
-  mac?: string;
+  mac?: string | undefined;
   /** true: a link that this call creates remains when the device is closed. An existing link is never removed. Default false. */
-  persist?: boolean;
+  persist?: boolean | undefined;
 }
 
 /** Options of {@link adoptFd}. */
@@ -137,14 +137,14 @@ export interface AdoptOptions extends StreamOptions, GuestMacOptions, SegmentOpt
    * Whether frames have a vnet header. Default: as the descriptor is set. On macvtap this changes the setting; on TUN and
    * TAP it is fixed, and a different value fails with `ERR_TAPFD_DEVICE_DIFFERS`.
    */
-  vnetHeader?: boolean;
+  vnetHeader?: boolean | undefined;
   /** What the descriptor must be: another one is refused with `ERR_TAPFD_WRONG_DEVICE`, before anything is changed. */
-  expect?: ExpectedDevice;
+  expect?: ExpectedDevice | undefined;
   /**
    * The offloads that a macvtap was granted, which the kernel does not tell; `handOffOptions()` knows them. Default: none.
    * TUN and TAP tell themselves.
    */
-  offload?: Offload[];
+  offload?: Offload[] | undefined;
 }
 
 /** Options of {@link openTapFromBridgeHelper}. */
@@ -152,9 +152,9 @@ export interface BridgeHelperOptions extends Omit<StreamOptions, 'netns'> {
   /** Name of the bridge, in the network namespace of the process. */
   bridge: string;
   /** Path of the helper. Default: where distributions install `qemu-bridge-helper`. */
-  helperPath?: string;
+  helperPath?: string | undefined;
   /** Frames begin with a `virtio_net_hdr` of 10 bytes, in both directions. Default false. */
-  vnetHeader?: boolean;
+  vnetHeader?: boolean | undefined;
 }
 
 /** The compiler checks that no name is missing. */

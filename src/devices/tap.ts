@@ -1,6 +1,6 @@
 /** A TAP device: Ethernet frames. */
 
-import { checkBoolean, checkObject } from '../base/checks.js';
+import { checkBoolean, checkList, checkObject } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { checkMac, checkUnicastMac, isMulticastMac } from '../links/mac.js';
@@ -20,7 +20,7 @@ export interface TxFilter {
    */
   addresses: string[];
   /** Let every multicast frame pass. Default false. */
-  allMulticast?: boolean;
+  allMulticast?: boolean | undefined;
 }
 
 /** A TAP device: each chunk is one Ethernet frame, without a frame check sequence. Made by {@link openTap}. */
@@ -75,10 +75,9 @@ function checkTxFilter(filter: TxFilter): { allMulticast: boolean; macs: Buffer[
   checkObject('filter', filter);
   const { addresses, allMulticast = false } = filter;
   checkBoolean('filter.allMulticast', allMulticast);
-  if (!Array.isArray(addresses) || addresses.length > MAX_ADDRESSES) {
-    throw invalidArgument('filter.addresses', `an array of at most ${MAX_ADDRESSES} MACs`, addresses);
-  }
-  const macs = addresses.map((address, i) => checkMac(`filter.addresses[${i}]`, address));
+  const expected = `an array of at most ${MAX_ADDRESSES} MACs`;
+  const macs = checkList('filter.addresses', addresses, expected, checkMac);
+  if (macs.length > MAX_ADDRESSES) throw invalidArgument('filter.addresses', expected, addresses);
   const unicast = macs.filter((mac) => !isMulticastMac(mac));
   if (unicast.length > MAX_EXACT_ADDRESSES) {
     throw invalidArgument(

@@ -1,5 +1,6 @@
 /** What TUN and TAP devices have in common: the ioctls that macvtap does not have. */
 
+import { types } from 'node:util';
 import { checkBoolean, checkFd, checkId } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
@@ -78,7 +79,7 @@ function checkProgram(program: unknown): void {
     return;
   }
   const whole =
-    program instanceof Uint8Array &&
+    types.isUint8Array(program) &&
     program.length > 0 &&
     program.length % BPF_INSTRUCTION_BYTES === 0 &&
     program.length <= MAX_INSTRUCTIONS * BPF_INSTRUCTION_BYTES;

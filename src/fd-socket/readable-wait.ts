@@ -2,6 +2,7 @@
 
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
+import { onAbort } from '../base/on-abort.js';
 
 export class ReadableWait {
   readonly #socket: NativeFdSocket;
@@ -16,16 +17,15 @@ export class ReadableWait {
     // A signal that was aborted since the caller looked calls no listener.
     if (signal?.aborted) return Promise.reject(signal.reason);
     return new Promise((resolve, reject) => {
+      const stopListening = onAbort(signal, () => this.fail(signal?.reason));
       const settle = (): void => {
         this.#fail = undefined;
-        signal?.removeEventListener('abort', onAbort);
+        stopListening();
       };
-      const onAbort = (): void => this.fail(signal?.reason);
       this.#fail = (reason) => {
         settle();
         reject(reason);
       };
-      signal?.addEventListener('abort', onAbort);
       try {
         this.#socket.awaitReadable(() => {
           settle();

@@ -1,7 +1,7 @@
 /** Sends messages in order, as the kernel accepts them, and guarantees that the descriptors are the ones that were given. */
 import { constants } from 'node:os';
 import { setImmediate } from 'node:timers';
-import { checkBytes } from '../base/bytes.js';
+import { checkBytes, checkList } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { checkFdSource } from '../base/fd-source.js';
 import { LoopShare } from '../base/loop-share.js';
@@ -147,8 +147,8 @@ function checkData(data: unknown): Buffer {
 }
 
 function checkFds(fds: unknown): number[] {
-  if (!Array.isArray(fds)) throw invalidArgument('fds', 'an array of descriptors', fds);
-  if (fds.length > MAX_FDS) throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds);
-  // Array.from() visits holes, too, which map() would leave to native code.
-  return Array.from(fds, (value: unknown, position) => checkFdSource(`fds[${position}]`, value));
+  if (Array.isArray(fds) && fds.length > MAX_FDS) {
+    throw invalidArgument('fds', `at most ${MAX_FDS} descriptors`, fds);
+  }
+  return checkList('fds', fds, 'an array of descriptors', checkFdSource);
 }

@@ -19,11 +19,11 @@ export interface FdServerOptions {
    * Default: 0o777 less the umask. Has no effect for an abstract name, to which every process of the network namespace
    * may connect.
    */
-  mode?: number;
+  mode?: number | undefined;
   /** How many connections may wait to be accepted: at most `net.core.somaxconn`. Default 128. */
-  backlog?: number;
+  backlog?: number | undefined;
   /** Aborts the call: the promise rejects with the signal's reason, and no socket or file remains. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_BACKLOG = 128;

@@ -7,7 +7,7 @@ import type { BurstTaker, FrameReceiver } from './receiver.js';
 /** Options of `device.batches()` and {@link forward}. */
 export interface BatchOptions {
   /** The most frames in a batch, 1 to 4096. Default 256; 32 where offloads were granted and frames have up to 64 KiB. */
-  maxFrames?: number;
+  maxFrames?: number | undefined;
 }
 
 const MAX_FRAMES = 4096;

@@ -25,9 +25,9 @@ export interface ForwardOptions extends BatchOptions {
    * Ends the forwarding at once: the promise is then fulfilled, and both devices stay open. Of a batch that is in a
    * transform or waits for the kernel, what has not been sent counts as lost.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Called for each batch before it is written. Default: none. */
-  transform?: ForwardTransform;
+  transform?: ForwardTransform | undefined;
 }
 
 /** The result of {@link forward}. */

@@ -1,6 +1,7 @@
 /** The vnet header in front of each frame of a device with `vnetHeader`: `struct virtio_net_hdr` (`linux/virtio_net.h`). */
 import { endianness } from 'node:os';
-import { checkBoolean, checkInteger, checkObject, checkOneOf } from '../base/checks.js';
+import { types } from 'node:util';
+import { checkBoolean, checkInteger, checkObject, checkOneOf, checkOptionNames } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 
 /** Bytes of the header. A device may use a longer one (TUNSETVNETHDRSZ); the rest is ignored here. */
@@ -40,6 +41,9 @@ export interface VnetHeader {
   checksumOffset: number;
 }
 
+const NUMBERS = ['headerBytes', 'segmentBytes', 'checksumStart', 'checksumOffset'] as const;
+const FIELDS = ['needsChecksum', 'dataValid', 'segmentation', 'ecn', ...NUMBERS];
+
 /** TUN and TAP use the machine's byte order by default (TUNSETVNETLE, TUNSETVNETBE). */
 const littleEndian = endianness() === 'LE';
 
@@ -50,7 +54,7 @@ const littleEndian = endianness() === 'LE';
  *   one under 10 bytes, `ERR_TAPFD_FRAME_INVALID` for an unknown kind of segmentation.
  */
 export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
-  if (!(frame instanceof Uint8Array)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+  if (!types.isUint8Array(frame)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
   if (frame.length < VNET_HEADER_BYTES) {
     throw new TapfdError(
       'ERR_TAPFD_FRAME_TOO_SHORT',
@@ -85,8 +89,10 @@ export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a field of the wrong type or range.
  */
-export function encodeVnetHeader(header: Partial<VnetHeader> = {}): Buffer {
-  checkObject('header', header);
+export function encodeVnetHeader(
+  header: { readonly [field in keyof VnetHeader]?: VnetHeader[field] | undefined } = {},
+): Buffer {
+  checkOptionNames('encodeVnetHeader', checkObject('header', header), FIELDS, 'header');
   const { needsChecksum = false, dataValid = false, segmentation = 'none', ecn = false } = header;
   const flags =
     (checkBoolean('header.needsChecksum', needsChecksum) ? NEEDS_CSUM : 0) |
@@ -96,8 +102,7 @@ export function encodeVnetHeader(header: Partial<VnetHeader> = {}): Buffer {
   const view = new DataView(bytes.buffer, bytes.byteOffset, VNET_HEADER_BYTES);
   view.setUint8(0, flags);
   view.setUint8(1, type | (checkBoolean('header.ecn', ecn) ? GSO_ECN : 0));
-  const fields = ['headerBytes', 'segmentBytes', 'checksumStart', 'checksumOffset'] as const;
-  fields.forEach((field, i) => {
+  NUMBERS.forEach((field, i) => {
     view.setUint16(2 + 2 * i, checkInteger(`header.${field}`, header[field] ?? 0, 0, 0xffff), littleEndian);
   });
   return bytes;

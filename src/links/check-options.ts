@@ -4,6 +4,7 @@ import {
   checkInteger,
   checkInterfaceName,
   checkInterfaceTemplate,
+  checkList,
   checkObject,
   checkOneOf,
   checkOptionNames,
@@ -123,10 +124,10 @@ function checkStpForwardDelay(argument: string, value: unknown): number {
 }
 
 function checkSourceMacs(argument: string, value: unknown): Buffer[] {
-  if (!Array.isArray(value) || value.length === 0) {
-    throw invalidArgument(argument, 'a list of at least one MAC', value);
-  }
-  return value.map((mac: unknown, place) => checkUnicastMac(`${argument}[${place}]`, mac));
+  const expected = 'a list of at least one MAC';
+  const macs = checkList(argument, value, expected, checkUnicastMac);
+  if (macs.length === 0) throw invalidArgument(argument, expected, value);
+  return macs;
 }
 
 function readSettings(options: object, checkMtu: Check<number>): NativeLinkChanges {

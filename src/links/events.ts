@@ -10,19 +10,19 @@ import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.j
 /** Options of `links.watch`. */
 export interface WatchOptions {
   /** Default: the namespace of the calling thread. */
-  netns?: NetnsLike;
+  netns?: NetnsLike | undefined;
   /** Ends the iteration, which throws the signal's reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** Start with an `'add'` for each link that exists. Default false. */
-  existing?: boolean;
+  existing?: boolean | undefined;
   /** Keep the process alive while watching. Default true. */
-  persistent?: boolean;
+  persistent?: boolean | undefined;
   /**
    * Receive buffer of the socket, in bytes of kernel memory; an event takes 2 to 4 KiB. Only used by the first watch of
    * a namespace in this thread, which opens the socket for all. Default 8 MiB; without CAP_NET_ADMIN at most
    * net.core.rmem_max.
    */
-  receiveBufferBytes?: number;
+  receiveBufferBytes?: number | undefined;
 }
 
 /** One event of `links.watch`: a link that is new, has changed, or is gone. */

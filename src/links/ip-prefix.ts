@@ -14,7 +14,7 @@ export interface IpPrefix {
    * IPv6: usable immediately, without duplicate address detection, which takes more than a second and never ends on a
    * link without carrier. Default false.
    */
-  noDad?: boolean;
+  noDad?: boolean | undefined;
 }
 
 /** Text `ADDRESS/LENGTH`, or its parts. */

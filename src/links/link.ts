@@ -52,9 +52,9 @@ export interface TunLink {
   /** Packets (`tun`) or Ethernet frames (`tap`). */
   readonly type: 'tun' | 'tap';
   /** The uid that may attach; absent: attaching needs CAP_NET_ADMIN. */
-  readonly owner?: number;
+  readonly owner?: number | undefined;
   /** The gid that may attach. */
-  readonly group?: number;
+  readonly group?: number | undefined;
   /** Each frame has 4 bytes of packet information in front. */
   readonly packetInfo: boolean;
   /** Each frame has a vnet header in front. */
@@ -74,9 +74,9 @@ export interface VxlanLink {
   /** The network identifier (VNI). */
   readonly id: number;
   /** The destination of frames for unknown MACs; absent: they are dropped. */
-  readonly remote?: string;
+  readonly remote?: string | undefined;
   /** The source address. */
-  readonly local?: string;
+  readonly local?: string | undefined;
   /** UDP destination port. */
   readonly port: number;
   /** Learns which address each MAC is at. */
@@ -90,11 +90,11 @@ export interface Link {
   /** 1 to 15 bytes. */
   readonly name: string;
   /** `tun` (TAP too), `macvtap`, `macvlan`, `bridge`, `veth`, `vxlan`, …; absent for hardware and loopback. */
-  readonly kind?: string;
+  readonly kind?: string | undefined;
   /** Its role below its master: `bridge` for a bridge port. */
-  readonly portKind?: string;
+  readonly portKind?: string | undefined;
   /** Absent if it has none, as a TUN. */
-  readonly mac?: string;
+  readonly mac?: string | undefined;
   /** Bytes of the longest packet, without the Ethernet header. */
   readonly mtu: number;
   /** Set up by the administrator (IFF_UP). */
@@ -112,11 +112,11 @@ export interface Link {
   /** It receives multicast frames of every group. */
   readonly allMulticast: boolean;
   /** Index of the bridge (or bond, VRF) it belongs to. */
-  readonly master?: number;
+  readonly master?: number | undefined;
   /** Index of the lower device; of the peer for a veth. */
-  readonly lower?: number;
+  readonly lower?: number | undefined;
   /** `lower` is an index in another namespace, and this is that namespace's number here (`ip netns list-id`). */
-  readonly lowerNetnsId?: number;
+  readonly lowerNetnsId?: number | undefined;
   /** How many frames may wait to be sent. */
   readonly txQueueLength: number;
   /** Transmit queues. */
@@ -126,15 +126,15 @@ export interface Link {
   /** Free text set by the administrator; may be empty. */
   readonly alias: string;
   /** How it makes its IPv6 addresses; absent on a kernel without IPv6. */
-  readonly addressGeneration?: AddressGeneration;
+  readonly addressGeneration?: AddressGeneration | undefined;
   /** Counters at that moment. */
   readonly stats: LinkStats;
   /** For kind `tun`. */
-  readonly tun?: TunLink;
+  readonly tun?: TunLink | undefined;
   /** For kinds `macvlan` and `macvtap`. */
-  readonly mode?: MacvlanMode;
+  readonly mode?: MacvlanMode | undefined;
   /** For kind `vxlan`. */
-  readonly vxlan?: VxlanLink;
+  readonly vxlan?: VxlanLink | undefined;
 }
 
 /** Turns what the addon read into the public form. */

@@ -20,9 +20,9 @@ import { listLinks } from './read.js';
 /** Options of `links.list`. */
 export interface ListOptions extends NetnsOption {
   /** Only links of this kind: `tun`, `bridge`, … */
-  kind?: string;
+  kind?: string | undefined;
   /** Aborts the call: the promise rejects at once with the signal's reason, even while the kernel still reads the list. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** What `links.list` returns: an array with a property of its own, which is not enumerable. */

@@ -1,5 +1,6 @@
 /** Ethernet (MAC) addresses: text, bytes, random ones. */
 import { randomFillSync } from 'node:crypto';
+import { types } from 'node:util';
 import { checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
@@ -50,7 +51,7 @@ export function parseMac(text: string): Buffer {
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for another length or type.
  */
 export function formatMac(bytes: Uint8Array): string {
-  if (!(bytes instanceof Uint8Array) || bytes.length !== MAC_BYTES) {
+  if (!types.isUint8Array(bytes) || bytes.length !== MAC_BYTES) {
     throw invalidArgument('bytes', `${MAC_BYTES} bytes`, bytes);
   }
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
@@ -63,7 +64,7 @@ export interface RandomMacOptions {
    * 46 random bits. With only the 24 random bits after `52:54:00`, two of 600 guests have the same MAC in one network of
    * a hundred.
    */
-  prefix?: string;
+  prefix?: string | undefined;
 }
 
 /**
@@ -108,7 +109,7 @@ function isMulticastBit(bytes: Uint8Array): boolean {
  */
 export function isMulticastMac(mac: string | Uint8Array): boolean {
   if (typeof mac === 'string') return isMulticastBit(parseMac(mac));
-  if (!(mac instanceof Uint8Array) || mac.length !== MAC_BYTES) {
+  if (!types.isUint8Array(mac) || mac.length !== MAC_BYTES) {
     throw invalidArgument('mac', `a MAC as text or ${MAC_BYTES} bytes`, mac);
   }
   return isMulticastBit(mac);

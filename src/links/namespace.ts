@@ -18,7 +18,7 @@ export type NetnsLike = Netns | string | number;
 /** The namespace in which a function of {@link links} works. */
 export interface NetnsOption {
   /** Default: the namespace of the calling thread. Entering another one needs CAP_SYS_ADMIN. */
-  netns?: NetnsLike;
+  netns?: NetnsLike | undefined;
 }
 
 const MAX_NAME_BYTES = 255;

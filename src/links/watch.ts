@@ -36,11 +36,11 @@ export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks' | 'getL
 
 export interface LinkWatchOptions {
   /** Of the socket, if this call opens it. Default: room for a few thousand events. */
-  receiveBufferBytes?: number;
+  receiveBufferBytes?: number | undefined;
   /** Default: the addon. */
-  port?: LinkWatchPort;
+  port?: LinkWatchPort | undefined;
   /** Default {@link REOPEN_MS}. */
-  reopenMs?: number;
+  reopenMs?: number | undefined;
 }
 
 /** The watches of this JavaScript environment, by the key of their namespace. */

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf } from '../base/abort.js';
-import { checkBoolean, checkOptionNames, refuseSurplus } from '../base/checks.js';
+import { checkBoolean, refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import { onAbort } from '../base/on-abort.js';
 import type { Macvtap } from '../devices/macvtap.js';

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf, untilAborted } from '../base/abort.js';
-import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
+import { checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { addNic } from './hot-plug/add-nic.js';

@@ -44,6 +44,9 @@ const WITH_AN_OLDER_LIBRARY = elsewhere(
   "process.dlopen = () => { throw new Error('libc.so.6: version GLIBC_9.9 not found'); };",
 );
 
+const IN_BUN = elsewhere("process.versions.bun = '1.2.3';");
+const IN_DENO = elsewhere("process.versions.deno = '2.3.4';");
+
 /** Checks that each call was refused like this, and that what needs no device works. */
 function isRefused(t: Test, output: string, refusal: RegExp): void {
   t.equal(output.match(new RegExp(refusal, 'gm'))?.length, CALLS, 'each call is refused', { output });
@@ -61,6 +64,21 @@ t.test('an addon that does not load here says why', async (t) => {
   const { code, output, errors } = await runChild(WITH_AN_OLDER_LIBRARY);
   t.match({ code, errors }, { code: 0, errors: '' });
   isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*GLIBC_9.9 not found/);
+});
+
+t.test('in another runtime it loads, and opening is refused before the addon could crash it', async (t) => {
+  for (const [program, runtime] of [
+    [IN_BUN, 'bun 1.2.3'],
+    [IN_DENO, 'deno 2.3.4'],
+  ] as const) {
+    const { code, output, errors } = await runChild(program);
+    t.match({ code, errors }, { code: 0, errors: '' });
+    isRefused(
+      t,
+      output,
+      new RegExp(`^ERR_TAPFD_UNSUPPORTED_RUNTIME .*crash ${runtime}: run this program with node$`),
+    );
+  }
 });
 
 /** A program that uses the types, with some lines that must not compile. */
@@ -87,8 +105,24 @@ const TYPED = `
   // @ts-expect-error internal
   tap.device;
 `;
+/** Options that may be undefined, where the compiler tells them from those left out. */
+const EXACT = `
+  const signal: AbortSignal | undefined = undefined;
+  const mtu = process.argv[2] === undefined ? undefined : 1400;
+  await openTap({ signal, mtu, name: undefined, mac: undefined, addresses: undefined, netns: undefined });
+  await openMacvtap({ lower: 'eth0', mode: undefined, guestMac: undefined, signal });
+  await links.create({ kind: 'bridge', name: undefined, mtu, vlanFiltering: undefined, netns: undefined });
+  await links.set('lo', { mtu, up: undefined });
+  for await (const change of links.watch({ signal, existing: undefined })) console.log(change);
+  await FdSocket.listen('/run/x.sock', { mode: undefined, backlog: undefined, signal });
+  await forward(tap, tap, { signal, maxFrames: undefined, transform: undefined });
+  randomMac({ prefix: undefined });
+  encodeVnetHeader({ segmentation: 'none', needsChecksum: undefined });
+  new TapfdError('X', 'x', { errno: undefined, path: undefined });
+`;
 const IMPORTS = `
   import { type LinkFact, openMacvtap, openTap, openTun, randomMac, Tap } from 'tapfd';
+  import { encodeVnetHeader, FdSocket, forward, links, TapfdError } from 'tapfd';
   import { spawnQemu } from 'tapfd/qemu';
 `;
 
@@ -117,16 +151,14 @@ t.test('a release', async (t) => {
   t.test('the tarball holds the package and nothing else', async (t) => {
     const tops = new Set(packed.files.map((file) => file.split('/')[0]));
     const prose = ['CHANGELOG.md', 'LICENSE', 'README.md', 'docs'];
-    t.same(
-      [...tops].sort(),
-      [...prose, 'binding.gyp', 'lib', 'native', 'package.json', 'prebuilds', 'src'].sort(),
-    );
+    t.same([...tops].sort(), [...prose, 'lib', 'native', 'package.json', 'prebuilds', 'src'].sort());
     t.same(
       packed.files.filter((file) => file.includes('stray')),
       [],
     );
     t.ok(packed.files.includes(PREBUILD));
     t.notOk(packed.files.includes('lib/.tsbuildinfo'), 'what the compiler keeps for itself stays out');
+    t.ok(packed.files.includes('native/binding.gyp'), 'compiling by hand');
     for (const guide of readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'))) {
       t.ok(packed.files.includes(`docs/${guide}`), guide);
     }
@@ -146,8 +178,16 @@ t.test('a release', async (t) => {
 
   t.test('nothing runs when it is installed', async (t) => {
     const { scripts, gypfile } = readManifest(installed);
-    // Without `gypfile: false` npm runs node-gyp wherever it sees a binding.gyp.
+    // npm compiles, or warns that it does not, wherever it sees a binding.gyp at the top, whatever `gypfile` says.
+    t.notOk(existsSync(join(installed, 'binding.gyp')));
     t.equal(gypfile, false);
+    // Without --ignore-scripts, npm itself says what it would run.
+    const { stdout, stderr } = await promisify(execFile)(
+      'npm',
+      ['install', packed.path, '--prefix', project, '--offline', '--no-audit', '--no-fund'],
+      { cwd: project },
+    );
+    t.notMatch(stdout + stderr, /node-gyp|install script/);
     for (const script of ['preinstall', 'install', 'postinstall', 'prepare'])
       t.notOk(script in scripts, script);
     t.notOk(existsSync(join(installed, 'build')), 'nothing was compiled');
@@ -187,8 +227,9 @@ t.test('a release', async (t) => {
 
   t.test('without an addon for the machine, it says how to compile one', async (t) => {
     const output = await runProgram('another-machine.mjs', ON_ANOTHER_MACHINE);
-    isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*linux-riscv64 .*npx node-gyp rebuild --directory=/);
-    t.match(output, `--directory=${installed} `);
+    isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_FOUND there is no addon for linux-riscv64 /);
+    t.match(output, `npx node-gyp rebuild --directory=${installed}/native`);
+    t.match(output, `${installed}/prebuilds/linux-riscv64/`, 'where it looked');
   });
 
   t.test('its types are found and right', async (t) => {
@@ -197,6 +238,7 @@ t.test('a release', async (t) => {
     writeFileSync(join(project, 'module.mts'), `${IMPORTS}${TYPED}`);
     writeFileSync(join(project, 'script.cts'), `${IMPORTS}export const main = async () => {${TYPED}};`);
     writeFileSync(join(project, 'bundled.ts'), `${IMPORTS}${TYPED}`);
+    writeFileSync(join(project, 'exact.mts'), `${IMPORTS}${TYPED}${EXACT}`);
     const check = async (file: string, moduleKind: string, resolution: string, ...more: string[]) => {
       const options = ['--noEmit', '--strict', '--target', 'es2022', '--types', 'node'];
       const kind = ['--module', moduleKind, '--moduleResolution', resolution];
@@ -209,7 +251,8 @@ t.test('a release', async (t) => {
     const complaints = await Promise.all([
       check('module.mts', 'nodenext', 'nodenext', 'script.cts'),
       check('bundled.ts', 'preserve', 'bundler'),
+      check('exact.mts', 'nodenext', 'nodenext', '--exactOptionalPropertyTypes'),
     ]);
-    t.strictSame(complaints, ['', '']);
+    t.strictSame(complaints, ['', '', '']);
   });
 });

@@ -6,7 +6,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { signalOf } from '../../base/abort.js';
-import { checkInteger, checkOneOf, checkOptionNames } from '../../base/checks.js';
+import { checkInteger, checkOneOf } from '../../base/checks.js';
 import { TapfdError } from '../../base/errors.js';
 import { HAND_OVER } from '../../base/hand-over.js';
 import { deviceOptions, netdevOptions } from '../nic/arguments.js';

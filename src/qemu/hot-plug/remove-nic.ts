@@ -1,6 +1,5 @@
 /** Taking a network card out of a running guest. */
 import { type AbortOptions, signalOf, untilAborted } from '../../base/abort.js';
-import { checkOptionNames } from '../../base/checks.js';
 import { invalidState, TapfdError } from '../../base/errors.js';
 import { deviceIdOf } from '../nic/nic.js';
 import { checkQemuId } from '../nic/option-syntax.js';

@@ -1,7 +1,8 @@
 // ReceiveUnix, with something that happens between its system calls: the program's own recvmsg stands before
 // the C library's.
 
-#include <fcntl.h>
+#include "sys/unix_socket.h"
+
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -13,7 +14,6 @@
 #include <utility>
 
 #include "../check.h"
-#include "sys/unix_socket.h"
 
 namespace {
 
@@ -94,7 +94,9 @@ void AnotherReaderTakesWhatWasPeeked() {
 
 int main(int, char** arguments) {
   std::string name = arguments[1];
-  if (name == "a message that comes after an empty look keeps its descriptors") tapfd::ComesAfterAnEmptyLook();
-  else tapfd::AnotherReaderTakesWhatWasPeeked();
+  if (name == "a message that comes after an empty look keeps its descriptors")
+    tapfd::ComesAfterAnEmptyLook();
+  else
+    tapfd::AnotherReaderTakesWhatWasPeeked();
   std::puts("so it is");
 }

@@ -1,6 +1,7 @@
 /** The vnet header's ten bytes, compared with bytes written by hand. */
 import t from 'tap';
 import { decodeVnetHeader, encodeVnetHeader } from 'tapfd';
+import { foreignBytes, LOOKS_LIKE_BYTES } from '../../kit/odd-values.js';
 
 // flags NEEDS_CSUM, gso TCPV4 with ECN, hdr_len 66, gso_size 1448, csum_start 34, csum_offset 16; little-endian.
 const BYTES = Buffer.from('0181'.concat('4200', 'a805', '2200', '1000'), 'hex');
@@ -39,10 +40,13 @@ t.test('decode and encode', async (t) => {
 t.test('what is wrong is refused', async (t) => {
   const invalid = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
   t.throws(() => decodeVnetHeader('bytes' as unknown as Buffer), invalid);
+  for (const value of LOOKS_LIKE_BYTES()) t.throws(() => decodeVnetHeader(value as Buffer), invalid);
+  t.match(decodeVnetHeader(foreignBytes(Array(10).fill(0))), { segmentation: 'none' });
   t.throws(() => decodeVnetHeader(Buffer.alloc(9)), { code: 'ERR_TAPFD_FRAME_TOO_SHORT' });
   t.throws(() => decodeVnetHeader(Buffer.alloc(10, 2)), { code: 'ERR_TAPFD_FRAME_INVALID' });
   const encode = (header: unknown) => Reflect.apply(encodeVnetHeader, undefined, [header]);
   t.throws(() => encode(null), invalid);
+  t.throws(() => encode({ headerByte: 1 }), { ...invalid, argument: 'header.headerByte' });
   for (const field of ['needsChecksum', 'dataValid', 'ecn'])
     t.throws(() => encode({ [field]: 1 }), invalid, field);
   for (const field of ['headerBytes', 'segmentBytes', 'checksumStart', 'checksumOffset']) {

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { formatMac, isMulticastMac, parseMac, randomMac } from 'tapfd';
+import { foreignBytes, LOOKS_LIKE_BYTES } from '../../kit/odd-values.js';
 
 const INVALID = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
 
@@ -80,6 +81,15 @@ t.test('randomMac refuses a prefix that is none', async (t) => {
   }
   // @ts-expect-error: what a JavaScript caller may give
   t.throws(() => randomMac('52:54:00'), { ...INVALID, argument: 'options' });
+});
+
+t.test('bytes of another realm are bytes; what only looks like bytes is not', async (t) => {
+  t.equal(formatMac(foreignBytes([1, 2, 3, 4, 5, 6])), '01:02:03:04:05:06');
+  t.ok(isMulticastMac(foreignBytes([1, 2, 3, 4, 5, 6])));
+  for (const wrong of LOOKS_LIKE_BYTES() as Buffer[]) {
+    t.throws(() => formatMac(wrong), INVALID);
+    t.throws(() => isMulticastMac(wrong), INVALID);
+  }
 });
 
 t.test('isMulticastMac looks at the lowest bit of the first byte', async (t) => {

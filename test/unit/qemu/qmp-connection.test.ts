@@ -176,7 +176,9 @@ t.test('connecting', async (t) => {
 t.test('an answer may be as deep as QEMU makes one, and texts count for nothing', async (t) => {
   const deep = nested(1000);
   const text = '[{"\\'.repeat(2000);
-  const { qmp } = await connected(t, () => ({ return: JSON.parse(`{"a": ${deep}, "b": ${JSON.stringify(text)}}`) }));
+  const { qmp } = await connected(t, () => ({
+    return: JSON.parse(`{"a": ${deep}, "b": ${JSON.stringify(text)}}`),
+  }));
   t.match(await qmp.execute('query-status'), { b: text });
 });
 
