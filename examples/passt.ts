@@ -9,60 +9,17 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { Duplex } from 'node:stream';
+import { Duplex, pipeline } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import { createNetns, type FrameStream, links, type Netns, openTap } from 'tapfd';
+import { createNetns, FrameDecoder, FrameEncoder, type FrameStream, links, type Netns, openTap } from 'tapfd';
 
-/** Each frame is preceded by its length, in network byte order. */
-const LENGTH_BYTES = 4;
-/** passt allows TCP segments up to this size; since it is told the MTU, a TAP of 1500 never gets one. */
-const MAX_FRAME_BYTES = 65_535 + 14;
 const MTU = 1500;
 
-/** Splits the bytes from passt into frames. */
-export class FrameCutter {
-  #rest: Buffer = Buffer.alloc(0);
-
-  /** @throws Error when the bytes cannot be frames; nothing after them can be parsed. */
-  add(bytes: Buffer): Buffer[] {
-    let rest = this.#rest.length === 0 ? bytes : Buffer.concat([this.#rest, bytes]);
-    const frames: Buffer[] = [];
-    while (rest.length >= LENGTH_BYTES) {
-      const length = rest.readUInt32BE(0);
-      if (length > MAX_FRAME_BYTES) throw new Error(`a frame of ${length} bytes is impossible`);
-      if (rest.length < LENGTH_BYTES + length) break;
-      frames.push(rest.subarray(LENGTH_BYTES, LENGTH_BYTES + length));
-      rest = rest.subarray(LENGTH_BYTES + length);
-    }
-    this.#rest = rest;
-    return frames;
-  }
-}
-
-/** Carries frames between a device and passt's socket until either ends. Drops what a side cannot take yet. */
-export function join(device: FrameStream, socket: Duplex): { dropped: number } {
-  const counters = { dropped: 0 };
-  const cutter = new FrameCutter();
-  device.on('data', (frame: Buffer) => {
-    if (!socket.writable || socket.writableNeedDrain) {
-      counters.dropped += 1;
-      return;
-    }
-    const length = Buffer.alloc(LENGTH_BYTES);
-    length.writeUInt32BE(frame.length);
-    socket.write(Buffer.concat([length, frame]));
-  });
-  socket.on('data', (bytes: Buffer) => {
-    try {
-      for (const frame of cutter.add(bytes)) {
-        if (device.writableNeedDrain) counters.dropped += 1;
-        else device.write(frame, () => {}); // the device counts refused frames
-      }
-    } catch (error) {
-      socket.destroy(error instanceof Error ? error : new Error(String(error)));
-    }
-  });
-  return counters;
+/** Carries frames between a device and passt's socket until either ends; the other is destroyed then. */
+export function join(device: FrameStream, socket: Duplex): void {
+  const ended = () => {}; // passt's 'exit' says it
+  pipeline(device, new FrameEncoder(), socket, ended);
+  pipeline(socket, new FrameDecoder(), device, ended);
 }
 
 /** Starts passt in `netns`, which is connected to the world, with one end of a socket pair; returns it and the other end. */

@@ -51,6 +51,7 @@ export type {
   SendDropReason,
 } from './frames/counters.js';
 export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
+export { FrameDecoder, FrameEncoder, type FramingOptions } from './frames/framing.js';
 export { type DeviceFeatures, FrameStream } from './frames/stream.js';
 export {
   decodeVnetHeader,

@@ -31,13 +31,42 @@ FrameFault CheckEthernet(const FrameRules& rules, const uint8_t* data, size_t le
   return FrameFault::kNone;
 }
 
-FrameFault CheckIp(const FrameRules& rules, const uint8_t* data, size_t length, size_t largest_packet) {
+// Whether a packet of IP is as long as its own header says. The kernel cuts off what follows the packet, and
+// drops one that is cut short; the writer hears of neither (ip_input.c ip_rcv_core, ip6_input.c
+// ip6_rcv_core).
+bool HasLengthOfItsHeader(const uint8_t* packet, size_t length) {
+  if (packet[0] >> 4 == 4) {
+    return length >= ipv4::kHeader && Load16(packet + ipv4::kTotalLength) == length;
+  }
+  if (length < ipv6::kHeader) return false;
+  uint16_t payload_bytes = Load16(packet + ipv6::kPayloadLength);
+  // A jumbogram has its length in the hop-by-hop header.
+  if (payload_bytes == 0 && packet[ipv6::kNextHeader] == ipv6::kHopByHop) return true;
+  return ipv6::kHeader + payload_bytes == length;
+}
+
+// Whether the packet has the IP version that the packet information names.
+bool HasVersionOf(uint16_t protocol, unsigned version) {
+  return version == (protocol == ethernet::kIpv4 ? 4 : 6);
+}
+
+// The packet of a TUN, which begins after the frame's `header` bytes.
+FrameFault CheckIp(const FrameRules& rules, const uint8_t* frame, size_t header, size_t length) {
+  bool is_super = IsSuperFrame(rules, frame);
+  const uint8_t* packet = frame + header;
+  length -= header;
   if (length == 0) return FrameFault::kTooShort;
-  if (length > largest_packet) return FrameFault::kTooLong;
-  // With packet information the protocol is given there, and need not be IP.
-  unsigned version = data[0] >> 4;
-  if (!rules.packet_info && version != 4 && version != 6) return FrameFault::kInvalid;
-  return FrameFault::kNone;
+  if (length > (is_super ? kMaxPacketBytes : rules.mtu)) return FrameFault::kTooLong;
+  unsigned version = packet[0] >> 4;
+  if (rules.packet_info) {
+    uint16_t protocol = Load16(frame + 2);  // struct tun_pi: flags, protocol
+    if (protocol != ethernet::kIpv4 && protocol != ethernet::kIpv6) return FrameFault::kNone;
+    if (!HasVersionOf(protocol, version)) return FrameFault::kInvalid;
+  } else if (version != 4 && version != 6) {
+    return FrameFault::kInvalid;
+  }
+  // The length of a super-frame is the kernel's to judge: 0 may be right in one.
+  return is_super || HasLengthOfItsHeader(packet, length) ? FrameFault::kNone : FrameFault::kInvalid;
 }
 
 }  // namespace
@@ -45,10 +74,9 @@ FrameFault CheckIp(const FrameRules& rules, const uint8_t* data, size_t length, 
 FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t length) {
   size_t header = rules.header_bytes();
   if (length < header) return FrameFault::kTooShort;
+  if (!rules.ethernet) return CheckIp(rules, frame, header, length);
   size_t largest_packet = IsSuperFrame(rules, frame) ? kMaxPacketBytes : rules.mtu;
-  const uint8_t* data = frame + header;
-  return rules.ethernet ? CheckEthernet(rules, data, length - header, largest_packet)
-                        : CheckIp(rules, data, length - header, largest_packet);
+  return CheckEthernet(rules, frame + header, length - header, largest_packet);
 }
 
 namespace {
@@ -80,6 +108,10 @@ ssize_t ReadSpilling(Channel& channel, uint8_t* to, size_t room, uint8_t* spill)
 }
 
 }  // namespace
+
+bool EndsDevice(int outcome) {
+  return outcome == -EBADFD || outcome == -ENOLINK || outcome == -EBADF;
+}
 
 ssize_t ReadFrame(Channel& channel, uint8_t* to, size_t room) {
   struct iovec part = {to, room};
@@ -133,17 +165,26 @@ int CheckSpan(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, c
   return static_cast<int>(CheckFrame(rules, slab + offset, length));
 }
 
-void Losses::Add(int reason, uint32_t frames) {
+void Losses::Add(int reason, size_t bytes) {
   uint32_t at = 0;
   while (at < count && by_reason[at].reason != reason && at + 1 < kMaxReasons) ++at;
-  if (at == count) by_reason[count++] = {reason, 0};
-  by_reason[at].frames += frames;
+  if (at == count) by_reason[count++] = {reason, 0, static_cast<uint32_t>(bytes)};
+  ++by_reason[at].frames;
 }
 
 uint32_t Losses::frames() const {
   uint32_t sum = 0;
   for (uint32_t i = 0; i < count; ++i) sum += by_reason[i].frames;
   return sum;
+}
+
+void FrameRun::Count(int outcome_of_frame, size_t frame_bytes) {
+  if (outcome_of_frame != 0) {
+    losses.Add(outcome_of_frame, frame_bytes);
+    return;
+  }
+  ++frames;
+  bytes += frame_bytes;
 }
 
 FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
@@ -154,7 +195,7 @@ FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* s
     run.outcome = CheckSpan(rules, slab, slab_bytes, span);
     if (run.outcome == 0) run.outcome = WriteFrame(channel, slab + span[0], span[1]);
     if (run.outcome != 0) break;
-    run.bytes += span[1];
+    run.Count(0, span[1]);
   }
   run.next = next;
   return run;

@@ -27,8 +27,14 @@ struct FrameRules {
   MacAddress mac{};
 
   uint32_t header_bytes() const { return (packet_info ? 4 : 0) + vnet_header; }
-  // The longest frame that the kernel delivers, with up to two VLAN tags.
+  // The longest frame that the kernel usually delivers, with up to two VLAN tags.
   uint32_t room() const { return header_bytes() + (super_frames ? 65535 : mtu) + (ethernet ? 14 + 8 : 0); }
+
+  bool operator==(const FrameRules& other) const {
+    return ethernet == other.ethernet && packet_info == other.packet_info &&
+           vnet_header == other.vnet_header && mtu == other.mtu && super_frames == other.super_frames &&
+           check_source == other.check_source && mac == other.mac;
+  }
 };
 
 // src/base/native-queue.ts `FrameFault` has the same numbers.
@@ -51,6 +57,11 @@ struct Channel {
   bool nowait = true;
   bool down = false;
 };
+
+// Whether the outcome of a write (a negative errno) says that nothing is behind the descriptor any more. Any
+// other costs one frame: what ends a device is a short list, and a frame, or whoever sent it, can bring none
+// of it about. src/frames/write-outcome.ts `endsDevice` has the same.
+bool EndsDevice(int outcome);
 
 // Writes one whole frame; EINTR is retried. 0, or a negative errno.
 int WriteFrame(Channel& channel, const uint8_t* frame, size_t length);
@@ -90,16 +101,17 @@ constexpr size_t kSpillBytes = kMaxFrameBytes;
 // rest of a frame goes into `spill`.
 Burst ReadBurst(Channel& channel, Slab& slab, size_t room, uint32_t limit, uint32_t* spans, uint8_t* spill);
 
-// Frames that the kernel did not accept, by reason.
+// Frames that were not accepted, by reason.
 struct Losses {
   struct Loss {
-    int reason;  // a negative errno
+    int reason;  // a FrameFault or a negative errno
     uint32_t frames;
+    uint32_t first_bytes;  // length of the first
   };
-  // More than the drivers have reasons; any further reason is counted with the last.
-  static constexpr uint32_t kMaxReasons = 4;
+  // More than occur together; any further reason is counted with the last.
+  static constexpr uint32_t kMaxReasons = 8;
 
-  void Add(int reason, uint32_t frames);
+  void Add(int reason, size_t bytes);  // one frame
   uint32_t frames() const;
 
   Loss by_reason[kMaxReasons];
@@ -108,10 +120,16 @@ struct Losses {
 
 // The result of writing frames in a row.
 struct FrameRun {
-  Losses losses;       // of frames before `next`, where the library joins frames
-  uint32_t next = 0;   // the first frame that was not accepted; the end if all were
-  uint64_t bytes = 0;  // of the frames accepted
-  int outcome = 0;     // of the frame `next`: 0 if all were accepted, else a FrameFault or a negative errno
+  // Where the library joins frames, they are not written in their order: after -EAGAIN, frames from `next` on
+  // may be among those accepted and lost. They are reported here once, and not by the call that is repeated.
+  Losses losses;
+  uint32_t next = 0;    // the first frame that was not accepted; the end if all were
+  uint32_t frames = 0;  // accepted in this call
+  uint64_t bytes = 0;   // of the frames accepted
+  int outcome = 0;      // of the frame `next`: 0 if all were accepted, else a FrameFault or a negative errno
+
+  // Counts a frame that was accepted (outcome 0), or why it was not.
+  void Count(int outcome_of_frame, size_t frame_bytes);
 };
 
 // The fault of the frame at one [offset, length]. A span outside the slab is a fault: JavaScript may have

@@ -18,7 +18,7 @@ namespace ethernet {
 constexpr size_t kHeader = 14;
 constexpr size_t kType = 12;
 constexpr size_t kVlanTag = 4;
-constexpr size_t kMaxVlanTags = 2;
+constexpr size_t kMaxVlanTags = 8;  // linux/if_vlan.h VLAN_MAX_DEPTH
 constexpr uint16_t kIpv4 = 0x0800;
 constexpr uint16_t kIpv6 = 0x86dd;
 constexpr uint16_t kVlan = 0x8100;
@@ -116,7 +116,7 @@ inline void Store32(uint8_t* at, uint32_t value) {
   StoreRaw32(at, htonl(value));
 }
 
-// The offset of an Ethernet frame's type, after up to two VLAN tags. If the frame ends within a tag, the type
+// The offset of an Ethernet frame's type, after its VLAN tags. If the frame ends within a tag, the type
 // is that tag's own.
 inline size_t FindEtherType(const uint8_t* frame, size_t length) {
   size_t at = ethernet::kType;

@@ -9,9 +9,10 @@ namespace {
 
 constexpr uint32_t kMaxPlanned = 256;
 
-// Only these end the device; any other error costs a frame.
-bool IsFatal(int error) {
-  return error == EBADFD || error == ENOLINK || error == EBADF;
+// Whether the kernel does not take frames joined in this way: some kernels answer EINVAL, and with
+// IFF_NAPI_FRAGS a frame has 17 parts and 65,471 bytes at most (EMSGSIZE).
+bool RefusesJoin(int outcome) {
+  return outcome == -EINVAL || outcome == -EMSGSIZE;
 }
 
 }  // namespace
@@ -60,98 +61,90 @@ int SegmentIo::Write(Channel& channel, const uint8_t* frame, size_t length) {
   return WriteParts(channel, single.parts, 2);
 }
 
-uint32_t SegmentIo::Gather(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
-                           const uint32_t* spans, uint32_t next, uint32_t end, int* fault) {
+uint32_t SegmentIo::Gather(const FrameRules& rules, const Batch& batch, uint32_t next, int* fault) {
   frames_.clear();
-  for (; next < end && frames_.size() < kMaxPlanned; ++next) {
-    *fault = CheckSpan(rules, slab, slab_bytes, &spans[2 * next]);
+  for (; next < batch.end && frames_.size() < kMaxPlanned; ++next) {
+    const uint32_t* span = &batch.spans[2 * next];
+    *fault = CheckSpan(rules, batch.slab, batch.slab_bytes, span);
     if (*fault != 0) break;
-    frames_.push_back({const_cast<uint8_t*>(slab) + spans[2 * next], spans[2 * next + 1]});
+    frames_.push_back({const_cast<uint8_t*>(batch.slab) + span[0], span[1]});
   }
   return static_cast<uint32_t>(frames_.size());
 }
 
-FrameRun SegmentIo::WriteBatch(Channel& channel, const FrameRules& rules, const uint8_t* slab,
-                               size_t slab_bytes, const uint32_t* spans, uint32_t next, uint32_t end) {
+FrameRun SegmentIo::WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next) {
   FrameRun run;
   run.next = next;
-  while (run.next < end) {
-    int fault = 0;
-    if (!HasPlanOf(slab, slab_bytes, run.next, end)) {
-      if (Gather(rules, slab, slab_bytes, spans, run.next, end, &fault) == 0) {
+  if (!HasPlanOf(batch, next)) plan_ = WriteUnits{};
+  while (run.next < batch.end) {
+    if (plan_.count == 0) {
+      int fault = 0;
+      if (Gather(rules, batch, run.next, &fault) == 0) {
         run.outcome = fault;
         return run;
       }
-      plan_ = coalescer_.Plan(rules_, frames_.data(), static_cast<uint32_t>(frames_.size()));
-      plan_slab_ = slab;
-      plan_slab_bytes_ = slab_bytes;
-      plan_next_ = run.next;
-      plan_unit_ = plan_single_ = 0;
-      plan_losses_ = Losses{};
-      plan_lost_bytes_ = 0;
+      MakePlan(rules, batch, run.next);
     }
-    run.outcome = WritePlan(channel, &run);
+    run.outcome = WritePlan(channel, rules, batch, &run);
     if (run.outcome != 0) return run;
   }
   return run;
 }
 
-bool SegmentIo::HasPlanOf(const uint8_t* slab, size_t slab_bytes, uint32_t next, uint32_t end) const {
-  return plan_.count != 0 && plan_slab_ == slab && plan_slab_bytes_ == slab_bytes && plan_next_ == next &&
-         frames_.size() <= end - next;
+void SegmentIo::MakePlan(const FrameRules& rules, const Batch& batch, uint32_t next) {
+  plan_ = coalescer_.Plan(rules_, frames_.data(), static_cast<uint32_t>(frames_.size()));
+  plan_batch_ = batch;
+  plan_rules_ = rules;
+  plan_next_ = next;
+  plan_unit_ = plan_single_ = 0;
 }
 
-int SegmentIo::WritePlan(Channel& channel, FrameRun* run) {
-  while (plan_unit_ < plan_.count) {
+bool SegmentIo::HasPlanOf(const Batch& batch, uint32_t next) const {
+  return plan_batch_.number == batch.number && plan_next_ == next && next < batch.end &&
+         frames_.size() <= batch.end - next;
+}
+
+int SegmentIo::WritePlan(Channel& channel, const FrameRules& rules, const Batch& batch, FrameRun* run) {
+  bool holds =
+      rules == plan_rules_ && batch.slab == plan_batch_.slab && batch.slab_bytes == plan_batch_.slab_bytes;
+  for (; plan_unit_ < plan_.count; ++plan_unit_, plan_single_ = 0) {
     const WriteUnit& unit = plan_.units[plan_unit_];
-    int outcome = WriteUnitWhole(channel, unit);
+    bool whole = holds && plan_single_ == 0 && !(singly_ && unit.joined());
+    int outcome = whole ? WriteWhole(channel, unit, run) : 0;
+    bool refused = unit.joined() && RefusesJoin(outcome);
+    singly_ = singly_ || refused;
+    if (!whole || refused) outcome = WriteSingly(channel, rules, batch, unit, run);
     if (outcome == -EAGAIN) return outcome;
-    if (IsFatal(-outcome)) {
+    if (outcome != 0) {
       plan_ = WriteUnits{};
       return outcome;
     }
-    ++plan_unit_;
-    plan_single_ = 0;
   }
   plan_ = WriteUnits{};
-  for (const struct iovec& frame : frames_) run->bytes += frame.iov_len;
-  run->bytes -= plan_lost_bytes_;
   run->next += static_cast<uint32_t>(frames_.size());
-  for (uint32_t i = 0; i < plan_losses_.count; ++i) {
-    const Losses::Loss& loss = plan_losses_.by_reason[i];
-    run->losses.Add(loss.reason, loss.frames);
-  }
   return 0;
 }
 
-// Writes a joined unit at once, or frame by frame if the kernel does not accept it: some kernels answer
-// EINVAL, and with IFF_NAPI_FRAGS a frame has 17 parts at most (EMSGSIZE). Losses are added to the plan;
-// -EAGAIN leaves the rest to the next call.
-int SegmentIo::WriteUnitWhole(Channel& channel, const WriteUnit& unit) {
-  if (plan_single_ == 0 && !(singly_ && unit.joined())) {
-    int outcome = WriteParts(channel, unit.parts, unit.part_count);
-    bool refused = (outcome == -EINVAL || outcome == -EMSGSIZE) && unit.joined();
-    if (!refused) {
-      if (outcome != 0 && outcome != -EAGAIN && !IsFatal(-outcome)) {
-        for (uint32_t i = 0; i < unit.frame_count; ++i) AddLoss(unit.frames[i], outcome);
-        return 0;
-      }
-      return outcome;
-    }
-    singly_ = true;
-  }
+// 0 if each of its frames was accepted or lost, -EAGAIN, what refuses the join, or what ends the device.
+int SegmentIo::WriteWhole(Channel& channel, const WriteUnit& unit, FrameRun* run) {
+  int outcome = WriteParts(channel, unit.parts, unit.part_count);
+  if (outcome == -EAGAIN || EndsDevice(outcome) || (unit.joined() && RefusesJoin(outcome))) return outcome;
+  for (uint32_t i = 0; i < unit.frame_count; ++i) run->Count(outcome, frames_[unit.frames[i]].iov_len);
+  return 0;
+}
+
+// 0 if each of its frames was accepted or lost, -EAGAIN, which leaves the rest to the next call, or what ends
+// the device.
+int SegmentIo::WriteSingly(Channel& channel, const FrameRules& rules, const Batch& batch,
+                           const WriteUnit& unit, FrameRun* run) {
   for (; plan_single_ < unit.frame_count; ++plan_single_) {
-    SingleWrite single(frames_[unit.frames[plan_single_]]);
-    int outcome = WriteParts(channel, single.parts, 2);
-    if (outcome == -EAGAIN || IsFatal(-outcome)) return outcome;
-    if (outcome != 0) AddLoss(unit.frames[plan_single_], outcome);
+    const uint32_t* span = &batch.spans[2 * (plan_next_ + unit.frames[plan_single_])];
+    int outcome = CheckSpan(rules, batch.slab, batch.slab_bytes, span);
+    if (outcome == 0) outcome = Write(channel, batch.slab + span[0], span[1]);
+    if (outcome == -EAGAIN || EndsDevice(outcome)) return outcome;
+    run->Count(outcome, span[1]);
   }
   return 0;
-}
-
-void SegmentIo::AddLoss(uint32_t frame, int reason) {
-  plan_losses_.Add(reason, 1);
-  plan_lost_bytes_ += frames_[frame].iov_len;
 }
 
 }  // namespace tapfd

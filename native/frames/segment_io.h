@@ -16,6 +16,15 @@ namespace tapfd {
 
 class SegmentIo {
  public:
+  // Frames in one piece of memory, and where they are in it.
+  struct Batch {
+    uint32_t number = 0;  // the caller's, because an address may be used again for another batch
+    const uint8_t* slab = nullptr;
+    size_t slab_bytes = 0;
+    const uint32_t* spans = nullptr;
+    uint32_t end = 0;
+  };
+
   // `udp`: the device was granted USO, so the kernel accepts joined datagrams.
   SegmentIo(bool ethernet, bool udp);
 
@@ -38,22 +47,21 @@ class SegmentIo {
 
   int Write(Channel& channel, const uint8_t* frame, size_t length);
   // Like WriteFrames, but joins frames of a flow. After -EAGAIN, repeat the same call: frames already written
-  // are remembered, and all frames must stay where they are. A call for other frames or other memory starts a
-  // new plan.
-  FrameRun WriteBatch(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
-                      const uint32_t* spans, uint32_t next, uint32_t end);
+  // are remembered. If the rules have changed, or the memory is gone, those not written yet are checked
+  // again. A call for another batch starts a new plan.
+  FrameRun WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next);
 
  private:
   // Collects the frames from `next` on that pass the checks, up to the size of one plan; `fault` is what
   // ended them.
-  uint32_t Gather(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, const uint32_t* spans,
-                  uint32_t next, uint32_t end, int* fault);
+  uint32_t Gather(const FrameRules& rules, const Batch& batch, uint32_t next, int* fault);
+  void MakePlan(const FrameRules& rules, const Batch& batch, uint32_t next);
+  bool HasPlanOf(const Batch& batch, uint32_t next) const;
   // Continues the plan. 0 if it is complete, -EAGAIN, or the errno that ends the device.
-  int WritePlan(Channel& channel, FrameRun* run);
-  int WriteUnitWhole(Channel& channel, const WriteUnit& unit);
-  void AddLoss(uint32_t frame, int reason);
-  // Whether there is a plan for these frames in this memory: the memory of another call may be gone.
-  bool HasPlanOf(const uint8_t* slab, size_t slab_bytes, uint32_t next, uint32_t end) const;
+  int WritePlan(Channel& channel, const FrameRules& rules, const Batch& batch, FrameRun* run);
+  int WriteWhole(Channel& channel, const WriteUnit& unit, FrameRun* run);
+  int WriteSingly(Channel& channel, const FrameRules& rules, const Batch& batch, const WriteUnit& unit,
+                  FrameRun* run);
 
   CoalesceRules rules_;
   Segmenter segmenter_;
@@ -63,14 +71,12 @@ class SegmentIo {
   Coalescer coalescer_;
   std::vector<struct iovec> frames_;
   WriteUnits plan_;
-  const uint8_t* plan_slab_ = nullptr;
-  size_t plan_slab_bytes_ = 0;
+  Batch plan_batch_;
+  FrameRules plan_rules_;     // that its frames have been checked against
   uint32_t plan_next_ = 0;    // the first frame
   uint32_t plan_unit_ = 0;    // the unit to write next
   uint32_t plan_single_ = 0;  // the frame within it, when it is written frame by frame
-  Losses plan_losses_;
-  uint64_t plan_lost_bytes_ = 0;
-  bool singly_ = false;  // the kernel has refused a joined write once: none is tried again
+  bool singly_ = false;       // the kernel has refused a joined write once: none is tried again
 };
 
 }  // namespace tapfd

@@ -144,13 +144,23 @@ export interface NativeQueue {
   stopReading(): void;
   write(frame: Uint8Array): number;
   /**
-   * Writes the frames from `first` to `end` of the spans until one is not taken.
+   * Writes the frames from `first` to `end` of the spans until one is not taken. When the kernel cannot take more yet
+   * (EAGAIN), the call is to be repeated: where frames are joined, some behind the first may have been taken.
    *
-   * @param report - gets the number of that frame (`end` when all were taken), the bytes of those taken, how many of
-   *   those before it were lost, and the negative errno of that.
+   * @param batch - A number for these frames, the same in each call for them.
+   * @param report - Gets the number of that frame (`end` when all were taken), how many frames this call wrote and their
+   *   bytes, and for how many reasons it lost others; for each reason the outcome, how many frames, and the length of the
+   *   first. None of them is the frame whose outcome is returned.
    * @returns 0 when all were taken, else the outcome of that frame.
    */
-  writeFrames(slab: Uint8Array, spans: Uint32Array, first: number, end: number, report: Int32Array): number;
+  writeFrames(
+    batch: number,
+    slab: Uint8Array,
+    spans: Uint32Array,
+    first: number,
+    end: number,
+    report: Int32Array,
+  ): number;
   /**
    * From now on each burst is read into this memory, from its beginning, so reading is to be stopped while it is in use;
    * without arguments, into the shared slab again.

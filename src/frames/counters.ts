@@ -5,15 +5,18 @@
  *
  * - `kernel`: the kernel dropped it before it reached the descriptor, because the queue was full or a filter program
  *   refused it. Counted for all queues of the device together.
- * - `malformed`: with `segment`, a super-frame with wrong headers or a wrong vnet header.
+ *   A super-frame counts once, however many frames it would have become.
+ * - `malformed`: with `segment`, a super-frame with wrong headers or a wrong vnet header. It counts once.
+ * - `unreadable`: the kernel took it from the queue and then failed to pass it on, as it does (EINVAL) with a super-frame
+ *   that no vnet header can describe.
  */
-export type ReceiveDropReason = 'kernel' | 'malformed';
+export type ReceiveDropReason = 'kernel' | 'malformed' | 'unreadable';
 
 /**
  * Why a written frame was not sent.
  *
  * - `too-short`: shorter than its headers (14 bytes for Ethernet).
- * - `too-long`: over the MTU plus headers.
+ * - `too-long`: over the MTU plus headers, or more than the driver takes (with `napi: 'frags'`, 65471 bytes).
  * - `invalid`: a TUN packet of a version other than 4 and 6, or a vnet header the kernel refuses.
  * - `source-mac`: a macvtap frame whose source MAC is not the link's.
  * - `link-down`: the interface is not up, so frames are dropped, as a network card does.
@@ -21,6 +24,7 @@ export type ReceiveDropReason = 'kernel' | 'malformed';
  * - `detached`: the queue is detached and the device works with NAPI.
  * - `ended`: written after `end()`, or not sent before a hand-off, the end of the device, or the end of the `forward()`
  *   that wrote it.
+ * - `kernel`: the kernel refused it for another reason, which is the `code` of the error.
  */
 export type SendDropReason =
   | 'too-short'
@@ -30,7 +34,8 @@ export type SendDropReason =
   | 'link-down'
   | 'no-buffer'
   | 'detached'
-  | 'ended';
+  | 'ended'
+  | 'kernel';
 
 /** One direction of {@link FrameStats}. */
 export interface DirectionStats<Reason extends string> {

@@ -79,12 +79,11 @@ export interface BatchOutcome {
 }
 
 /** native/frames/io.h `Losses::kMaxReasons`. */
-const MAX_REASONS = 4;
-/**
- * What native code reports of a run of frames: the first that was not taken, the bytes of those before it, for how many
- * reasons some of these were lost, and for each reason its errno and number of frames. Valid within one call only.
- */
-const report = new Int32Array(3 + 2 * MAX_REASONS);
+const MAX_REASONS = 8;
+/** {@link NativeQueue.writeFrames}'s. Valid within one call only. */
+const report = new Int32Array(4 + 3 * MAX_REASONS);
+/** Batches are numbered because one may be made at the address of an earlier one. */
+let lastBatch = 0;
 
 /** Many frames, written in order, waiting for the kernel as often as needed. */
 export class BatchWrite implements QueuedWrite {
@@ -93,7 +92,10 @@ export class BatchWrite implements QueuedWrite {
   readonly #counting: WriteCounting;
   readonly #finish: (outcome: BatchOutcome) => void;
   readonly #outcome: BatchOutcome = { taken: 0, refusal: undefined, ended: undefined };
+  readonly #number: number;
   #next = 0;
+  /** Frames that were sent, lost or refused: where frames are joined, some of them behind `#next`. */
+  #settled = 0;
   /** `writing`: an outcome that ends the device fails everything that waits, and comes back to this very write. */
   #state: 'new' | 'writing' | 'waiting' | 'over' = 'new';
 
@@ -111,6 +113,8 @@ export class BatchWrite implements QueuedWrite {
     this.#frames = ownFrames(frames, queue.joins);
     this.#counting = counting;
     this.#finish = finish;
+    lastBatch = (lastBatch + 1) >>> 0;
+    this.#number = lastBatch;
   }
 
   attempt(): boolean {
@@ -135,7 +139,7 @@ export class BatchWrite implements QueuedWrite {
   #end(): void {
     if (this.#state === 'waiting' && this.#frames instanceof FrameBatch) this.#frames.release();
     this.#state = 'over';
-    const unsent = this.#frames.length - this.#next;
+    const unsent = this.#frames.length - this.#settled;
     if (unsent > 0) this.#counting.unsent(unsent);
     this.#finish(this.#outcome);
   }
@@ -157,13 +161,12 @@ export class BatchWrite implements QueuedWrite {
   /** Writes as many frames in a row as the kernel takes, then handles the one it does not take. */
   #writeRun(batch: FrameBatch): number {
     const first = this.#next;
-    const outcome = this.#queue.writeFrames(batch.memory, batch.spans, first, batch.length, report);
-    const [next, bytes, reasons] = report;
+    const { memory, spans, length } = batch;
+    const outcome = this.#queue.writeFrames(this.#number, memory, spans, first, length, report);
+    const [next, taken, bytes, reasons] = report;
     this.#next = next;
-    let taken = next - first;
-    for (let i = 0; i < reasons; i++) taken -= report[4 + 2 * i];
     if (taken > 0) this.#count(taken, bytes, 0);
-    for (let i = 0; i < reasons; i++) this.#count(report[4 + 2 * i], 0, report[3 + 2 * i]);
+    for (let i = 4; i < 4 + 3 * reasons; i += 3) this.#count(report[i + 1], report[i + 2], report[i]);
     if (outcome !== 0 && outcome !== WOULD_WAIT) this.#count(1, batch.spans[2 * this.#next++ + 1], outcome);
     return outcome;
   }
@@ -177,6 +180,7 @@ export class BatchWrite implements QueuedWrite {
   }
 
   #count(frames: number, bytes: number, outcome: number): void {
+    this.#settled += frames;
     const verdict = this.#counting.settle(frames, bytes, outcome);
     if (verdict === 'sent') this.#outcome.taken += frames;
     else if (verdict === 'lost') return;

@@ -5,7 +5,7 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { FrameBatch, viewOf } from './batch.js';
 import type { FrameCounters } from './counters.js';
 import { provideBurstMemory } from './slab.js';
-import { fatalError, isDown } from './write-outcome.js';
+import { fatalError, meaningOfRead } from './write-outcome.js';
 
 /** Frames read at one wake-up: more would hold up the rest of the event loop (one turn of 527 ms without a limit). */
 const BURST_LIMIT = 64;
@@ -242,8 +242,16 @@ export class FrameReceiver {
     if (faults > 0) this.#counters.drop({ direction: 'receive', reason: 'malformed', count: faults });
     if (count > 0 && this.#taker !== undefined) this.#giveBurst(this.#taker, slab, spans, count, last);
     else if (count > 0) this.#pushFrames(slab, spans, 0, count, last);
-    if (error !== 0 && !isDown(error)) this.#lost(fatalError(this.#device, 'read', error));
+    if (error !== 0) this.#failed(error);
   };
+
+  #failed(errno: number): void {
+    const meaning = meaningOfRead(errno);
+    if (meaning === 'end') this.#lost(fatalError(this.#device, 'read', errno));
+    if (meaning === 'frame lost') {
+      this.#counters.drop({ direction: 'receive', reason: 'unreadable', count: 1 });
+    }
+  }
 
   /** An error or a fault without frames is no burst: the taker still waits for one. */
   #giveBurst(

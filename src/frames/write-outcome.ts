@@ -6,7 +6,11 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { meansGone } from '../descriptor/gone.js';
 import type { SendDropReason } from './counters.js';
 
-const { EAGAIN, EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC } = constants.errno;
+const { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM, ENOSPC, EPERM } =
+  constants.errno;
+
+/** What would be the answer to the next read, too, and at once: no frame is the cause. */
+const ENDS_READING = new Set([-EACCES, -EFAULT, -EPERM]);
 
 /** The outcome of a write that the kernel cannot take yet. */
 export const WOULD_WAIT = -EAGAIN;
@@ -15,6 +19,8 @@ export interface FrameRefusal {
   reason: SendDropReason;
   code: string;
   cause: (device: DeviceHandle) => string;
+  /** Negative, where the error is the kernel's own. */
+  errno?: number;
 }
 
 const REFUSALS: Partial<Record<number, FrameRefusal>> = {
@@ -34,7 +40,7 @@ const REFUSALS: Partial<Record<number, FrameRefusal>> = {
   [FrameFault.invalid]: {
     reason: 'invalid',
     code: 'ERR_TAPFD_FRAME_INVALID',
-    cause: () => 'a TUN packet begins with IP version 4 or 6',
+    cause: () => 'a TUN packet begins with IP version 4 or 6, and is as long as its own header says',
   },
   [FrameFault.sourceMac]: {
     reason: 'source-mac',
@@ -46,7 +52,14 @@ const REFUSALS: Partial<Record<number, FrameRefusal>> = {
   [-EINVAL]: {
     reason: 'invalid',
     code: 'ERR_TAPFD_FRAME_INVALID',
-    cause: () => 'the kernel refuses its vnet header (EINVAL)',
+    cause: ({ vnetHeaderBytes }) =>
+      `the kernel refuses ${vnetHeaderBytes > 0 ? 'its vnet header' : 'it'} (EINVAL)`,
+  },
+  // tun.c tun_napi_alloc_frags, skbuff.c alloc_skb_with_frags.
+  [-EMSGSIZE]: {
+    reason: 'too-long',
+    code: 'ERR_TAPFD_FRAME_TOO_LONG',
+    cause: () => "the driver takes no frame of this size (EMSGSIZE); with napi: 'frags', 65471 bytes at most",
   },
 };
 
@@ -72,18 +85,40 @@ export function lossOf(device: DeviceHandle, outcome: number): SendDropReason | 
   return LOSSES[outcome];
 }
 
-/** Why a frame was refused, if it was. */
+/** Why a frame was refused; undefined when the device has ended instead. */
 export function refusalOf(outcome: number): FrameRefusal | undefined {
-  return REFUSALS[outcome];
+  return REFUSALS[outcome] ?? (endsDevice(outcome) ? undefined : otherRefusal(outcome));
+}
+
+/** All that ends a device: nothing is behind its descriptor any more. native/frames/io.h `EndsDevice` has the same. */
+function endsDevice(errno: number): boolean {
+  return errno === -EBADF || meansGone(errno);
+}
+
+/** An error that no driver is known to return. Whatever it means, it was the answer to one frame. */
+function otherRefusal(errno: number): FrameRefusal {
+  const code = errnoName(errno);
+  return { reason: 'kernel', code, errno, cause: () => `the kernel refuses it (${code})` };
 }
 
 /** The error for the callback of a refused frame. */
 export function refusalError(device: DeviceHandle, refusal: FrameRefusal, bytes: number): TapfdError {
+  const { errno } = refusal;
   return new TapfdError(
     refusal.code,
     `write: a frame of ${bytes} bytes is refused: ${refusal.cause(device)}`,
-    { interface: device.link.name, recoverable: true },
+    {
+      interface: device.link.name,
+      recoverable: true,
+      ...(errno === undefined ? {} : { errno, syscall: 'write' }),
+    },
   );
+}
+
+/** What a failed read means: the interface is down and nothing was lost, one frame was lost, or the device has ended. */
+export function meaningOfRead(errno: number): 'down' | 'frame lost' | 'end' {
+  if (errno === -EIO) return 'down';
+  return endsDevice(errno) || ENDS_READING.has(errno) ? 'end' : 'frame lost';
 }
 
 /** The error that ends the stream after a failed read or write. */
@@ -100,9 +135,4 @@ export function fatalError(device: DeviceHandle, syscall: 'read' | 'write', errn
       interface: name,
     },
   );
-}
-
-/** A failed read that does not end the stream: the interface is down, and libuv waits until it is up. */
-export function isDown(errno: number): boolean {
-  return errno === -EIO;
 }

@@ -1,11 +1,10 @@
-/** passt behind a TAP, and the framing of its socket. */
+/** passt behind a TAP. */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openTap } from 'tapfd';
 import { spawnWithFds } from 'tapfd/qemu';
-import { FrameCutter } from '../../examples/passt.ts';
 import { needs } from '../kit/capabilities.ts';
 import { runExample } from '../kit/examples.ts';
 import { ownNamespace } from '../kit/namespace.ts';
@@ -39,22 +38,4 @@ t.test('passt takes no TAP', { skip: needs('root', 'tun-device', 'netns', 'passt
   const said = readFileSync(log, 'utf8');
   t.comment(`status ${status}: ${said}`);
   t.match(said, /Client closed connection, exiting|[Rr]eceive error/);
-});
-
-t.test('frames are cut wherever the stream is cut', async (t) => {
-  const frames = [Buffer.alloc(60, 1), Buffer.alloc(1514, 2), Buffer.alloc(14, 3)];
-  const bytes = Buffer.concat(
-    frames.flatMap((frame) => {
-      const length = Buffer.alloc(4);
-      length.writeUInt32BE(frame.length);
-      return [length, frame];
-    }),
-  );
-  for (const step of [1, 3, 4, 61, 1000, bytes.length]) {
-    const cutter = new FrameCutter();
-    const found: Buffer[] = [];
-    for (let at = 0; at < bytes.length; at += step) found.push(...cutter.add(bytes.subarray(at, at + step)));
-    t.same(found, frames, `in pieces of ${step} bytes`);
-  }
-  t.throws(() => new FrameCutter().add(Buffer.from('ffffffff00', 'hex')), /4294967295 bytes is impossible/);
 });

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Tap } from 'tapfd';
-import type { NativeBurstCallback, NativeFrameRules } from '#lib/base/native-queue.js';
+import type { NativeBurstCallback, NativeFrameRules, NativeQueue } from '#lib/base/native-queue.js';
 import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
 import type { LinkSubscriber } from '#lib/links/watch.js';
 
@@ -84,8 +84,9 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
     },
     awaitWritable: () => undefined,
     // Takes all but one frame, which is lost, or none at all.
-    writeFrames: (_slab: Buffer, _spans: Uint32Array, first: number, end: number, report: Int32Array) => {
-      report.set(outcome === 0 ? [end, 60, 1, -constants.errno.EIO, 1] : [first, 0, 0]);
+    writeFrames: (...[, , , first, end, report]: Parameters<NativeQueue['writeFrames']>) => {
+      const lost = [1, -constants.errno.EIO, 1, 60];
+      report.set(outcome === 0 ? [end, end - first - 1, 60, ...lost] : [first, 0, 0, 0]);
       return outcome;
     },
   };

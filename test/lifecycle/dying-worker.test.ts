@@ -31,7 +31,7 @@ const CALLS = [
   'queue.listen(() => {}, () => {}, 5)',
   'queue.setRules(rules)',
   'queue.write(mac)',
-  'queue.writeFrames(mac, new Uint32Array(2), 0, 1, new Int32Array(4))',
+  'queue.writeFrames(1, mac, new Uint32Array(2), 0, 1, new Int32Array(4))',
   'queue.useOwnMemory(Buffer.alloc(9), new Uint32Array(2))',
   'queue.release()',
   'queue.close()',

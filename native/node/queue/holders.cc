@@ -35,8 +35,9 @@ Napi::Value FrameQueue::FindOtherQueuesOf(const Napi::CallbackInfo& info) {
   for (const FrameQueue* queue : *queues_) {
     if (queue->fd_) own.push_back(queue->fd_->get());
   }
-  auto find = [fd = fd_, own, name = info[0].As<Napi::String>().Utf8Value()] {
-    return FindOtherQueues(fd ? fd->get() : -1, name, own);
+  auto find = [fd = fd_, own, name = info[0].As<Napi::String>().Utf8Value()]() mutable {
+    std::shared_ptr<Fd> share = std::move(fd);
+    return FindOtherQueues(share ? share->get() : -1, name, own);
   };
   return RunAsync(info.Env(), find, ToObject);
 }

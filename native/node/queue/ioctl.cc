@@ -37,7 +37,11 @@ auto ProgramSetter(const Napi::Value& value, Set set) {
 
 template <typename Call, typename Convert>
 Napi::Value FrameQueue::OnPool(Call call, Convert convert) {
-  auto work = [fd = fd_, call = std::move(call)]() { return call(fd ? fd->get() : -1); };
+  // The share is given up on the pool: whatever closes a descriptor may wait on RTNL.
+  auto work = [fd = fd_, call = std::move(call)]() mutable {
+    std::shared_ptr<Fd> share = std::move(fd);
+    return call(share ? share->get() : -1);
+  };
   return RunAsync(Env(), std::move(work), std::move(convert));
 }
 

@@ -24,8 +24,9 @@ struct NewQueue {
   bool adopted;
 };
 
-// Takes back what the open changed, removes the link that it made, and closes the descriptor. All of it may
-// wait on RTNL.
+// Takes back what the open changed, removes the link that it made, and gives up this share of the descriptor.
+// All of it may wait on RTNL. The last share closes it: a call on the pool has one, so the number is not
+// another file's while the call uses it.
 Status CloseParts(QueueParts& parts) {
   Status removed = Done{};
   if (parts.fd) parts.undo.Run(parts.fd->get());
@@ -33,7 +34,6 @@ Status CloseParts(QueueParts& parts) {
   bool gone = parts.fd && !GetInterface(parts.fd->get()).ok();
   if (parts.made_link && !gone) removed = RemoveMadeLink(*parts.made_link);
   parts.made_link.reset();
-  if (parts.fd) parts.fd->Close();
   parts.fd.reset();
   return removed;
 }

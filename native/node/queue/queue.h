@@ -91,8 +91,8 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   Napi::Value SetSteeringProgramOf(const Napi::CallbackInfo& info);
   Napi::Value SetFilterProgramOf(const Napi::CallbackInfo& info);
 
-  // Runs `call(fd)` on the pool. Before close(), src/descriptor/device-handle.ts waits for these calls, so
-  // that the number is not another file's.
+  // Runs `call(fd)` on the pool, with a share of the descriptor: it stays open until the call has returned.
+  // Before close() and release(), src/descriptor/device-handle.ts waits for these calls.
   template <typename Call, typename Convert>
   Napi::Value OnPool(Call call, Convert convert);
   template <typename Call>

@@ -25,15 +25,15 @@ t.test('a read that fails for good ends the stream; a link that is down does not
 t.test('a write that fails for good ends the stream, and its callback and batch say so', async (t) => {
   const { tap, answer } = tapOverNothing();
   const failed = new Promise((resolve) => tap.once('error', resolve));
-  answer(-constants.errno.EPERM);
+  answer(-constants.errno.EBADF);
   const told = new Promise((resolve) => tap.write(Buffer.alloc(60), resolve));
-  t.match(await told, { code: 'EPERM', syscall: 'write' });
-  t.match(await failed, { code: 'EPERM', syscall: 'write' });
+  t.match(await told, { code: 'EBADF', syscall: 'write' });
+  t.match(await failed, { code: 'EBADF', syscall: 'write' });
   const again = tapOverNothing();
   again.tap.on('error', () => undefined);
-  again.answer(-constants.errno.EPERM);
+  again.answer(-constants.errno.EBADF);
   await t.rejects(again.tap.writeBatch([Buffer.alloc(60), Buffer.alloc(60)]), {
-    code: 'EPERM',
+    code: 'EBADF',
     framesTaken: 0,
   });
 });
@@ -202,12 +202,12 @@ t.test('a waiting frame that reveals the loss of the device fails once', async (
   const told: unknown[] = [];
   tap.write(Buffer.alloc(60), (error) => told.push(error));
   tap.write(Buffer.alloc(60));
-  answer(-constants.errno.EPERM);
+  answer(-constants.errno.EBADF);
   const failed = new Promise((resolve) => tap.once('error', resolve));
   resume();
-  t.match(await failed, { code: 'EPERM', syscall: 'write' });
+  t.match(await failed, { code: 'EBADF', syscall: 'write' });
   await nextTurn();
-  t.match(told, [{ code: 'EPERM', syscall: 'write' }]);
+  t.match(told, [{ code: 'EBADF', syscall: 'write' }]);
 });
 
 t.test('a device that says it was deleted ends the stream; a handed-off one reads no more', async (t) => {

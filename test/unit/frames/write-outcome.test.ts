@@ -2,9 +2,15 @@
 import { constants } from 'node:os';
 import t from 'tap';
 import type { DeviceHandle } from '#lib/descriptor/device-handle.js';
-import { fatalError, isDown, lossOf, refusalError, refusalOf } from '#lib/frames/write-outcome.js';
+import { fatalError, lossOf, meaningOfRead, refusalError, refusalOf } from '#lib/frames/write-outcome.js';
 
-const { EBUSY, EINVAL, EIO, ENOBUFS, ENOMEM, ENOSPC, EPERM } = constants.errno;
+const { EACCES, EAGAIN, EBADF, EBUSY, EFAULT, EINVAL, EIO, EMSGSIZE, ENOBUFS, ENOMEM, ENOSPC, EPERM } =
+  constants.errno;
+/** Node has no names for these. */
+const EBADFD = 77;
+const ENOLINK = 67;
+/** Every errno there is (asm-generic/errno.h ends with EHWPOISON), except the one that waits. */
+const ALL = Array.from({ length: 133 }, (_, i) => i + 1).filter((errno) => errno !== EAGAIN);
 
 function fakeDevice(kind: string, macCheck = 'error', up = true, movedAway = false): DeviceHandle {
   const link = { name: 'tap9', mtu: 1500, mac: '02:00:00:00:00:09' };
@@ -50,12 +56,41 @@ t.test('refusals say what is wrong with the frame', async (t) => {
   t.match(message('tun', 3), /INVALID: .*version 4 or 6/);
   t.match(message('macvtap', 4), /MAC_MISMATCH: .*tap9, 02:00:00:00:00:09/);
   t.match(message('tap', -EINVAL), /INVALID: .*EINVAL/);
-  t.equal(refusalOf(-EPERM), undefined);
+  t.match(message('tap', -EMSGSIZE), /TOO_LONG: .*EMSGSIZE.*65471/);
+});
+
+t.test(
+  'whatever the kernel answers to one frame, only a descriptor without a device ends the stream',
+  async (t) => {
+    const tap = fakeDevice('tap');
+    const ending = ALL.filter(
+      (errno) => lossOf(tap, -errno) === undefined && refusalOf(-errno) === undefined,
+    );
+    t.same(ending, [EBADF, ENOLINK, EBADFD]);
+    const refusal = refusalOf(-EPERM);
+    t.equal(refusal?.reason, 'kernel');
+    t.match(refusal && refusalError(tap, refusal, 77), {
+      code: 'EPERM',
+      errno: -EPERM,
+      syscall: 'write',
+      interface: 'tap9',
+      recoverable: true,
+      message: /77 bytes is refused: .*EPERM/,
+    });
+  },
+);
+
+t.test('a read that fails loses one frame, unless the next would fail in the same way', async (t) => {
+  const ending = ALL.filter((errno) => meaningOfRead(-errno) === 'end');
+  t.same(ending, [EPERM, EBADF, EACCES, EFAULT, ENOLINK, EBADFD]);
+  t.equal(meaningOfRead(-EIO), 'down');
+  t.equal(meaningOfRead(-EINVAL), 'frame lost');
 });
 
 t.test('what ends the stream', async (t) => {
   const tap = fakeDevice('tap');
-  for (const errno of [77, 67]) t.match(fatalError(tap, 'read', -errno), { code: 'ERR_TAPFD_DEVICE_GONE' });
+  for (const errno of [EBADFD, ENOLINK])
+    t.match(fatalError(tap, 'read', -errno), { code: 'ERR_TAPFD_DEVICE_GONE' });
   t.match(fatalError(tap, 'read', -EPERM), {
     code: 'EPERM',
     errno: -EPERM,
@@ -65,6 +100,4 @@ t.test('what ends the stream', async (t) => {
     message: 'read: tap9 cannot be read (EPERM)',
   });
   t.match(fatalError(tap, 'write', -EPERM), { syscall: 'write', message: /cannot be written/ });
-  t.ok(isDown(-EIO));
-  t.notOk(isDown(-EPERM));
 });

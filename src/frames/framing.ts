@@ -1,0 +1,159 @@
+/** Frames in a byte stream: each behind its length, as QEMU's stream netdev, passt and gvproxy speak. */
+import { Transform, type TransformCallback } from 'node:stream';
+import { types } from 'node:util';
+import { checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+
+/** The length of the frame, in network byte order, stands in front of it. */
+const LENGTH_BYTES = 4;
+/** More than any frame of a device: 64 KiB of packet and all headers (native/frames/io.h `kMaxFrameBytes`). */
+const DEFAULT_MAX_FRAME_BYTES = 66 * 1024;
+const MAX_MAX_FRAME_BYTES = 0x7fff_ffff;
+
+/** Options of {@link FrameEncoder} and {@link FrameDecoder}. */
+export interface FramingOptions {
+  /**
+   * Bytes of the longest frame. For a decoder this is the memory that the peer can make it hold. Default 67584, more than
+   * any frame of a device.
+   */
+  maxFrameBytes?: number | undefined;
+}
+
+/**
+ * Turns frames into a byte stream: writes each behind its length, a 4-byte big-endian number. QEMU (`-netdev stream`),
+ * passt (`--fd`, `--socket-path`) and gvproxy speak this framing. A device that is piped to a slow connection is read as
+ * slowly, and the kernel counts what it has to drop.
+ *
+ * ```ts
+ * pipeline(device, new FrameEncoder(), socket, ended);
+ * pipeline(socket, new FrameDecoder(), device, ended);
+ * ```
+ *
+ * Without a framing, `device.pipe(socket)` loses the frames' boundaries: a byte stream keeps none.
+ *
+ * It is destroyed by `ERR_TAPFD_FRAME_TOO_SHORT` (a frame without bytes), `ERR_TAPFD_FRAME_TOO_LONG` and
+ * `ERR_TAPFD_INVALID_ARGUMENT` (no Buffer or Uint8Array). No privilege is needed.
+ */
+export class FrameEncoder extends Transform {
+  readonly #maxFrameBytes: number;
+
+  /** @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. */
+  constructor(options: FramingOptions = {}) {
+    super({ writableObjectMode: true });
+    this.#maxFrameBytes = maxFrameBytesOf('FrameEncoder', options);
+  }
+
+  /** @internal */
+  override _transform(frame: unknown, _encoding: BufferEncoding, done: TransformCallback): void {
+    if (types.isUint8Array(frame)) done(this.#refusal(frame.length), encoded(frame));
+    else done(invalidArgument('frame', 'a Buffer or Uint8Array', frame));
+  }
+
+  #refusal(bytes: number): TapfdError | null {
+    const max = this.#maxFrameBytes;
+    if (bytes > 0 && bytes <= max) return null;
+    return bytes === 0
+      ? new TapfdError('ERR_TAPFD_FRAME_TOO_SHORT', 'a frame without bytes cannot be encoded')
+      : new TapfdError(
+          'ERR_TAPFD_FRAME_TOO_LONG',
+          `a frame of ${bytes} bytes is over maxFrameBytes, ${max}: raise it at both ends`,
+        );
+  }
+}
+
+/**
+ * Turns the byte stream of a {@link FrameEncoder}, or of QEMU, passt or gvproxy, into frames again, however the stream was
+ * cut: one chunk is one frame, a Buffer to keep.
+ *
+ * It is destroyed by `ERR_TAPFD_FRAMING`: the peer announces a frame of 0 bytes or of more than `maxFrameBytes`, or the
+ * stream ends within a frame. No privilege is needed.
+ */
+export class FrameDecoder extends Transform {
+  readonly #maxFrameBytes: number;
+  readonly #length = Buffer.alloc(LENGTH_BYTES);
+  /** How much of the length, or of the frame once there is one, has come. */
+  #received = 0;
+  /** A frame that comes in several chunks. */
+  #frame: Buffer | undefined;
+
+  /** @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. */
+  constructor(options: FramingOptions = {}) {
+    super({ readableObjectMode: true, decodeStrings: true });
+    this.#maxFrameBytes = maxFrameBytesOf('FrameDecoder', options);
+  }
+
+  /** @internal */
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      let at = 0;
+      while (at < chunk.length) at = this.#take(chunk, at);
+      done();
+    } catch (error) {
+      done(error as TapfdError);
+    }
+  }
+
+  /** @internal */
+  override _flush(done: TransformCallback): void {
+    const frame = this.#frame;
+    if (frame === undefined && this.#received === 0) done();
+    else {
+      const expected = frame === undefined ? 'the length of a frame' : `a frame of ${frame.length} bytes`;
+      done(framingError(`the stream ended after ${this.#received} bytes of ${expected}`));
+    }
+  }
+
+  /** Takes the bytes from `at` on, up to the end of a length or a frame; returns where it stopped. */
+  #take(chunk: Buffer, at: number): number {
+    const frame = this.#frame;
+    if (frame !== undefined) {
+      const end = this.#fill(frame, chunk, at);
+      if (this.#received === frame.length) this.#emit(frame);
+      return end;
+    }
+    const end = this.#fill(this.#length, chunk, at);
+    if (this.#received < LENGTH_BYTES) return end;
+    const bytes = this.#length.readUInt32BE(0);
+    if (bytes === 0 || bytes > this.#maxFrameBytes) {
+      throw framingError(`a frame of ${bytes} bytes: it must have 1 to ${this.#maxFrameBytes}`);
+    }
+    this.#received = 0;
+    if (chunk.length - end >= bytes) {
+      this.#emit(chunk.subarray(end, end + bytes));
+      return end + bytes;
+    }
+    this.#frame = Buffer.allocUnsafeSlow(bytes);
+    return end;
+  }
+
+  /** Copies what fits into `target`, behind what it has; returns where it stopped. */
+  #fill(target: Buffer, chunk: Buffer, at: number): number {
+    const copied = chunk.copy(target, this.#received, at);
+    this.#received += copied;
+    return at + copied;
+  }
+
+  #emit(frame: Buffer): void {
+    this.#frame = undefined;
+    this.#received = 0;
+    this.push(frame);
+  }
+}
+
+function encoded(frame: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + frame.length);
+  bytes.writeUInt32BE(frame.length, 0);
+  bytes.set(frame, LENGTH_BYTES);
+  return bytes;
+}
+
+function maxFrameBytesOf(call: string, options: unknown): number {
+  const checked: FramingOptions = checkObject('options', options);
+  checkOptionNames(call, checked, ['maxFrameBytes']);
+  const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = checked;
+  return checkInteger('maxFrameBytes', maxFrameBytes, 1, MAX_MAX_FRAME_BYTES);
+}
+
+function framingError(message: string): TapfdError {
+  return new TapfdError('ERR_TAPFD_FRAMING', message);
+}
