@@ -37,7 +37,11 @@ export interface FramingOptions {
 export class FrameEncoder extends Transform {
   readonly #maxFrameBytes: number;
 
-  /** @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. */
+  /**
+   * An encoder for one connection.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`.
+   */
   constructor(options: FramingOptions = {}) {
     super({ writableObjectMode: true });
     this.#maxFrameBytes = maxFrameBytesOf('FrameEncoder', options);
@@ -76,7 +80,11 @@ export class FrameDecoder extends Transform {
   /** A frame that comes in several chunks. */
   #frame: Buffer | undefined;
 
-  /** @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. */
+  /**
+   * A decoder for one connection.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`.
+   */
   constructor(options: FramingOptions = {}) {
     super({ readableObjectMode: true, decodeStrings: true });
     this.#maxFrameBytes = maxFrameBytesOf('FrameDecoder', options);
