@@ -40,8 +40,8 @@ if (failing === undefined) {
       await untilCarrier(ns.name, 'br0', true);
       await setImmediate();
       const dropped = once(b, 'drop');
-      const next = b.batches().next();
       a.write(numberedFrame(1));
+      const next = b.batches().next();
       failing.arm(1, constants.errno.EINVAL);
       t.same(await dropped, [{ direction: 'receive', reason: 'unreadable', count: 1 }]);
       t.equal(failing.disarm().failed, 'read');
