@@ -159,7 +159,7 @@ Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, const LinkIdentity& made, 
     if (there.failure().error != ENODEV) RemoveByName(target, here.value().name);
     return there.failure();
   }
-  return FinishNewLink(target, {there.value().index, made.kind, there.value().lower}, changes);
+  return FinishNewLink(target, {there.value().index, made.kind, std::nullopt}, changes);
 }
 
 // TypeScript has checked them; text that is not an address must not produce a link without one.
@@ -192,7 +192,9 @@ Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
     return index.failure();
   }
   LinkChanges rest = ChangesLeftAfterCreation(link);
-  LinkIdentity made{index.value(), link.kind, link.lower};
+  // What the kernel takes for its lower device is another one: that of a veth is its peer, that of a macvlan
+  // on a macvlan the device below both.
+  LinkIdentity made{index.value(), link.kind, std::nullopt};
   Result<Link> finished =
       target ? MoveAndFinishNewLink(socket, made, rest, *target) : FinishNewLink(socket, made, rest);
   if (!finished.ok() && named) finished.failure().interface = link.name;

@@ -87,7 +87,8 @@ Status RemoveLink(RtnlSocket& socket, int index) {
 Status RemoveOwnLink(RtnlSocket& socket, const LinkIdentity& own) {
   Result<Link> link = GetLink(socket, own.index);
   if (!link.ok()) return link.failure();
-  if (link.value().kind != own.kind || link.value().lower != own.lower) return Done{};
+  bool is_own = link.value().kind == own.kind && link.value().lower == own.lower.value_or(link.value().lower);
+  if (!is_own) return Done{};
   return RemoveLink(socket, own.index);
 }
 

@@ -125,7 +125,7 @@ Status RemoveLink(RtnlSocket& socket, int index);
 struct LinkIdentity {
   int index;
   std::string kind;
-  int lower;
+  std::optional<int> lower;  // unset: unknown
 };
 // Removes the link unless its index is another link's. ENODEV when there is none.
 Status RemoveOwnLink(RtnlSocket& socket, const LinkIdentity& own);

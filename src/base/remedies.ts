@@ -1,8 +1,7 @@
 /** Cause and remedy of each known failure of a system call. Text only: programs branch on codes. */
 import { existsSync, statSync } from 'node:fs';
-import { capabilityRemedy } from './capabilities.js';
 import type { TapfdErrorDetails } from './errors.js';
-import { isOnNodevMount } from './mounts.js';
+import { capabilityRemedy, isOnNodevMount } from './permission.js';
 
 type Remedy = string | ((facts: TapfdErrorDetails) => string | undefined);
 

@@ -1,9 +1,10 @@
 /** Why an opening call could not set up its link: what the link itself tells. */
-import { hasCapability } from '../base/capabilities.js';
+
 import type { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
 import type { NativeLinkSettings } from '../base/native-queue.js';
+import { hasCapability } from '../base/permission.js';
 import { isUp } from '../links/link.js';
 
 /** RFC 8200, and `linux/ipv6.h` IPV6_MIN_MTU. */

@@ -5,11 +5,11 @@
  */
 import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
-import { isOnNodevMount } from '../base/mounts.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened, NativeTapSettings } from '../base/native-queue.js';
+import { isOnNodevMount } from '../base/permission.js';
 import { IFF_PERSIST } from '../descriptor/device-flags.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { tapSettings } from './check-open-options.js';

@@ -1,9 +1,10 @@
 /** Why TUNSETIFF failed: the kernel has one errno for many causes, which the existing device tells apart. */
-import { capabilityRemedy } from '../base/capabilities.js';
+
 import type { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import type { NamespaceHandle, NativeLink } from '../base/native-links.js';
 import type { NativeTapSettings } from '../base/native-queue.js';
+import { capabilityRemedy } from '../base/permission.js';
 
 /** `linux/if_tun.h` IFF_TUN, as IFLA_TUN_TYPE gives it. */
 const TYPE_TUN = 1;

@@ -238,9 +238,11 @@ t.test(
 t.test('an uncaught EMFILE: a process without a descriptor to spare leaves no link', async (t) => {
   const ns = await namespaceWithLower(t);
   const ended = await runChild(
-    `${OPEN_ALL}
+    // Alone: the descriptor of a device that is closed before would be one to spare.
+    `import { openMacvtap } from 'tapfd';
     import { execFileSync } from 'node:child_process';
     import { openSync } from 'node:fs';
+    await openMacvtap({ netns: process.argv[1], lower: 'lower' });
     execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=200:200']);
     for (;;) openSync('/dev/null');`,
     [ns.name],

@@ -231,7 +231,7 @@ function failOpenings(failing: FailingSyscalls, share: number): void {
     });
   });
 
-  test('adoptFd', [TUNGETIFF, 'fcntl64 0x4'], async ({ name: netns }) => async () => {
+  test('adoptFd', [TUNGETIFF, 'epoll_ctl'], async ({ name: netns }) => async () => {
     const made = await openTap({ netns });
     const fd = made.handOff();
     await made[Symbol.asyncDispose]();

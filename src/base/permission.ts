@@ -1,5 +1,5 @@
-/** What the calling thread lacks when the kernel says EPERM. */
-import { readFileSync } from 'node:fs';
+/** What is behind EPERM and EACCES: a capability that the calling thread lacks, a mount without devices. */
+import { readFileSync, realpathSync } from 'node:fs';
 
 /** The bits of `linux/capability.h`. */
 const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_BPF: 39n } as const;
@@ -28,4 +28,22 @@ export function capabilityRemedy(
       : 'run as root';
   const separator = remedy.startsWith('which') ? ', ' : ': ';
   return `${what} needs ${capability}${separator}${remedy}${otherwise === undefined ? '' : `, or ${otherwise}`}`;
+}
+
+/** Whether device nodes there cannot be opened by anyone: the kernel answers EACCES, as for a missing permission. */
+export function isOnNodevMount(path: string): boolean {
+  const real = realpathSync(path);
+  let longest = '';
+  let options = '';
+  for (const line of readFileSync('/proc/self/mountinfo', 'utf8').split('\n')) {
+    // proc_pid_mountinfo(5): the fifth field is the mount point, the sixth its options.
+    const [, , , , escaped = '', own = ''] = line.split(' ');
+    const point = escaped.replace(/\\([0-7]{3})/g, (_, code) =>
+      String.fromCharCode(Number.parseInt(code, 8)),
+    );
+    const holds = real === point || real.startsWith(point.endsWith('/') ? point : `${point}/`);
+    // Of two mounts at one point the later covers the earlier.
+    if (holds && point.length >= longest.length) [longest, options] = [point, own];
+  }
+  return options.split(',').includes('nodev');
 }
