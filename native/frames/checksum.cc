@@ -101,20 +101,6 @@ const bool has_avx2 = HasAvx2();
 
 constexpr size_t kMinAvx2Bytes = 4 * sizeof(Vector32);
 
-// Whether the processor has AVX2 and the kernel saves its registers. Not __builtin_cpu_supports, which does
-// not link into a shared library everywhere (musl).
-bool HasAvx2() {
-  constexpr unsigned kVectorState = 0x6;  // XCR0: SSE and AVX
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) == 0 || (ecx & bit_OSXSAVE) == 0) return false;
-  unsigned low = 0, high = 0;
-  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  if ((low & kVectorState) != kVectorState) return false;
-  return __get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx) != 0 && (ebx & bit_AVX2) != 0;
-}
-
-const bool has_avx2 = HasAvx2();
-
 template <bool kCopy>
 [[gnu::target("avx2")]] ChecksumSum SumAvx2(uint8_t* to, const uint8_t* from, size_t length) {
   return SumVectors<kCopy, Vector32>(to, from, length);
