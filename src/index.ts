@@ -10,7 +10,6 @@
 
 export type { AbortOptions } from './base/abort.js';
 export { TapfdError, type TapfdErrorDetails } from './base/errors.js';
-export type { FdSource } from './base/fd-source.js';
 export type { DeviceKind } from './base/native-queue.js';
 export type { DeviceFlags } from './descriptor/device-flags.js';
 export type { ExpectedDevice, HandOffOptions } from './descriptor/hand-off-options.js';
@@ -38,6 +37,7 @@ export { Tap, type TxFilter } from './devices/tap.js';
 export { Tun } from './devices/tun.js';
 export { type BpfProgram, TunTapDevice } from './devices/tun-tap-device.js';
 export type { Finding, FindingCode } from './diagnose/finding.js';
+export type { FdSource } from './fd-socket/fd-source.js';
 export { FdMessage } from './fd-socket/message.js';
 export { FdServer, type FdServerOptions } from './fd-socket/server.js';
 export { FdSocket, type PeerCredentials } from './fd-socket/socket.js';

@@ -37,11 +37,9 @@ const openDevices = new Set<WeakRef<DeviceHandle>>();
 
 /** How many attached queues of this queue's device are open in this thread, including this one. */
 export function attachedQueues(device: DeviceHandle): number {
-  let count = 0;
-  for (const other of devicesOfThread()) {
-    if (!other.flags.detached && other.follower.followsSameAs(device.follower)) count += 1;
-  }
-  return count;
+  const isAttached = (other: DeviceHandle) =>
+    !other.flags.detached && other.follower.followsSameAs(device.follower);
+  return [...devicesOfThread()].filter(isAttached).length;
 }
 
 function* devicesOfThread(): Generator<DeviceHandle> {

@@ -3,12 +3,12 @@ import { constants } from 'node:os';
 import { setImmediate } from 'node:timers';
 import { checkBytes, checkList } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
-import { checkFdSource } from '../base/fd-source.js';
 import { LoopShare } from '../base/loop-share.js';
 import { native } from '../base/native.js';
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdBundle, NativeFdSocket } from '../base/native-fd-socket.js';
 import { socketFailure } from './failure.js';
+import { checkFdSource } from './fd-source.js';
 
 const { EAGAIN } = constants.errno;
 

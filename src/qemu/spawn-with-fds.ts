@@ -5,8 +5,8 @@ import type {
   SpawnOptionsWithoutStdio,
 } from 'node:child_process';
 import { checkObject, checkPath, refuseSurplus } from '../base/checks.js';
-import type { FdSource } from '../base/fd-source.js';
 import { type StartedProcess, startProcess } from '../base/start-process.js';
+import type { FdSource } from '../fd-socket/fd-source.js';
 import { copySpawnOptions, fillPlaceholders, openFds, standardStreams } from './nic/child-descriptors.js';
 
 /**

@@ -4,7 +4,7 @@ import { fstatSync } from 'node:fs';
 import { checkSignal } from '../../base/abort.js';
 import { checkOptionNames } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-import { checkFdSource, type FdSource } from '../../base/fd-source.js';
+import { checkFdSource, type FdSource } from '../../fd-socket/fd-source.js';
 
 /** One entry of the `stdio` list of `child_process.spawn`. */
 export type StdioEntry = Exclude<StdioOptions, string>[number];

@@ -7,7 +7,7 @@
 import { fstatSync } from 'node:fs';
 import { checkBoolean, checkObject, checkOptionNames } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-import type { FdSource } from '../../base/fd-source.js';
+import type { FdSource } from '../../fd-socket/fd-source.js';
 import { openFds } from './child-descriptors.js';
 import { checkDevice, interfaceKey, type QemuNetworkDevice } from './device.js';
 import { checkGuestMac, guestMacFor } from './guest-mac.js';

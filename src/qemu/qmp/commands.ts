@@ -1,6 +1,6 @@
 /** The part of a client that operations on the monitor need: commands, events, and whether the connection is over. */
 import type { AbortOptions } from '../../base/abort.js';
-import type { FdSource } from '../../base/fd-source.js';
+import type { FdSource } from '../../fd-socket/fd-source.js';
 import type { QmpEvent } from './messages.js';
 
 /** Options of `QmpClient.execute()`. */

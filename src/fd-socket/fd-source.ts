@@ -1,5 +1,5 @@
 /** How a caller may specify a descriptor. */
-import { checkFd } from './checks.js';
+import { checkFd } from '../base/checks.js';
 
 /** A descriptor's number, or an object that holds a descriptor (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed in either case. */
 export type FdSource =
