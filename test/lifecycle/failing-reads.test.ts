@@ -2,9 +2,7 @@
  * Reads and writes that fail without ending the stream: no kernel here does that, so the file runs itself again with a preloaded
  * library that makes system calls fail.
  */
-import { once } from 'node:events';
 import { constants } from 'node:os';
-import { setImmediate } from 'node:timers/promises';
 import t from 'tap';
 import type { FrameBatch } from 'tapfd';
 import { fileNeeds, needs } from '../kit/capabilities.js';
@@ -20,43 +18,41 @@ if (failing === undefined) {
     rerunWithFailingSyscalls(t, import.meta.filename),
   );
 } else {
-  t.test('a read that finds the link down (EIO) holds batches up no longer than that lasts', async (t) => {
-    const { ns, a, b } = await tapPair(t);
-    // The links must be silent: the addon's first call must be the read.
-    await untilCarrier(ns.name, 'br0', true);
-    await setImmediate();
-    a.write(numberedFrame(1));
-    const next = b.batches().next();
-    failing.arm(1, constants.errno.EIO);
-    const { value } = await next;
-    t.equal(failing.disarm().failed, 'read');
-    t.same([...(value as FrameBatch)].map(numberOf), [1]);
-  });
-
+  // Other calls of the addon, about the links, may come before the one that is to fail: then once more.
   t.test(
-    'a frame that the kernel fails to pass on (EINVAL) is counted, and the next one is read',
+    'a read that fails holds batches up no longer than that lasts, and loses one frame at most',
     async (t) => {
-      const { ns, a, b } = await tapPair(t);
-      await untilCarrier(ns.name, 'br0', true);
-      await setImmediate();
-      const dropped = once(b, 'drop');
-      a.write(numberedFrame(1));
-      const next = b.batches().next();
-      failing.arm(1, constants.errno.EINVAL);
-      t.same(await dropped, [{ direction: 'receive', reason: 'unreadable', count: 1 }]);
-      t.equal(failing.disarm().failed, 'read');
-      t.ok(await next, 'the loop goes on');
-      t.equal(b.destroyed, false);
+      for (const [errno, drops] of [
+        [constants.errno.EIO, {}], // the link is down
+        [constants.errno.EINVAL, { unreadable: 1 }], // the kernel cannot pass a frame on
+      ] as const) {
+        const { ns, a, b } = await tapPair(t);
+        await untilCarrier(ns.name, 'br0', true);
+        const batches = b.batches();
+        for (let number = 1, failed: string | undefined; failed !== 'read'; number++) {
+          a.write(numberedFrame(number));
+          const next = batches.next();
+          failing.arm(1, errno);
+          // The library that fails the read leaves the frame where it is.
+          const { value } = await next;
+          ({ failed } = failing.disarm());
+          t.same([...(value as FrameBatch)].map(numberOf), [number]);
+        }
+        t.same(b.stats.received.drops, drops);
+      }
     },
   );
 
   t.test('a write that fails for a reason nobody knows of fails alone', async (t) => {
     const { ns, a } = await tapPair(t);
     await untilCarrier(ns.name, 'br0', true);
-    await setImmediate();
-    failing.arm(1, constants.errno.EPERM);
-    const error = await written(a, numberedFrame(1));
-    t.equal(failing.disarm().failed, 'write');
+    let failed: string | undefined;
+    let error: Error | null = null;
+    while (failed !== 'write') {
+      failing.arm(1, constants.errno.EPERM);
+      error = await written(a, numberedFrame(1));
+      ({ failed } = failing.disarm());
+    }
     t.match(error, { code: 'EPERM', syscall: 'write', recoverable: true });
     t.equal(await written(a, numberedFrame(2)), null);
     t.same(a.stats.sent.drops, { kernel: 1 });
