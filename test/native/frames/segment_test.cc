@@ -280,9 +280,9 @@ void CheckFrameFaults(const FrameSpec& spec) {
   CheckBroken(spec, kProtocol, "empty", [](S& s) { s.frame.clear(); });
   if (spec.ethernet) {
     CheckBroken(spec, kProtocol, "EtherType", [&](S& s) { s.frame[at.network - 1] ^= 1; });
-    CheckBroken(spec, kProtocol, "a third VLAN tag", [&](S& s) {
-      static const uint8_t kTags[] = {0x81, 0, 0, 1, 0x81, 0, 0, 2, 0x81, 0, 0, 3};
-      s.frame.insert(s.frame.begin() + 12, std::begin(kTags), std::end(kTags));
+    CheckBroken(spec, kProtocol, "more VLAN tags than the kernel follows", [](S& s) {
+      const uint8_t tag[] = {0x81, 0, 0, 1};
+      for (int i = 0; i < 9; ++i) s.frame.insert(s.frame.begin() + 12, tag, tag + sizeof tag);
     });
   }
   size_t length_at = at.network + (spec.version == 4 ? 2 : 4);
