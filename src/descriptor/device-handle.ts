@@ -3,7 +3,6 @@
  *
  * Here: the descriptor's facts, the calls on it, and the one way in which it is given up.
  */
-
 import { invalidState, TapfdError } from '../base/errors.js';
 import { inTurn } from '../base/in-turn.js';
 import { nativeCall } from '../base/native-call.js';

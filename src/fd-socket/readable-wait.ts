@@ -1,8 +1,8 @@
 /** Waiting until a socket is readable. An abort or closing the socket ends the wait. */
 
+import { onAbort } from '../base/abort.js';
 import { fromNative } from '../base/native-call.js';
 import type { NativeFdSocket } from '../base/native-fd-socket.js';
-import { onAbort } from '../base/on-abort.js';
 
 export class ReadableWait {
   readonly #socket: NativeFdSocket;

@@ -1,9 +1,8 @@
 /** Forwards frames from one device to another. */
 
-import { checkSignal } from '../base/abort.js';
+import { checkSignal, onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
-import { onAbort } from '../base/on-abort.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions } from './batches.js';
 import type { BatchOutcome, BatchWrite } from './queued-write.js';

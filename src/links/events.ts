@@ -1,8 +1,7 @@
 /** The async iterable of `links.watch`. */
-import { checkSignal, untilAborted } from '../base/abort.js';
+import { checkSignal, onAbort, untilAborted } from '../base/abort.js';
 import { checkBoolean, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
 import type { NativeLink } from '../base/native-links.js';
-import { onAbort } from '../base/on-abort.js';
 import { isAnotherLink, isSameState, type Link, linkFromNative } from './link.js';
 import { checkNetns, type NetnsLike, openNetns } from './namespace.js';
 import { type LinkSubscriber, LinkWatch, type LinkWatchOptions } from './watch.js';

@@ -1,10 +1,10 @@
 /** A network namespace that a program has created: it can run child processes, and goes when the program ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { onAbort } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
-import { onAbort } from '../base/on-abort.js';
 
 /** The open ones: the path of one without a name must not end with the object that it was read from. */
 const open = new Set<Netns>();

@@ -1,8 +1,7 @@
 import { EventEmitter } from 'node:events';
-import { type AbortOptions, signalOf } from '../base/abort.js';
+import { type AbortOptions, onAbort, signalOf } from '../base/abort.js';
 import { checkBoolean, refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
-import { onAbort } from '../base/on-abort.js';
 import type { Macvtap } from '../devices/macvtap.js';
 import { isMulticastMac, parseMac } from '../links/mac.js';
 import type { NetnsLike } from '../links/namespace.js';

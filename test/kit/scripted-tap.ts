@@ -4,6 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Tap } from 'tapfd';
 import type { NativeBurstCallback, NativeFrameRules, NativeQueue } from '#lib/base/native-queue.js';
 import type { OpenedDevice } from '#lib/descriptor/device-handle.js';
+import type { SharedState } from '#lib/descriptor/shared-state.js';
 import type { LinkSubscriber } from '#lib/links/watch.js';
 
 const LINK = {
@@ -21,7 +22,7 @@ export const slab = Buffer.from('0'.repeat(10) + '1'.repeat(10) + '2'.repeat(10)
 export const spans = Uint32Array.of(0, 10, 10, 10, 20, 10, 30, 10);
 
 /** A Tap without a descriptor; `burst` is what the addon would call. */
-export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
+export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
   let burst: NativeBurstCallback = () => undefined;
   let subscriber: LinkSubscriber | undefined;
   let outcome = 0;
@@ -93,7 +94,7 @@ export function tapOverNothing(flags = 0x5002, offload = { mask: 0 }) {
   const device = {
     opened: { kind: 'tap', flags, features: 0, offload: 0, vnetHeaderBytes: 10, link: LINK, queue },
     watch,
-    offload,
+    shared,
     settings: {
       readableHighWaterMark: 4,
       writableHighWaterMark: 4,

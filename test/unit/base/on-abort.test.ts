@@ -1,7 +1,7 @@
 /** One signal for many: no warning, nothing left behind, and everyone hears. */
 import { getEventListeners } from 'node:events';
 import t from 'tap';
-import { onAbort } from '#lib/base/on-abort.js';
+import { onAbort } from '#lib/base/abort.js';
 import { runChild } from '../../kit/child.js';
 
 t.test('all hear of the abort, once, and those that stopped do not', (t) => {
@@ -43,7 +43,7 @@ t.test('the signal is let go with the last one, and stopping twice stops nobody 
 
 t.test('many do not warn, and an error of one reaches the process without stopping the others', async (t) => {
   const { output, errors, code } = await runChild(`
-    import { onAbort } from '#lib/base/on-abort.js';
+    import { onAbort } from '#lib/base/abort.js';
     process.on('uncaughtException', (error) => console.log('uncaught', error.message));
     const controller = new AbortController();
     for (let i = 0; i < 20; i++) onAbort(controller.signal, () => { if (i === 3) throw new Error('third'); });

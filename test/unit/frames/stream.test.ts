@@ -251,7 +251,7 @@ t.test(
 );
 
 t.test('what one queue is granted changes what all queues of its device join', async (t) => {
-  const shared = { mask: 0 };
+  const shared = { offloadMask: 0, filters: new Set<never>() };
   const [first, second] = [tapOverNothing(0x5002, shared), tapOverNothing(0x5002, shared)];
   const stranger = tapOverNothing();
   await first.tap.setOffload(['csum', 'uso4', 'uso6']);

@@ -98,7 +98,7 @@ t.test('removing', async (t) => {
 
   t.test('answers that QEMU would not give', async (t) => {
     const opaque = 'tapfd x-1';
-    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    const deep = `${'['.repeat(1000)}${']'.repeat(1000)}`;
     const answers: [string, unknown][] = [
       ...[{}, 5, deep, [{ 'fdset-id': 1 }], [{ 'fdset-id': { valueOf: 1 }, fds: [{ fd: 1, opaque }] }]].map(
         (sets): [string, unknown] => ['query-fdsets', sets],
@@ -115,7 +115,6 @@ t.test('removing', async (t) => {
       monitor.answer = (command) => {
         if (command.execute !== name) return answer(command);
         if (value !== deep) return { return: value };
-        // JSON.stringify() cannot write it.
         monitor.say(`{"id": ${command.id}, "return": [${deep}]}\n`);
         return undefined;
       };
