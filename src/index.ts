@@ -15,7 +15,7 @@ export type { DeviceFlags } from './descriptor/device-flags.js';
 export type { ExpectedDevice, HandOffOptions } from './descriptor/hand-off-options.js';
 export type { LinkChange, LinkFact } from './descriptor/link-follower.js';
 export type { Offload } from './descriptor/offload.js';
-export type { MacCheck } from './descriptor/settings.js';
+export type { MacCheck, OpenQueueOptions } from './descriptor/settings.js';
 export { adoptFd } from './devices/adopt-fd.js';
 export { Macvtap } from './devices/macvtap.js';
 export { openMacvtap } from './devices/open-macvtap.js';
@@ -50,8 +50,10 @@ export type {
   ReceiveDropReason,
   SendDropReason,
 } from './frames/counters.js';
+export type { FrameStreamEvents, ListenerCall } from './frames/events.js';
 export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
 export { FrameDecoder, FrameEncoder, type FramingOptions } from './frames/framing.js';
+export type { FrameIteratorOptions } from './frames/iterator.js';
 export { type DeviceFeatures, FrameStream } from './frames/stream.js';
 export {
   decodeVnetHeader,

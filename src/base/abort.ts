@@ -103,3 +103,38 @@ export async function untilAborted<T>(signal: AbortSignal | undefined, result: P
     stop();
   }
 }
+
+/** As Node's own, which it does not export: branch on the name. */
+class AbortError extends Error {
+  override readonly name = 'AbortError';
+  readonly code = 'ABORT_ERR';
+}
+
+interface Destroyable {
+  destroy(error: Error): unknown;
+}
+
+/** Objects that were garbage-collected let their signal go. */
+const forgotten = new FinalizationRegistry<() => void>((letGo) => letGo());
+
+/**
+ * Destroys `object` with an `AbortError`, whose `cause` is the reason, when `signal` is aborted. The signal holds it
+ * weakly.
+ *
+ * @returns What lets the signal go.
+ */
+export function destroyOnAbort(object: Destroyable, signal: AbortSignal | undefined): () => void {
+  if (signal === undefined) return () => undefined;
+  const reference = new WeakRef(object);
+  const destroy = () => {
+    reference.deref()?.destroy(new AbortError('The operation was aborted', { cause: signal.reason }));
+  };
+  // Aborted in the last step of the opening: its caller gets to listen for 'error' first.
+  if (signal.aborted) process.nextTick(destroy);
+  const letGo = onAbort(signal, destroy);
+  forgotten.register(object, letGo, letGo);
+  return () => {
+    forgotten.unregister(letGo);
+    letGo();
+  };
+}

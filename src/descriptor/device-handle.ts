@@ -24,6 +24,8 @@ export interface OpenedDevice {
   settings: StreamSettings;
   /** Opens a further queue of this device. */
   openFurther: (watch: LinkWatch, name: string, index: number) => Promise<NativeOpened>;
+  /** Destroys the device when it is aborted. */
+  signal?: AbortSignal | undefined;
   /** Of a further queue: shared with the queue that opened it. */
   shared?: SharedState | undefined;
 }
@@ -201,9 +203,8 @@ export class DeviceHandle {
     this.assertOpen('openQueue');
     const { name, index } = this.link;
     if (this.kind !== 'macvtap' && !this.flags.multiQueue) {
-      throw invalidState(`openQueue: ${name} has one queue; open it with multiQueue: true`, {
-        interface: name,
-      });
+      const message = `openQueue: ${name} has one queue; open it with multiQueue: true`;
+      throw invalidState(message, { interface: name });
     }
     const watch = this.follower.shareWatch();
     try {

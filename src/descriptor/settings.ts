@@ -1,4 +1,6 @@
 /** The settings of an open device's stream, from its options. */
+import { checkSignal } from '../base/abort.js';
+import { checkObject, checkOptionNames } from '../base/checks.js';
 
 /** What happens to a written frame whose source MAC is not the macvtap's. */
 export type MacCheck = 'error' | 'drop' | 'off';
@@ -13,4 +15,18 @@ export interface StreamSettings {
   guestMac: Uint8Array | undefined;
   /** As set at opening; the default for an adopted descriptor. */
   sendBufferBytes: number;
+}
+
+/** Options of `openQueue()`. */
+export interface OpenQueueOptions {
+  /** As `signal` of the opening calls: aborts the opening, and afterwards destroys the queue. Default: none. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Checks the options and returns their signal, unless that was aborted. */
+export function openQueueSignal(options: OpenQueueOptions): AbortSignal | undefined {
+  checkOptionNames('openQueue', checkObject('options', options), ['signal']);
+  const signal = checkSignal(options.signal);
+  signal?.throwIfAborted();
+  return signal;
 }

@@ -47,13 +47,13 @@ export async function adoptFd(fd: number, options: AdoptOptions = {}): Promise<T
 /** {@link adoptFd} with checked options. */
 export async function adoptWith(fd: number, settings: AdoptSettings): Promise<Tap | Tun | Macvtap> {
   const { place, stream } = settings;
-  const { opened, watch } = await openDevice(place, {
+  const made = await openDevice(place, {
     open: (ns) => takeOver(ns, fd, settings),
     /* c8 ignore next -- only reached by an abort at the moment of success; open-abort.test.ts tests the same for opens */
     undo: async ({ queue }) => void queue.release(),
   });
-  const adopted = { opened, watch, settings: stream, openFurther: furtherQueues(opened) };
-  switch (opened.kind) {
+  const adopted = { ...made, settings: stream, openFurther: furtherQueues(made.opened) };
+  switch (made.opened.kind) {
     case 'macvtap':
       return Macvtap.wrap(adopted);
     case 'tun':

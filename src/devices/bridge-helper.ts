@@ -3,6 +3,7 @@ import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TapfdError } from '../base/errors.js';
 import { startProcess } from '../base/start-process.js';
 import type { FdSocket } from '../fd-socket/socket.js';
@@ -67,11 +68,7 @@ export async function startBridgeHelper(
   const stdio: SpawnOptions['stdio'] = ['ignore', 'ignore', 'pipe', socket.fd];
   const child = await startProcess('openTapFromBridgeHelper', path, [...args, '--fd=3'], { stdio });
   return {
-    kill() {
-      child.kill('SIGKILL');
-      // Its own children may hold the other end for longer.
-      child.stderr?.destroy();
-    },
+    kill: () => void child.kill('SIGKILL'),
     ended: endOf(child),
   };
 }
@@ -81,7 +78,12 @@ async function endOf(child: ChildProcess): Promise<HelperEnd> {
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     complaint = `${complaint}${text}`.slice(0, MAX_COMPLAINT_BYTES);
   });
-  const [code, signal] = await once(child, 'close');
+  const [code, signal] = await once(child, 'exit');
+  // Its own children may hold the other end of the pipe for long. What the helper itself said is in it by now, and is read
+  // in one full turn of the event loop.
+  await nextTurn();
+  await nextTurn();
+  child.stderr?.destroy();
   return { status: code ?? signal, complaint: complaint.trim() };
 }
 

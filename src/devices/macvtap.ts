@@ -1,5 +1,7 @@
 /** A macvtap: Ethernet frames on a lower device. */
+import { refuseSurplus } from '../base/checks.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
+import type { OpenQueueOptions } from '../descriptor/settings.js';
 import { FrameStream } from '../frames/stream.js';
 import { checkUnicastMac, formatMac } from '../links/mac.js';
 
@@ -43,9 +45,11 @@ export class Macvtap extends FrameStream {
    *
    * @throws TapfdError `EBUSY` (`open`) for the 257th queue, `ERR_TAPFD_DEVICE_GONE` if the link was deleted,
    *   `ERR_TAPFD_WRONG_DEVICE` if its node cannot be proved to be its own.
+   * @throws The reason of `options.signal`, if it was aborted.
    */
-  async openQueue(): Promise<Macvtap> {
-    return new Macvtap(await this.device.openFurther());
+  async openQueue(options: OpenQueueOptions = {}): Promise<Macvtap> {
+    refuseSurplus('openQueue', arguments, 1);
+    return new Macvtap(await this.openFurther(options));
   }
 
   /**

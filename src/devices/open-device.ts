@@ -48,7 +48,7 @@ async function acquireWatch(
 export async function openDevice(
   { netns, signal }: OpenPlace,
   { open, finish, undo = ({ queue }) => queue.close() }: OpenSteps,
-): Promise<Pick<OpenedDevice, 'opened' | 'watch'>> {
+): Promise<Pick<OpenedDevice, 'opened' | 'watch' | 'signal'>> {
   signal?.throwIfAborted();
   const watch = await acquireWatch(netns, signal);
   try {
@@ -58,7 +58,7 @@ export async function openDevice(
       signal?.throwIfAborted();
       await finish?.(opened);
       opened.queue.keepChanges();
-      return { opened, watch };
+      return { opened, watch, signal };
     } catch (error) {
       await undo(opened);
       throw error;

@@ -31,7 +31,7 @@ import type { MacvtapOptions } from './open-options.js';
 export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
   refuseSurplus('openMacvtap', arguments, 1);
   const { place, stream, device, persist } = macvtapSettings(options);
-  const { opened, watch } = await openDevice(place, {
+  const made = await openDevice(place, {
     open: (ns) =>
       nativeCall({ operation: 'openMacvtap', interface: device.name }, () =>
         native().openMacvtap(ns, device),
@@ -42,8 +42,7 @@ export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
   });
   const further = { ...device.queue, offloadMasks: [] };
   return Macvtap.wrap({
-    opened,
-    watch,
+    ...made,
     settings: stream,
     openFurther: (shared, name, index) =>
       nativeCall({ operation: 'openQueue', interface: name }, () =>

@@ -21,8 +21,10 @@ export interface StreamOptions {
    */
   copyFrames?: boolean | undefined;
   /**
-   * Aborts the call: the promise rejects with the signal's reason, and nothing is left behind. A step that waits in the
-   * kernel cannot be interrupted, and is undone as soon as it ends.
+   * Ends the device: aborts the call, whose promise then rejects with the signal's reason, and nothing is left behind (a
+   * step that waits in the kernel cannot be interrupted, and is undone as soon as it ends); and afterwards destroys the
+   * device with an `AbortError` whose `cause` is the reason, as `'error'` and as what loops throw. After `handOff()` and at
+   * the end, the signal is let go.
    */
   signal?: AbortSignal | undefined;
 }

@@ -2,6 +2,7 @@
 
 import { close } from 'node:fs';
 import { promisify } from 'node:util';
+import { onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 import type { FdMessage } from '../fd-socket/message.js';
@@ -59,20 +60,26 @@ async function messageFrom(
   socket: FdSocket,
   signal: AbortSignal | undefined,
 ): Promise<FdMessage | undefined> {
-  const kill = (): void => helper.kill();
-  signal?.addEventListener('abort', kill);
+  // A child of the helper may hold the socket's other end for longer: what has not come when the helper ends never will.
+  const over = new AbortController();
+  const end = () => over.abort();
+  helper.ended.then(end, end);
+  const letSignalGo = onAbort(signal, () => helper.kill());
   try {
-    const message = await socket.receive({ signal });
+    const message = await socket.receive({ signal: over.signal }).catch((error: unknown) => {
+      if (!over.signal.aborted) throw error;
+      return undefined;
+    });
     await helper.ended;
     signal?.throwIfAborted();
     return message;
   } catch (error) {
-    kill();
+    helper.kill();
     await helper.ended;
     throw error;
     /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
   } finally {
-    signal?.removeEventListener('abort', kill);
+    letSignalGo();
   }
 }
 

@@ -55,13 +55,13 @@ export async function openTun(options: TunOptions = {}): Promise<Tun> {
 
 async function openTunTap(call: 'openTap' | 'openTun', options: TapOptions): Promise<OpenedDevice> {
   const { place, stream, device, persist } = tapSettings(call, options);
-  const { opened, watch } = await openDevice(place, {
+  const made = await openDevice(place, {
     open: (ns) => explained(call, ns, device, () => native().openTap(ns, device)),
     finish: async (made) => {
       if (persist !== undefined) await setPersist(call, made, persist);
     },
   });
-  return { opened, watch, settings: stream, openFurther: tapQueueOpener(device) };
+  return { ...made, settings: stream, openFurther: tapQueueOpener(device) };
 }
 
 async function setPersist(operation: string, opened: NativeOpened, persist: boolean): Promise<void> {

@@ -1,8 +1,9 @@
 /** A TAP device: Ethernet frames. */
 
-import { checkBoolean, checkList, checkObject } from '../base/checks.js';
+import { checkBoolean, checkList, checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
+import type { OpenQueueOptions } from '../descriptor/settings.js';
 import { checkMac, checkUnicastMac, isMulticastMac } from '../links/mac.js';
 import { TunTapDevice } from './tun-tap-device.js';
 
@@ -42,9 +43,11 @@ export class Tap extends TunTapDevice {
    *
    * @throws TapfdError `E2BIG` for the 257th queue, `ERR_TAPFD_INVALID_STATE` without `multiQueue`,
    *   `ERR_TAPFD_DEVICE_GONE` if the device was deleted.
+   * @throws The reason of `options.signal`, if it was aborted.
    */
-  async openQueue(): Promise<Tap> {
-    return new Tap(await this.device.openFurther());
+  async openQueue(options: OpenQueueOptions = {}): Promise<Tap> {
+    refuseSurplus('openQueue', arguments, 1);
+    return new Tap(await this.openFurther(options));
   }
 
   /**

@@ -3,8 +3,8 @@ import { checkFrame, checkInteger } from '../base/checks.js';
 import { invalidState } from '../base/errors.js';
 
 /**
- * Frames read together by `device.batches()`. A batch is valid until the next one is asked for, which reuses its memory;
- * {@link copy} makes one to keep.
+ * Frames read together by `device.batches()`. A batch is valid until the next one is asked for, which reuses its memory: all
+ * its members then throw `ERR_TAPFD_INVALID_STATE`. {@link copy} makes one to keep.
  *
  * Frames may be changed in place, removed and added, and the batch may be passed to `writeBatch()` of another device.
  */
@@ -14,11 +14,15 @@ export class FrameBatch implements Iterable<Buffer> {
   #length: number;
   /** How many writes wait with its frames. */
   #held = 0;
+  /** Where the next appended frame goes, if it fits: behind all frames that the batch ever had. */
+  #end: number;
+  #expired = false;
 
   private constructor(memory: Buffer, spans: Uint32Array, length: number) {
     this.#memory = memory;
     this.#spans = spans;
     this.#length = length;
+    this.#end = endOf(spans, length);
   }
 
   /** @internal `spans` holds [offset, length] pairs, of which the first `length` are used. */
@@ -61,13 +65,20 @@ export class FrameBatch implements Iterable<Buffer> {
     return this.#held > 0;
   }
 
+  /** @internal The next batch was asked for: its memory is not this batch's any more. */
+  expire(): void {
+    this.#expired = true;
+  }
+
   /** Number of frames. */
   get length(): number {
+    this.#assertValid();
     return this.#length;
   }
 
   /** Bytes of all frames, packet information and vnet headers included. */
   get bytes(): number {
+    this.#assertValid();
     let sum = 0;
     for (let i = 0; i < this.#length; i++) sum += this.#spans[2 * i + 1];
     return sum;
@@ -75,11 +86,13 @@ export class FrameBatch implements Iterable<Buffer> {
 
   /** @internal */
   get memory(): Buffer {
+    this.#assertValid();
     return this.#memory;
   }
 
   /** @internal */
   get spans(): Uint32Array {
+    this.#assertValid();
     return this.#spans;
   }
 
@@ -89,17 +102,16 @@ export class FrameBatch implements Iterable<Buffer> {
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`.
    */
   frame(index: number): Buffer {
-    checkInteger('index', index, 0, this.#length - 1);
-    return this.#view(index);
+    return this.#view(checkInteger('index', index, 0, this.length - 1));
   }
 
   /** Its frames one by one, each a view as returned by {@link frame}. */
   *[Symbol.iterator](): Generator<Buffer, void, undefined> {
-    for (let i = 0; i < this.#length; i++) yield this.#view(i);
+    for (let i = 0; i < this.length; i++) yield this.#view(i);
   }
 
   /**
-   * Removes a frame; those behind it move up.
+   * Removes a frame; those behind it move up. Views of it remain as they are.
    *
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for an index outside 0 to `length - 1`; `ERR_TAPFD_INVALID_STATE` while
    *   a `writeBatch()` waits with this batch.
@@ -137,13 +149,9 @@ export class FrameBatch implements Iterable<Buffer> {
   append(frame: Uint8Array): void {
     this.#assertFree('append');
     checkFrame('frame', frame);
-    const last = 2 * (this.#length - 1);
-    const position = this.#length === 0 ? 0 : aligned(this.#spans[last] + this.#spans[last + 1]);
-    if (position + frame.length > this.#memory.length) this.#growMemory(position + frame.length);
+    if (this.#end + frame.length > this.#memory.length) this.#growMemory(frame.length);
     if (2 * this.#length === this.#spans.length) this.#growSpans();
-    this.#memory.set(frame, position);
-    this.#spans[2 * this.#length] = position;
-    this.#spans[2 * this.#length + 1] = frame.length;
+    this.#place(frame, this.#length);
     this.#length += 1;
   }
 
@@ -153,17 +161,37 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 
   #assertFree(operation: string): void {
+    this.#assertValid();
     if (this.held) throw invalidState(`${operation}: a writeBatch() waits with this batch: await it first`);
+  }
+
+  #assertValid(): void {
+    if (this.#expired) {
+      throw invalidState(
+        'this FrameBatch is no longer valid, as the next one was asked for: copy() keeps a batch',
+      );
+    }
   }
 
   #view(index: number): Buffer {
     return viewOf(this.#memory, this.#spans, index);
   }
 
-  #growMemory(minBytes: number): void {
-    const memory = Buffer.allocUnsafeSlow(2 * minBytes);
-    memory.set(this.#memory);
-    this.#memory = memory;
+  /** Copies a frame behind all others. */
+  #place(frame: Uint8Array, index: number): void {
+    this.#memory.set(frame, this.#end);
+    this.#spans[2 * index] = this.#end;
+    this.#spans[2 * index + 1] = frame.length;
+    this.#end += aligned(frame.length);
+  }
+
+  /** The frames alone move: what was removed may still be in use, and stays in the old memory. */
+  #growMemory(more: number): void {
+    const frames = [...this];
+    const bytes = frames.reduce((sum, { length }) => sum + aligned(length), 0);
+    this.#memory = Buffer.allocUnsafeSlow(2 * (bytes + more));
+    this.#end = 0;
+    for (const [i, frame] of frames.entries()) this.#place(frame, i);
   }
 
   #growSpans(): void {
@@ -171,6 +199,11 @@ export class FrameBatch implements Iterable<Buffer> {
     spans.set(this.#spans);
     this.#spans = spans;
   }
+}
+
+/** The end of the last frame of `spans`, which follow one another. */
+function endOf(spans: Uint32Array, length: number): number {
+  return length === 0 ? 0 : aligned(spans[2 * length - 2] + spans[2 * length - 1]);
 }
 
 /** The frame at pair `index` of `spans`. */

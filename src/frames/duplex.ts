@@ -1,15 +1,17 @@
 /** A device as a Duplex of frames: reading, writing, batches, hand-off and the end. */
+import { types } from 'node:util';
+import { destroyOnAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
-import { invalidState } from '../base/errors.js';
+import { invalidArgument, invalidState } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { isGone } from '../descriptor/gone.js';
-import type { LinkChange } from '../descriptor/link-follower.js';
 import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions, FrameBatches } from './batches.js';
-import type { FrameDrop, FrameStats } from './counters.js';
-import { FrameIterator } from './iterator.js';
+import type { FrameStats } from './counters.js';
+import type { ListenerCall } from './events.js';
+import { checkIteratorOptions, FrameIterator, type FrameIteratorOptions, iterateBeside } from './iterator.js';
 import type { WriteCallback } from './queued-write.js';
 import { FrameReceiver } from './receiver.js';
 import { FrameWritable } from './writable.js';
@@ -18,6 +20,7 @@ import { FrameWritable } from './writable.js';
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface below only types methods that Duplex has
 export abstract class FrameDuplex extends FrameWritable {
   readonly #receiver: FrameReceiver;
+  readonly #letSignalGo: () => void;
   /** Resolves when the stream has closed, behind its `'close'`. */
   readonly #whenClosed: Promise<void>;
   #closedNow: () => void = () => undefined;
@@ -31,11 +34,12 @@ export abstract class FrameDuplex extends FrameWritable {
     this.#whenClosed = new Promise((resolve) => {
       this.#closedNow = resolve;
     });
+    this.#letSignalGo = destroyOnAbort(this, opened.signal);
   }
 
   /**
-   * Frames, bytes and losses since the descriptor was opened. The kernel's losses are as of the last
-   * {@link refreshStats}, which the stream itself calls after a pause in reading and before it closes.
+   * Frames, bytes and losses since the descriptor was opened. The kernel's losses are as of the last look at its counter:
+   * {@link refreshStats}, about once a second while frames are read, and before the stream closes.
    */
   get stats(): FrameStats {
     return this.counters.snapshot();
@@ -56,24 +60,33 @@ export abstract class FrameDuplex extends FrameWritable {
    * Reads frames in batches, which is the fastest way: no object for each frame, no copy. Each batch is valid until the
    * next one is asked for. While batches are read, the stream's own reading pauses; it resumes when the loop is left.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` when frames are being read otherwise, `ERR_TAPFD_INVALID_ARGUMENT`,
-   *   `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`. The loop throws what ends the device: `ERR_TAPFD_DEVICE_GONE`,
-   *   `ERR_TAPFD_CLOSED` after `destroy()`; after `handOff()` it ends.
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` when frames are being read otherwise (by another loop, a `'readable'`
+   *   listener, or `'data'` and `pipe()` without a `pause()`), `ERR_TAPFD_INVALID_ARGUMENT`,
+   *   `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`. The loop ends as {@link FrameStream} says.
+   * @throws The reason of `options.signal`, here if it was aborted before, and in the loop.
    */
   batches(options: BatchOptions = {}): AsyncIterableIterator<FrameBatch, undefined> {
     refuseSurplus('batches', arguments, 1);
-    checkBatchOptions(options);
+    checkBatchOptions('batches', options);
     return new FrameBatches(this.receiverFor('batches'), options);
   }
 
   /** @internal The reading half, for a taker that borrows the reading. */
   receiverFor(operation: string): FrameReceiver {
     this.device.assertOpen(operation);
-    if (this.#receiver.busy || this.readableLength > 0) {
+    if (this.#receiver.lent || this.#isReadOtherwise()) {
       const { name } = this.device.link;
-      throw invalidState(`${operation}: frames of ${name} are being read already`, { interface: name });
+      const remedy = "leave the other loop, remove 'readable' listeners, or pause() 'data' and pipe()";
+      throw invalidState(`${operation}: frames of ${name} are being read already: ${remedy}`, {
+        interface: name,
+      });
     }
     return this.#receiver;
+  }
+
+  /** Whether the stream itself passes on frames as they come. */
+  #isReadOtherwise(): boolean {
+    return this.readableFlowing === true || this.listenerCount('readable') > 0;
   }
 
   /**
@@ -135,14 +148,41 @@ export abstract class FrameDuplex extends FrameWritable {
   }
 
   /**
-   * `for await (const frame of device)`: as with every Readable, leaving the loop destroys the stream, and the loop throws
-   * what ends the stream. While it runs, `'data'` and `'readable'` are not emitted. After `handOff()` the loop ends, and
-   * the stream is not destroyed.
+   * `for await (const frame of device)`: as with every Readable, leaving the loop destroys the stream. While the loop runs,
+   * `'data'` and `'readable'` are not emitted.
+   *
+   * How it ends is the same for every loop over a device, and for {@link forward}: it throws what ends the stream,
+   * `ERR_TAPFD_CLOSED` if that is `destroy()` or `close()`. After `handOff()` it ends when everything that was read has
+   * been passed on, and the stream is not destroyed.
    */
   override [Symbol.asyncIterator](): NodeJS.AsyncIterator<Buffer> {
-    const readOtherwise = this.readableFlowing === true || this.listenerCount('readable') > 0;
-    if (readOtherwise || this.#receiver.lent) return super[Symbol.asyncIterator]();
-    return new FrameIterator(this, this.#receiver, this.device.settings.copyFrames);
+    return this.iterator();
+  }
+
+  /**
+   * The same with the choice to go on: with `destroyOnReturn: false` the stream outlives the loop, and what the loop did not
+   * get to is read next.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`.
+   */
+  override iterator(options: FrameIteratorOptions = {}): NodeJS.AsyncIterator<Buffer> {
+    checkIteratorOptions(options);
+    if (this.#receiver.lent || this.#isReadOtherwise()) {
+      return iterateBeside(this, super.iterator({ destroyOnReturn: false }), options);
+    }
+    return new FrameIterator(this, this.#receiver, this.device.settings.copyFrames, options);
+  }
+
+  /** Puts a frame (a Buffer or Uint8Array, else it throws `ERR_TAPFD_INVALID_ARGUMENT`) back, to be read next. */
+  override unshift(frame: Uint8Array): void {
+    if (!types.isUint8Array(frame)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+    const { buffer, byteOffset, length } = frame;
+    this.#receiver.putBack(() => super.unshift(Buffer.from(buffer, byteOffset, length)));
+  }
+
+  /** Throws `ERR_TAPFD_INVALID_ARGUMENT`: a decoder would carry the end of one frame into the next. Decode each frame. */
+  override setEncoding(encoding: BufferEncoding): never {
+    throw invalidArgument('encoding', 'left out: a frame is a Buffer, to be decoded by itself', encoding);
   }
 
   /**
@@ -176,6 +216,7 @@ export abstract class FrameDuplex extends FrameWritable {
 
   /** @internal */
   override _destroy(error: Error | null, callback: WriteCallback): void {
+    this.#letSignalGo();
     this.#receiver.close(error ?? this.device.closedError('batches'));
     this.closeWriting(this.closedError('write'));
     const closed = (failure?: Error | null) => {
@@ -188,54 +229,31 @@ export abstract class FrameDuplex extends FrameWritable {
 
   /** The descriptor was handed off: all that waits fails, both sides end, and nothing that listens can prevent it. */
   #endBothSides(): void {
+    this.#letSignalGo();
     this.closeWriting(this.device.closedError('write'));
     isolated(() => super.end());
     isolated(() => this.#receiver.finish());
   }
 }
 
-// What Duplex leaves untyped: its chunks, and the events that it does not have.
+// What Duplex leaves untyped: its chunks and events. `emit()` is as EventEmitter has it, for a program's own events.
 export interface FrameDuplex {
   /**
    * The next frame that has been read, or null when there is none yet: as `stream.Readable.read()`, one frame a call.
    */
   read(size?: number): Buffer | null;
-
-  /**
-   * The link's name, MAC, MTU, carrier, up/down state or namespace changed.
-   *
-   * @event
-   */
-  on(event: 'link', listener: (change: LinkChange) => void): this;
-  /**
-   * Frames were lost: at most one event for each direction and reason in a turn of the event loop.
-   *
-   * @event
-   */
-  on(event: 'drop', listener: (drop: FrameDrop) => void): this;
-  /**
-   * A frame was read. Listening starts the reading.
-   *
-   * @event
-   */
-  on(event: 'data', listener: (frame: Buffer) => void): this;
-  /**
-   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, or what `destroy()` was given.
-   *
-   * @event
-   */
-  on(event: 'error', listener: (error: Error) => void): this;
-  /** The other events of `stream.Duplex`. */
-  on(event: string | symbol, listener: (...args: never[]) => void): this;
-
-  /** As {@link on}, for one event. */
-  once(event: 'link', listener: (change: LinkChange) => void): this;
-  /** As {@link on}, for one event. */
-  once(event: 'drop', listener: (drop: FrameDrop) => void): this;
-  /** As {@link on}, for one event. */
-  once(event: 'data', listener: (frame: Buffer) => void): this;
-  /** As {@link on}, for one event. */
-  once(event: 'error', listener: (error: Error) => void): this;
-  /** As {@link on}, for one event. */
-  once(event: string | symbol, listener: (...args: never[]) => void): this;
+  /** Listens for an event of {@link FrameStreamEvents}. */
+  on: ListenerCall<this>;
+  /** As `on()`. */
+  addListener: ListenerCall<this>;
+  /** As `on()`, before the listeners that are there. */
+  prependListener: ListenerCall<this>;
+  /** As `on()`, for one event. */
+  once: ListenerCall<this>;
+  /** As `prependListener()`, for one event. */
+  prependOnceListener: ListenerCall<this>;
+  /** Ends the listening. */
+  off: ListenerCall<this>;
+  /** As `off()`. */
+  removeListener: ListenerCall<this>;
 }

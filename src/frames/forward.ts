@@ -1,6 +1,6 @@
 /** Forwards frames from one device to another. */
 
-import { checkSignal, onAbort } from '../base/abort.js';
+import { onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
@@ -64,9 +64,8 @@ export async function forward(
   refuseSurplus('forward', arguments, 3);
   if (!(from instanceof FrameStream)) throw invalidArgument('from', 'a device', from);
   if (!(to instanceof FrameStream)) throw invalidArgument('to', 'a device', to);
-  checkBatchOptions(options);
-  const signal = checkSignal(options.signal);
-  const { transform } = options;
+  checkBatchOptions('forward', options, ['transform']);
+  const { signal, transform } = options;
   if (transform !== undefined && typeof transform !== 'function') {
     throw invalidArgument('transform', 'a function', transform);
   }
@@ -220,7 +219,7 @@ class Forwarding implements BurstTaker {
   }
 
   #releaseSource(): void {
-    if (!this.#sourceEnded) this.#receiver.release();
+    if (!this.#sourceEnded) this.#receiver.release(this);
   }
 }
 

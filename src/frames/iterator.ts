@@ -1,7 +1,9 @@
 /** `for await` over a stream of frames: from the burst to the loop, past Readable's queue. */
 import { type Duplex, finished } from 'node:stream';
+import { checkBoolean, checkObject, checkOptionNames, optional } from '../base/checks.js';
 import type { FrameBatch } from './batch.js';
-import { type BurstTaker, type FrameReceiver, frameOf } from './receiver.js';
+import type { BurstTaker, FrameReceiver } from './receiver.js';
+import { frameOf } from './slab.js';
 
 type FrameResult = IteratorResult<Buffer, undefined>;
 
@@ -10,15 +12,33 @@ interface WaitingNext {
   reject: (error: Error) => void;
 }
 
+/** The stream that a loop reads. */
+export interface IteratedStream extends Duplex {
+  readonly handedOff: boolean;
+  closedError(operation: string): Error;
+}
+
+/** As `Readable.iterator()` has them. */
+export interface FrameIteratorOptions {
+  /** False: leaving the loop does not destroy the stream, and its reading resumes. Default true. */
+  destroyOnReturn?: boolean | undefined;
+}
+
+export function checkIteratorOptions(options: FrameIteratorOptions): void {
+  checkOptionNames('iterator', checkObject('options', options), ['destroyOnReturn']);
+  optional(options.destroyOnReturn, (value) => checkBoolean('destroyOnReturn', value));
+}
+
 /**
  * What Readable's own iterator promises, without its queue, which costs as much again as the frame: frames in order, the
  * stream's error thrown, the stream destroyed when the loop is left or has come to the end. One burst is read, handed out
  * frame by frame, and only then the next one: a loop that pauses stops the reading.
  */
 export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, BurstTaker {
-  readonly #stream: Duplex & { readonly handedOff: boolean };
+  readonly #stream: IteratedStream;
   readonly #receiver: FrameReceiver;
   readonly #copyFrames: boolean;
+  readonly #destroys: boolean;
   readonly #stopListening: () => void;
   readonly #waiting: WaitingNext[] = [];
 
@@ -29,15 +49,17 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
   #ended: Error | null | undefined;
 
   constructor(
-    stream: Duplex & { readonly handedOff: boolean },
+    stream: IteratedStream,
     receiver: FrameReceiver,
     copyFrames: boolean,
+    { destroyOnReturn = true }: FrameIteratorOptions,
   ) {
     this.#stream = stream;
     this.#receiver = receiver;
     this.#copyFrames = copyFrames;
+    this.#destroys = destroyOnReturn;
     this.#stopListening = finished(stream, { writable: false }, (error) => {
-      this.#ended = error ?? null;
+      this.#ended = loopError(stream, error);
       this.#serve();
     });
     receiver.lend(this);
@@ -83,6 +105,14 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
     this.#serve();
   }
 
+  recall(): Buffer[] {
+    const frames: Buffer[] = [];
+    const burst = this.#burst;
+    while (burst && this.#next < burst.length) frames.push(this.#frameOf(burst));
+    this.#burst = undefined;
+    return frames;
+  }
+
   #frameOf({ memory, spans }: FrameBatch): Buffer {
     return frameOf(memory, spans, this.#next++, this.#copyFrames);
   }
@@ -110,8 +140,36 @@ export class FrameIterator implements AsyncIterableIterator<Buffer, undefined>, 
 
   #leave(): void {
     this.#ended ??= null;
-    this.#burst = undefined;
     this.#stopListening();
-    if (!this.#stream.handedOff) this.#stream.destroy();
+    // Frames that the loop did not get to are the next reader's.
+    this.#receiver.release(this);
+    this.#burst = undefined;
+    if (this.#destroys && !this.#stream.handedOff) this.#stream.destroy();
   }
+}
+
+/**
+ * The same beside other readers, among whom Readable's own iterator (`inner`, which leaves the stream as it is) shares
+ * the frames.
+ */
+export async function* iterateBeside(
+  stream: IteratedStream,
+  inner: AsyncIterable<Buffer>,
+  { destroyOnReturn = true }: FrameIteratorOptions,
+): AsyncGenerator<Buffer, undefined> {
+  try {
+    for await (const frame of inner) yield frame;
+  } catch (error) {
+    throw loopError(stream, error);
+  } finally {
+    if (destroyOnReturn && !stream.handedOff) stream.destroy();
+  }
+}
+
+/** What a loop throws when its stream has ended: a device that the program itself closed says so in the library's words. */
+function loopError<E>(stream: IteratedStream, error: E): E | Error | null {
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
+    return stream.closedError('for await');
+  }
+  return error ?? null;
 }

@@ -1,16 +1,16 @@
 /** The reading half of a stream: what a burst brought goes into the stream, or to whoever has borrowed the reading. */
+import type { Readable } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import type { NativeBurstCallback } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
-import { FrameBatch, viewOf } from './batch.js';
+import { KernelDropLooks } from '../descriptor/kernel-drop-looks.js';
+import { FrameBatch } from './batch.js';
 import type { FrameCounters } from './counters.js';
-import { provideBurstMemory } from './slab.js';
+import { frameOf, provideBurstMemory, takeUnread } from './slab.js';
 import { fatalError, meaningOfRead } from './write-outcome.js';
 
 /** Frames read at one wake-up: more would hold up the rest of the event loop (one turn of 527 ms without a limit). */
 const BURST_LIMIT = 64;
-/** After a pause in reading the kernel's drop counter is read, but not more often than this. */
-const DROP_COUNT_MS = 100;
 /** The kernel cuts a frame that finds too little room, so the end of the memory is never used (native/frames/io.h). */
 const MAX_FRAME_BYTES = 66 * 1024;
 const MAX_MEMORY_BYTES = 8 * 1024 * 1024;
@@ -23,47 +23,44 @@ export interface BurstTaker {
   take(burst: FrameBatch): void;
   /** Nothing more will come: an error, or undefined after a hand-off, when all that was read has been taken. */
   end(error: Error | undefined): void;
+  /** Gives up the frames of its burst that it has not passed on. Without this method, it passes on whole bursts. */
+  recall?(): Buffer[];
 }
 
-/** What the receiver does to the stream. */
-interface Sink {
-  /** Readable's: false when it wants no more for now; null is the end. */
-  push(frame: Buffer | null): boolean;
-  /** Readable's: what was pushed and not read yet. */
-  read(): Buffer | null;
-  readonly readableLength: number;
-}
-
+/**
+ * Frames reach whoever reads in this order, whatever changes hands, and when: those that the stream was given and nobody
+ * has read, the rest of a burst, the kernel's. While there is a rest, nothing is read from the kernel.
+ */
 export class FrameReceiver {
   readonly #device: DeviceHandle;
   readonly #counters: FrameCounters;
-  readonly #stream: Sink;
+  readonly #stream: Readable;
   readonly #lost: (error: Error) => void;
+  readonly #drops = new KernelDropLooks(() => this.countDropsQuietly());
   #taker: BurstTaker | undefined;
   /** The taker has memory of its own, used again for each burst. */
   #hasOwnMemory = false;
-  /** The last batch in that memory. */
-  #batch: FrameBatch | undefined;
+  /** What a taker with memory of its own was given last: stale once it asks for more. */
+  #lentBatch: FrameBatch | undefined;
   #maxFrames = Number.POSITIVE_INFINITY;
   #ownBytes = 0;
   /** Whoever takes bursts now, the stream or a taker, wants one. */
   #wanted = false;
-  /** The stream asked for frames while a taker had the reading. */
+  /** The stream asked for frames, and got none before a taker had the reading. */
   #streamWaits = false;
   #suspended = false;
   /** The queue polls, or will at the end of the burst that is being received: calls that change nothing are saved. */
   #polls = false;
-  /** `reading`; `ending`: no more is read, but what was read is still passed on; `closed`: nothing is. */
-  #state: 'reading' | 'ending' | 'closed' = 'reading';
-  /** A taker's frame that did not fit the memory of its burst: it comes by itself, behind that. */
-  #spilled: Buffer | undefined;
-  /** Frames of a burst that the stream has not been given yet. */
-  #unpushed = 0;
+  /** `reading`; `ending`: no more is read, but what was read is still passed on; `ended`: it was; `closed`: nothing is. */
+  #state: 'reading' | 'ending' | 'ended' | 'closed' = 'reading';
+  /** Frames of a burst that nobody has been given yet. They count as received when somebody is. */
+  #rest: Buffer[] = [];
+  /** The rest is being pushed into the stream, whose listeners may do anything in between. */
+  #pushing = false;
   #hasRead = false;
-  #dropsCountedAt = 0;
 
   /** @param lost - Called when a read shows that the device is lost. */
-  constructor(device: DeviceHandle, counters: FrameCounters, stream: Sink, lost: (error: Error) => void) {
+  constructor(device: DeviceHandle, counters: FrameCounters, stream: Readable, lost: (error: Error) => void) {
     this.#device = device;
     this.#counters = counters;
     this.#stream = stream;
@@ -72,33 +69,29 @@ export class FrameReceiver {
     device.queue.onBurst(this.#receive, BURST_LIMIT);
   }
 
-  /** True while a taker has the reading, or the stream itself reads. */
-  get busy(): boolean {
-    return this.#taker !== undefined || this.#wanted;
-  }
-
   /** True while a taker has the reading. */
-  get lent(): boolean {
+  get lent() {
     return this.#taker !== undefined;
   }
 
   /** The stream wants frames (`_read`). */
   want(): void {
-    const resumed = !this.#wanted && this.#hasRead;
     if (this.#taker !== undefined) {
       this.#streamWaits = true;
       return;
     }
-    this.#start();
-    this.#pushSpilled();
-    // While nobody read, the kernel's queue may have overflowed.
-    if (resumed && performance.now() - this.#dropsCountedAt > DROP_COUNT_MS) void this.countDropsQuietly();
+    this.#hasRead = true;
+    this.#wanted = true;
+    this.#pushRest();
   }
 
   /** Gives the reading to `taker` until {@link release}; the stream's own rests. Each frame it gets may be kept. */
   lend(taker: BurstTaker): void {
+    this.#streamWaits ||= this.#wanted;
     this.#taker = taker;
-    this.#stop();
+    this.#stream.on('error', isReported);
+    this.#wanted = false;
+    this.#updatePolling();
   }
 
   /** As {@link lend}, but each burst is read over the one before: nothing is allocated for frames. */
@@ -118,97 +111,80 @@ export class FrameReceiver {
     markAsUntransferable(memory.buffer);
     this.#device.queue.useOwnMemory(memory, new Uint32Array(2 * this.#maxFrames));
     this.#ownBytes = bytes;
-    this.#batch = undefined;
+    this.#lentBatch = undefined;
   }
 
-  /** The taker wants the next burst. What the stream had read before comes first. */
+  /** The taker wants the next burst. */
   ask(): void {
     const taker = this.#taker;
-    if (taker === undefined || this.#giveSpilled(taker)) return;
-    // A write still waits with the last batch, which keeps its memory.
-    if (this.#batch?.held) this.#readToOwnMemory(this.#ownBytes);
-    const { readableLength } = this.#stream;
-    if (readableLength > 0) taker.take(this.#takeFromStream(Math.min(readableLength, this.#maxFrames)));
-    else if (this.#state === 'reading') this.#start();
-    else if (this.#state === 'ending') this.#endTaker(undefined);
+    if (taker === undefined) return;
+    this.#leaveBatch();
+    this.#hasRead = true;
+    this.#wanted = true;
+    // In the middle of a burst: its rest is not known yet.
+    if (this.#pushing) return;
+    const waiting = this.#takeWaiting();
+    if (waiting.length === 1) this.#give(taker, FrameBatch.around(waiting[0]));
+    else if (waiting.length > 0) this.#give(taker, FrameBatch.of(waiting));
+    else if (this.#state === 'ending' || this.#state === 'ended') this.#endTaker(undefined);
+    else this.#updatePolling();
   }
 
-  /** The taker is finished: the stream's own reading resumes. */
-  release(): void {
+  /** The taker is finished, unless it was before: the stream's own reading resumes. */
+  release(taker: BurstTaker): void {
+    if (this.#taker !== taker) return;
+    this.#takeBack(taker);
     this.#forgetTaker();
-    this.#stop();
+    this.#stream.off('error', isReported);
     const waits = this.#streamWaits;
     this.#streamWaits = false;
+    this.#wanted = false;
     if (waits) this.want();
+    else this.#settle();
+  }
+
+  /** Puts a frame before all that were read and not passed on; `insert` puts it into the stream. */
+  putBack(insert: () => void): void {
+    const taker = this.#taker;
+    if (taker !== undefined) this.#takeBack(taker);
+    insert();
+    if (taker !== undefined && this.#wanted) this.ask();
   }
 
   /** Rests, to hand the descriptor to a child that may yet fail to start. */
   suspend(): void {
     this.#suspended = true;
-    this.#poll(false);
+    this.#updatePolling();
   }
 
   /** Takes back {@link suspend}. */
   resume(): void {
     this.#suspended = false;
-    if (this.#wanted) this.#start();
+    this.#updatePolling();
   }
 
   /** Reads no more: the stream, or a taker, gets what was read already, and then the end. */
   finish(): void {
-    const taking = this.#taker !== undefined && this.#wanted;
     this.#state = 'ending';
-    this.#stop();
-    if (this.#unpushed === 0) this.#pushEnd();
-    if (taking) this.ask();
+    this.#drops.stop();
+    // The frames of a super-frame that was begun.
+    this.#rest.push(...this.#device.queue.takePending());
+    this.#updatePolling();
+    if (this.#taker === undefined) this.#pushRest();
+    else if (this.#wanted) this.ask();
   }
 
   /** The stream was destroyed: nothing more is read or passed on. */
   close(error: Error): void {
     this.#state = 'closed';
-    this.#stop();
+    this.#drops.stop();
+    this.#rest = [];
+    this.#updatePolling();
     this.#endTaker(error);
-  }
-
-  /** The end, behind the frames of a super-frame that was begun. */
-  #pushEnd(): void {
-    this.#pushSpilled();
-    for (const frame of this.#device.queue.takePending()) {
-      this.#counters.receivedFrames += 1;
-      this.#counters.receivedBytes += frame.length;
-      this.#stream.push(frame);
-    }
-    this.#stream.push(null);
-  }
-
-  #pushSpilled(): void {
-    const frame = this.#spilled;
-    this.#spilled = undefined;
-    if (frame !== undefined) this.#stream.push(frame);
-  }
-
-  #takeFromStream(count: number): FrameBatch {
-    const frames = Array.from({ length: count }, () => this.#stream.read());
-    return FrameBatch.of(frames.filter((frame) => frame !== null));
-  }
-
-  #endTaker(error: Error | undefined): void {
-    const taker = this.#taker;
-    this.#forgetTaker();
-    taker?.end(error);
-  }
-
-  #forgetTaker(): void {
-    this.#taker = undefined;
-    if (this.#hasOwnMemory) this.#device.queue.useOwnMemory();
-    this.#hasOwnMemory = false;
-    this.#batch = undefined;
-    this.#maxFrames = Number.POSITIVE_INFINITY;
   }
 
   /** Reads the kernel's drop counter. */
   async countDrops(): Promise<void> {
-    this.#dropsCountedAt = performance.now();
     const count = await this.#device.newKernelDrops();
     if (count > 0) this.#counters.drop({ direction: 'receive', reason: 'kernel', count });
   }
@@ -218,30 +194,50 @@ export class FrameReceiver {
     if (this.#hasRead) await this.countDrops().catch(() => undefined);
   }
 
-  #start(): void {
-    this.#hasRead = true;
-    if (this.#state !== 'reading') return;
-    this.#wanted = true;
-    if (!this.#suspended) this.#poll(true);
+  /** The last batch's memory is read to again, unless a write still waits with it: then it keeps that. */
+  #leaveBatch(): void {
+    if (this.#lentBatch?.held) this.#readToOwnMemory(this.#ownBytes);
+    else this.#lentBatch?.expire();
   }
 
-  #stop(): void {
-    this.#wanted = false;
-    this.#poll(false);
+  #endTaker(error: Error | undefined): void {
+    const taker = this.#taker;
+    this.#forgetTaker();
+    if (error === undefined) this.#stream.off('error', isReported);
+    taker?.end(error);
+    this.#settle();
   }
 
-  #poll(polls: boolean): void {
-    if (polls === this.#polls) return;
-    this.#polls = polls;
-    if (polls) this.#device.queue.startReading();
-    else this.#device.queue.stopReading();
+  #forgetTaker(): void {
+    this.#taker = undefined;
+    if (this.#hasOwnMemory) this.#device.queue.useOwnMemory();
+    this.#hasOwnMemory = false;
+    this.#lentBatch = undefined;
+    this.#maxFrames = Number.POSITIVE_INFINITY;
+  }
+
+  /** What a taker has not passed on comes again, behind what the stream was given. */
+  #takeBack(taker: BurstTaker): void {
+    const frames = taker.recall?.() ?? [];
+    this.#rest.unshift(...frames);
+    this.#countReceived(-frames.length, -bytesOf(frames));
+  }
+
+  /** What comes before anything that is read now, as many frames as the taker takes. */
+  #takeWaiting(): Buffer[] {
+    const { readableLength } = this.#stream;
+    if (readableLength > 0) return takeUnread(this.#stream, Math.min(readableLength, this.#maxFrames));
+    const frames = this.#rest.splice(0, this.#maxFrames);
+    this.#countReceived(frames.length, bytesOf(frames));
+    return frames;
   }
 
   /** The queue holds it weakly while it does not poll. */
   readonly #receive: NativeBurstCallback = (slab, spans, count, last, error, faults) => {
+    this.#drops.noteBurst();
     if (faults > 0) this.#counters.drop({ direction: 'receive', reason: 'malformed', count: faults });
     if (count > 0 && this.#taker !== undefined) this.#giveBurst(this.#taker, slab, spans, count, last);
-    else if (count > 0) this.#pushFrames(slab, spans, 0, count, last);
+    else if (count > 0) this.#pushBurst(slab, spans, count, last);
     if (error !== 0) this.#failed(error);
   };
 
@@ -262,72 +258,99 @@ export class FrameReceiver {
     last: Buffer | undefined,
   ): void {
     const inSlab = last === undefined ? count : count - 1;
-    // The spans are those of all devices, unless the memory is the taker's own.
-    const burst = FrameBatch.over(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
-    if (this.#hasOwnMemory) this.#batch = burst;
-    this.#counters.receivedFrames += count;
-    this.#counters.receivedBytes += burst.bytes + (last?.length ?? 0);
-    // The next burst may be read over this one. Polling changes only by how the taker leaves it: each change is a call.
-    this.#wanted = false;
-    this.#spilled = last;
-    if (inSlab > 0) taker.take(burst);
-    else this.#giveSpilled(taker);
-    if (!this.#wanted) this.#poll(false);
-  }
-
-  /** Returns false where no frame has been put aside. */
-  #giveSpilled(taker: BurstTaker): boolean {
-    const frame = this.#spilled;
-    if (frame === undefined) return false;
-    this.#spilled = undefined;
-    taker.take(FrameBatch.around(frame));
-    return true;
-  }
-
-  #pushFrames(
-    slab: Buffer,
-    pairs: Uint32Array,
-    first: number,
-    count: number,
-    last: Buffer | undefined,
-  ): void {
-    const { copyFrames } = this.#device.settings;
-    let next = first;
-    try {
-      while (next < count && this.#state !== 'closed') {
-        const frame = next + 1 === count && last ? last : frameOf(slab, pairs, next, copyFrames);
-        next += 1;
-        this.#unpushed = count - next;
-        this.#counters.receivedFrames += 1;
-        this.#counters.receivedBytes += frame.length;
-        if (!this.#stream.push(frame)) this.#wanted = false;
-      }
-    } finally {
-      // A listener threw: the frames behind the one it threw at must not be lost, nor must later ones overtake them.
-      if (next < count && this.#state !== 'closed') {
-        const rest = pairs.slice(0, 2 * count);
-        this.#poll(false);
-        setImmediate(() => {
-          this.#pushFrames(slab, rest, next, count, last);
-          if (this.#wanted) this.#start();
-        });
-      } else if (this.#state === 'ending') {
-        this.#pushEnd();
-      }
+    // It comes by itself, behind the others.
+    if (last !== undefined) this.#rest.push(last);
+    if (inSlab > 0) {
+      // The spans are those of all devices, unless the memory is the taker's own.
+      const burst = FrameBatch.over(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
+      this.#countReceived(inSlab, burst.bytes);
+      this.#give(taker, burst);
+    } else {
+      this.ask();
     }
-    if (!this.#wanted) this.#poll(false);
+    // The next burst may be read over this one. Polling changes only by how the taker leaves it: each change is a call.
+    this.#updatePolling();
+  }
+
+  #give(taker: BurstTaker, batch: FrameBatch): void {
+    this.#wanted = false;
+    if (this.#hasOwnMemory) this.#lentBatch = batch;
+    taker.take(batch);
+  }
+
+  /** Gives a burst to the stream, whose listeners may throw, give the reading away, or end it: what is left then waits. */
+  #pushBurst(slab: Buffer, spans: Uint32Array, count: number, last: Buffer | undefined): void {
+    const { copyFrames } = this.#device.settings;
+    const frameAt = (i: number) =>
+      i + 1 === count && last !== undefined ? last : frameOf(slab, spans, i, copyFrames);
+    let next = 0;
+    this.#pushing = true;
+    try {
+      while (next < count && this.#taker === undefined && this.#state !== 'closed')
+        this.#push(frameAt(next++));
+    } finally {
+      this.#pushing = false;
+      if (next < count && this.#state !== 'closed') {
+        this.#rest.unshift(...Array.from({ length: count - next }, (_, i) => frameAt(next + i)));
+      }
+      this.#settle();
+    }
+  }
+
+  /** Gives the rest to the stream, as a burst. */
+  #pushRest(): void {
+    if (this.#pushing) return;
+    this.#pushing = true;
+    try {
+      for (let frame = this.#nextOfRest(); frame !== undefined; frame = this.#nextOfRest()) this.#push(frame);
+    } finally {
+      this.#pushing = false;
+      this.#settle();
+    }
+  }
+
+  #nextOfRest(): Buffer | undefined {
+    return this.#taker === undefined ? this.#rest.shift() : undefined;
+  }
+
+  #push(frame: Buffer): void {
+    this.#counters.receivedFrames += 1;
+    this.#counters.receivedBytes += frame.length;
+    if (!this.#stream.push(frame)) this.#wanted = false;
+  }
+
+  /** What remains to be done when the stream, or a taker, has had its part of a burst. */
+  #settle(): void {
+    if (this.#pushing) return;
+    if (this.#taker !== undefined) {
+      if (this.#wanted) this.ask();
+    } else if (this.#rest.length > 0) {
+      // A listener threw: the rest comes in a turn of its own.
+      setImmediate(() => this.#pushRest());
+    } else if (this.#state === 'ending') {
+      this.#state = 'ended';
+      this.#stream.push(null);
+    }
+    this.#updatePolling();
+  }
+
+  #countReceived(frames: number, bytes: number): void {
+    this.#counters.receivedFrames += frames;
+    this.#counters.receivedBytes += bytes;
+  }
+
+  #updatePolling(): void {
+    const polls = this.#wanted && !this.#suspended && this.#state === 'reading' && this.#rest.length === 0;
+    if (polls === this.#polls) return;
+    this.#polls = polls;
+    if (polls) this.#device.queue.startReading();
+    else this.#device.queue.stopReading();
   }
 }
 
-/** One frame of a burst, to keep: a view of its slab, or memory of its own. */
-export function frameOf(slab: Buffer, pairs: Uint32Array, index: number, copy: boolean): Buffer {
-  const frame = viewOf(slab, pairs, index);
-  return copy ? ownCopy(frame) : frame;
-}
+/** A taker reports what ends it: its stream's `'error'` need not be heard as well. */
+function isReported(): void {}
 
-/** Not `Buffer.from()`, which takes small memory from a pool that other Buffers share. */
-function ownCopy(frame: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(frame.length);
-  frame.copy(copy);
-  return copy;
+function bytesOf(frames: readonly Uint8Array[]): number {
+  return frames.reduce((sum, { length }) => sum + length, 0);
 }

@@ -1,10 +1,15 @@
 /**
+ * Received frames on their way to the reader: their memory, and those that a stream holds.
+ *
  * The memory for received frames. One slab at a time serves all devices of this thread: frames are packed into it, each is
  * passed to the user as a view, and no byte is ever written twice, so frames may be kept. A kept frame keeps its whole
  * slab alive, so slabs start small and grow only under load.
  */
+import { EventEmitter } from 'node:events';
+import type { Readable } from 'node:stream';
 import { markAsUntransferable } from 'node:worker_threads';
 import { native } from '../base/native.js';
+import { viewOf } from './batch.js';
 
 /** The most frames in a burst; a stream reads 64 at once (receiver.ts), and batches bring their own memory. */
 const MAX_BURST_FRAMES = 256;
@@ -34,4 +39,32 @@ function takeSlab(minBytes: number): Buffer {
   // A frame's ArrayBuffer is the slab: transferring it to a worker would take the other frames along.
   markAsUntransferable(slab.buffer);
   return slab;
+}
+
+/** One frame of a burst, to keep: a view of its slab, or memory of its own. */
+export function frameOf(slab: Buffer, pairs: Uint32Array, index: number, copy: boolean): Buffer {
+  const frame = viewOf(slab, pairs, index);
+  return copy ? ownCopy(frame) : frame;
+}
+
+/** Not `Buffer.from()`, which takes small memory from a pool that other Buffers share. */
+function ownCopy(frame: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(frame.length);
+  frame.copy(copy);
+  return copy;
+}
+
+const { on, removeAllListeners } = EventEmitter.prototype;
+
+/**
+ * Takes frames that a stream was given and nobody has read, for a loop. `read()` would give them to `'data'` listeners as well: those of a paused stream stay
+ * where they are, and hear nothing of frames that are the loop's.
+ */
+export function takeUnread(stream: Readable, count: number): Buffer[] {
+  const listeners = stream.rawListeners('data');
+  // Readable's own methods would begin or end the flowing.
+  if (listeners.length > 0) removeAllListeners.call(stream, 'data');
+  const frames: (Buffer | null)[] = Array.from({ length: count }, () => stream.read());
+  for (const listener of listeners) Reflect.apply(on, stream, ['data', listener]);
+  return frames.filter((frame) => frame !== null);
 }

@@ -7,8 +7,10 @@ import { checkInteger } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { DeviceKind } from '../base/native-queue.js';
 import type { DeviceFlags } from '../descriptor/device-flags.js';
+import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { type HandOffOptions, handOffOptions } from '../descriptor/hand-off-options.js';
 import { checkOffload, type Offload } from '../descriptor/offload.js';
+import { type OpenQueueOptions, openQueueSignal } from '../descriptor/settings.js';
 import { diagnose } from '../diagnose/diagnose.js';
 import type { Finding } from '../diagnose/finding.js';
 import { FrameDuplex } from './duplex.js';
@@ -126,6 +128,18 @@ export abstract class FrameStream extends FrameDuplex {
   async setSendBuffer(bytes: number): Promise<void> {
     checkInteger('bytes', bytes, 1, 0x7fff_ffff);
     await this.device.setSendBuffer(bytes);
+  }
+
+  /** @internal A further queue, and the signal that it was opened with. */
+  protected async openFurther(options: OpenQueueOptions): Promise<OpenedDevice> {
+    const signal = openQueueSignal(options);
+    const device = await this.device.openFurther();
+    if (signal?.aborted) {
+      device.watch.release();
+      await device.opened.queue.close();
+    }
+    signal?.throwIfAborted();
+    return { ...device, signal };
   }
 
   /**

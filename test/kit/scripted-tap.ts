@@ -34,6 +34,8 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
   let reading = false;
   let deleted = false;
   let writable: () => void = () => undefined;
+  let own: { slab: Buffer; spans: Uint32Array } | undefined;
+  let pending: Buffer[] = [];
   const rules: NativeFrameRules[] = [];
   const watch = {
     ns: {},
@@ -79,9 +81,10 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
       released.push('released');
       return 99;
     },
-    takePending: () => [],
-    useOwnMemory: (memory?: Uint8Array) => {
-      if (memory) memories.push(memory);
+    takePending: () => pending.splice(0),
+    useOwnMemory: (slab?: Buffer, spans?: Uint32Array) => {
+      own = slab && spans && { slab, spans };
+      if (slab) memories.push(slab);
     },
     awaitWritable: () => undefined,
     // Takes all but one frame, which is lost, or none at all.
@@ -110,6 +113,23 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
     rules,
     burst: (count: number, last: Buffer | undefined, error: number, faults: number) =>
       burst(slab, spans, count, last, error, faults),
+    /** How many frames a burst may have now. */
+    burstRoom: (): number => (own ? own.spans.length / 2 : 64),
+    /** A burst of these frames, in the memory that the addon would use; with `spills`, the last one did not fit it. */
+    arrive: (frames: readonly Buffer[], spills = false) => {
+      const memory = own ?? { slab: Buffer.alloc(4096), spans: new Uint32Array(2 * frames.length) };
+      let position = 0;
+      frames.forEach((frame, i) => {
+        memory.slab.set(frame, position);
+        memory.spans.set([position, frame.length], 2 * i);
+        position += (frame.length + 7) & ~7;
+      });
+      burst(memory.slab, memory.spans, frames.length, spills ? frames.at(-1) : undefined, 0, 0);
+    },
+    /** The rest of a super-frame, which the addon has read. */
+    hold: (frames: Buffer[]) => {
+      pending = frames;
+    },
     /** Whether the next burst would come by itself. */
     isReading: () => reading,
     resume: () => writable(),

@@ -232,6 +232,11 @@ socket.send_fds(peer, [b'x'], [tun])
           { ...failed, message: /ended with status 0 and said nothing; .*qemu-bridge-helper\?/ },
         ],
         ['complains', 'sys.exit("something odd")', { ...failed, detail: 'something odd' }],
+        [
+          'complains, and leaves a child that keeps everything open',
+          'if os.fork() == 0: time.sleep(1000)\nsys.exit("something odd")',
+          { ...failed, detail: 'something odd' },
+        ],
         ['killed', 'os.kill(os.getpid(), 9)', { ...failed, message: /was ended by SIGKILL/ }],
         ['sends and fails', `${TUN(0x1002, 'lost')}\nsys.exit(3)`, { ...failed, message: /status 3/ }],
         ['two descriptors', 'socket.send_fds(peer, [b"x"], [0, 1])', failed],
