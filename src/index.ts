@@ -50,7 +50,7 @@ export type {
   ReceiveDropReason,
   SendDropReason,
 } from './frames/counters.js';
-export type { FrameStreamEvents, ListenerCall } from './frames/events.js';
+export type { FrameStreamEvents, ListenerCall } from './frames/duplex.js';
 export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
 export { FrameDecoder, FrameEncoder, type FramingOptions } from './frames/framing.js';
 export type { FrameIteratorOptions } from './frames/iterator.js';

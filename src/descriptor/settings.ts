@@ -1,6 +1,5 @@
 /** The settings of an open device's stream, from its options. */
-import { checkSignal } from '../base/abort.js';
-import { checkObject, checkOptionNames } from '../base/checks.js';
+import { signalOf } from '../base/abort.js';
 
 /** What happens to a written frame whose source MAC is not the macvtap's. */
 export type MacCheck = 'error' | 'drop' | 'off';
@@ -25,8 +24,7 @@ export interface OpenQueueOptions {
 
 /** Checks the options and returns their signal, unless that was aborted. */
 export function openQueueSignal(options: OpenQueueOptions): AbortSignal | undefined {
-  checkOptionNames('openQueue', checkObject('options', options), ['signal']);
-  const signal = checkSignal(options.signal);
+  const signal = signalOf('openQueue', options);
   signal?.throwIfAborted();
   return signal;
 }

@@ -1,4 +1,5 @@
 /** A device as a Duplex of frames: reading, writing, batches, hand-off and the end. */
+import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 import { destroyOnAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
@@ -6,15 +7,54 @@ import { invalidArgument, invalidState } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { isGone } from '../descriptor/gone.js';
+import type { LinkChange } from '../descriptor/link-follower.js';
 import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions, FrameBatches } from './batches.js';
-import type { FrameStats } from './counters.js';
-import type { ListenerCall } from './events.js';
+import type { FrameDrop, FrameStats } from './counters.js';
 import { checkIteratorOptions, FrameIterator, type FrameIteratorOptions, iterateBeside } from './iterator.js';
 import type { WriteCallback } from './queued-write.js';
 import { FrameReceiver } from './receiver.js';
 import { FrameWritable } from './writable.js';
+
+/** Events of a {@link FrameStream} and the arguments of their listeners. */
+export interface FrameStreamEvents {
+  /** The link's name, MAC, MTU, carrier, up/down state or namespace changed. */
+  link: [change: LinkChange];
+  /** Frames were lost: at most one event for each direction and reason in a turn of the event loop. */
+  drop: [drop: FrameDrop];
+  /** A frame was read. Listening starts the reading. */
+  data: [frame: Buffer];
+  /**
+   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_WATCH_LOST`, an `AbortError` by the opening's `signal`, or
+   * what `destroy()` was given.
+   */
+  error: [error: Error];
+  /** The descriptor is closed, and a link that the opening made is gone. Nothing is emitted after it. */
+  close: [];
+  /** Everything was read, after `handOff()`. */
+  end: [];
+  /** Everything was written, after `end()`. */
+  finish: [];
+  /** Frames may be written again, after `write()` has returned false. */
+  drain: [];
+  /** There are frames to `read()`, or the end. */
+  readable: [];
+  /** `pause()` was called. */
+  pause: [];
+  /** `resume()` was called. */
+  resume: [];
+  /** Another stream is piped into this one. */
+  pipe: [source: Readable];
+  /** Another stream is no longer piped into this one. */
+  unpipe: [source: Readable];
+}
+
+/** Adds or removes a listener. One that has a parameter more, such as a promise's `resolve` for `'close'`, is welcome. */
+export type ListenerCall<Device> = <Event extends keyof FrameStreamEvents>(
+  event: Event,
+  listener: (...args: [...FrameStreamEvents[Event], ...nothing: undefined[]]) => void,
+) => Device;
 
 /** What {@link FrameStream} does with frames. */
 // biome-ignore lint/suspicious/noUnsafeDeclarationMerging: the interface below only types methods that Duplex has

@@ -6,16 +6,11 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { KernelDropLooks } from '../descriptor/kernel-drop-looks.js';
 import { FrameBatch } from './batch.js';
 import type { FrameCounters } from './counters.js';
-import { frameOf, provideBurstMemory, takeUnread } from './slab.js';
+import { batchSize, frameOf, provideBurstMemory, takeUnread } from './slab.js';
 import { fatalError, meaningOfRead } from './write-outcome.js';
 
 /** Frames read at one wake-up: more would hold up the rest of the event loop (one turn of 527 ms without a limit). */
 const BURST_LIMIT = 64;
-/** The kernel cuts a frame that finds too little room, so the end of the memory is never used (native/frames/io.h). */
-const MAX_FRAME_BYTES = 66 * 1024;
-const MAX_MEMORY_BYTES = 8 * 1024 * 1024;
-const DEFAULT_BATCH_FRAMES = 256;
-const DEFAULT_BATCH_SUPER_FRAMES = 32;
 
 /** Takes bursts in place of the stream, one for each {@link FrameReceiver.ask}. */
 export interface BurstTaker {
@@ -70,7 +65,7 @@ export class FrameReceiver {
   }
 
   /** True while a taker has the reading. */
-  get lent() {
+  get lent(): boolean {
     return this.#taker !== undefined;
   }
 
@@ -96,13 +91,11 @@ export class FrameReceiver {
 
   /** As {@link lend}, but each burst is read over the one before: nothing is allocated for frames. */
   lendBatches(taker: BurstTaker, maxFrames: number | undefined): void {
-    const { frameBytes } = this.#device;
-    const isSuper = frameBytes > MAX_FRAME_BYTES / 2;
-    const frames = maxFrames ?? (isSuper ? DEFAULT_BATCH_SUPER_FRAMES : DEFAULT_BATCH_FRAMES);
+    const { frames, bytes } = batchSize(this.#device.frameBytes, maxFrames);
     this.lend(taker);
     this.#hasOwnMemory = true;
     this.#maxFrames = frames;
-    this.#readToOwnMemory(Math.min(frames * (frameBytes + 8), MAX_MEMORY_BYTES) + MAX_FRAME_BYTES);
+    this.#readToOwnMemory(bytes);
   }
 
   #readToOwnMemory(bytes: number): void {

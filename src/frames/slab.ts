@@ -15,6 +15,11 @@ import { viewOf } from './batch.js';
 const MAX_BURST_FRAMES = 256;
 const MIN_SLAB_BYTES = 16 * 1024;
 const MAX_SLAB_BYTES = 256 * 1024;
+/** The kernel cuts a frame that finds too little room, so the end of the memory is never used (native/frames/io.h). */
+const MAX_FRAME_BYTES = 66 * 1024;
+const MAX_MEMORY_BYTES = 8 * 1024 * 1024;
+const DEFAULT_BATCH_FRAMES = 256;
+const DEFAULT_BATCH_SUPER_FRAMES = 32;
 /** A slab used up in less time is followed by one of twice the size; in more than ten times this, by one of half. */
 const BUSY_MS = 4;
 
@@ -39,6 +44,16 @@ function takeSlab(minBytes: number): Buffer {
   // A frame's ArrayBuffer is the slab: transferring it to a worker would take the other frames along.
   markAsUntransferable(slab.buffer);
   return slab;
+}
+
+/** How many frames a batch has, and how much memory they need. */
+export function batchSize(
+  frameBytes: number,
+  maxFrames: number | undefined,
+): { frames: number; bytes: number } {
+  const isSuper = frameBytes > MAX_FRAME_BYTES / 2;
+  const frames = maxFrames ?? (isSuper ? DEFAULT_BATCH_SUPER_FRAMES : DEFAULT_BATCH_FRAMES);
+  return { frames, bytes: Math.min(frames * (frameBytes + 8), MAX_MEMORY_BYTES) + MAX_FRAME_BYTES };
 }
 
 /** One frame of a burst, to keep: a view of its slab, or memory of its own. */
