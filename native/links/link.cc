@@ -45,13 +45,18 @@ Result<Link> GetLink(RtnlSocket& socket, int index) {
 
 Result<Link> GetLinkByName(RtnlSocket& socket, const std::string& name) {
   RtnlMessage request(RTM_GETLINK, 0, LinkHeader());
-  request.PutString(IFLA_IFNAME, name);
+  // Either finds both kinds of names; the first takes 15 bytes.
+  request.PutString(name.size() < IFNAMSIZ ? IFLA_IFNAME : IFLA_ALT_IFNAME, name);
   Result<Link> link = AskForLink(socket, request);
   if (!link.ok()) link.failure().interface = name;
   return link;
 }
 
 Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
+  if (changes.empty()) {
+    Result<Link> link = GetLink(socket, index);
+    return link.ok() ? Status(Done{}) : Status(link.failure());
+  }
   std::string kind;
   if (changes.macvlan_mode) {
     Result<Link> link = GetLink(socket, index);
@@ -70,11 +75,9 @@ Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
     Status down = SetUpFlag(socket, index, false);
     if (!down.ok()) return down;
   }
-  if (!changes.empty()) {
-    RtnlMessage message = ChangeMessage(index, changes, kind, in_one);
-    Status changed = socket.Tell(message);
-    if (!changed.ok()) return changed;
-  }
+  RtnlMessage message = ChangeMessage(index, changes, kind, in_one);
+  Status changed = socket.Tell(message);
+  if (!changed.ok()) return changed;
   if (changes.up && !in_one && *changes.up) return SetUpFlag(socket, index, true);
   return Done{};
 }

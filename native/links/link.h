@@ -39,6 +39,7 @@ struct VxlanLinkInfo {
 struct Link {
   int index = 0;
   std::string name;
+  std::vector<std::string> alternative_names;
   std::string kind;       // IFLA_INFO_KIND: "tun", "macvtap", "bridge", …; empty for a hardware link
   std::string port_kind;  // IFLA_INFO_SLAVE_KIND: "bridge" for a bridge port
   std::optional<MacAddress> mac;
@@ -114,6 +115,7 @@ std::optional<Link> LinkFromMessage(const RtnlReceived& message);
 Result<LinkList> ListLinks(RtnlSocket& socket);
 // ENODEV when there is none.
 Result<Link> GetLink(RtnlSocket& socket, int index);
+// By its name or one of its alternative names.
 Result<Link> GetLinkByName(RtnlSocket& socket, const std::string& name);
 // Makes the link (NLM_F_EXCL) and returns it as the kernel made it. Leaves nothing behind when a step fails.
 Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link);

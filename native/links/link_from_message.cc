@@ -127,6 +127,15 @@ std::optional<uint8_t> AddressGenerationFrom(RtnlAttributes families) {
   return std::nullopt;
 }
 
+std::vector<std::string> AlternativeNames(RtnlAttributes attributes) {
+  std::vector<std::string> names;
+  RtnlAttribute attribute;
+  while (attributes.Next(&attribute)) {
+    if (attribute.type == IFLA_ALT_IFNAME) names.push_back(attribute.Text());
+  }
+  return names;
+}
+
 // IFLA_LINKINFO: the kind of link, and the attributes of that kind.
 void ReadLinkInfo(RtnlAttributes attributes, Link* link) {
   ByteView data;
@@ -156,6 +165,9 @@ std::optional<Link> LinkFromMessage(const RtnlReceived& message) {
     switch (attribute.type) {
       case IFLA_IFNAME:
         link.name = attribute.Text();
+        break;
+      case IFLA_PROP_LIST:
+        link.alternative_names = AlternativeNames(RtnlAttributes(attribute.payload));
         break;
       case IFLA_ADDRESS:
         link.mac = attribute.Mac();

@@ -22,16 +22,29 @@ using Namespace = std::shared_ptr<const NetNamespace>;
 
 // ---- from JavaScript; src/links/links.ts checked every value ----
 
+std::optional<IpBytes> IpBytesFrom(const Napi::Value& value, size_t size) {
+  if (!value.IsTypedArray()) return std::nullopt;
+  Napi::Uint8Array from = value.As<Napi::Uint8Array>();
+  IpBytes bytes{};
+  if (from.ByteLength() != size) return std::nullopt;
+  std::memcpy(bytes.data(), from.Data(), size);
+  return bytes;
+}
+
 std::optional<IpPrefix> IpPrefixFrom(const Napi::Object& object) {
   Napi::Value value = ValueIn(object, "address");
   if (!value.IsTypedArray()) return std::nullopt;
-  Napi::Uint8Array bytes = value.As<Napi::Uint8Array>();
-  if (bytes.ByteLength() != 4 && bytes.ByteLength() != 16) return std::nullopt;
+  size_t size = value.As<Napi::Uint8Array>().ByteLength();
+  if (size != 4 && size != 16) return std::nullopt;
   IpPrefix prefix;
-  prefix.family = bytes.ByteLength() == 4 ? AF_INET : AF_INET6;
-  std::memcpy(prefix.address.data(), bytes.Data(), bytes.ByteLength());
+  prefix.family = size == 4 ? AF_INET : AF_INET6;
+  prefix.address = IpBytesFrom(value, size).value_or(IpBytes{});
   prefix.prefix_length = NumberIn<uint8_t>(object, "prefixLength").value_or(0);
+  prefix.peer = IpBytesFrom(ValueIn(object, "peer"), size);
+  prefix.broadcast = IpBytesFrom(ValueIn(object, "broadcast"), size);
   prefix.no_dad = BooleanIn(object, "noDad").value_or(false);
+  prefix.valid_lifetime = NumberIn<uint32_t>(object, "validLifetimeSec");
+  prefix.preferred_lifetime = NumberIn<uint32_t>(object, "preferredLifetimeSec");
   return prefix;
 }
 
@@ -151,10 +164,18 @@ Napi::Object VxlanToObject(Napi::Env env, const VxlanLinkInfo& vxlan) {
 
 Napi::Object IpPrefixToObject(Napi::Env env, const IpPrefix& prefix) {
   Napi::Object object = Napi::Object::New(env);
-  size_t size = prefix.family == AF_INET ? 4 : 16;
-  object.Set("address", Napi::Buffer<uint8_t>::Copy(env, prefix.address.data(), size));
+  auto bytes = [&](const IpBytes& from) {
+    return Napi::Buffer<uint8_t>::Copy(env, from.data(), prefix.family == AF_INET ? 4 : 16);
+  };
+  object.Set("address", bytes(prefix.address));
   object.Set("prefixLength", NumberOf(env, prefix.prefix_length));
+  if (prefix.peer) object.Set("peer", bytes(*prefix.peer));
+  if (prefix.broadcast) object.Set("broadcast", bytes(*prefix.broadcast));
   object.Set("noDad", prefix.no_dad);
+  if (prefix.valid_lifetime) object.Set("validLifetimeSec", NumberOf(env, *prefix.valid_lifetime));
+  if (prefix.preferred_lifetime)
+    object.Set("preferredLifetimeSec", NumberOf(env, *prefix.preferred_lifetime));
+  object.Set("flags", NumberOf(env, prefix.flags));
   return object;
 }
 
@@ -275,6 +296,9 @@ Napi::Object LinkToObject(Napi::Env env, const Link& link) {
   Napi::Object object = Napi::Object::New(env);
   object.Set("index", NumberOf(env, static_cast<uint64_t>(link.index)));
   object.Set("name", link.name);
+  Napi::Array names = Napi::Array::New(env, link.alternative_names.size());
+  for (uint32_t i = 0; i < link.alternative_names.size(); i++) names.Set(i, link.alternative_names[i]);
+  object.Set("alternativeNames", names);
   object.Set("kind", link.kind);
   object.Set("portKind", link.port_kind);
   if (link.mac) object.Set("mac", FormatMac(*link.mac));

@@ -6,6 +6,8 @@ import { invalidArgument } from './errors.js';
 const MAX_ID = 0xffff_fffe;
 /** `net/if.h` IFNAMSIZ: 16 with the terminating NUL. */
 const MAX_INTERFACE_NAME_BYTES = 15;
+/** `linux/if.h` ALTIFNAMSIZ: 128 with the terminating NUL. */
+const MAX_ALTERNATIVE_NAME_BYTES = 127;
 
 /** `undefined` counts as left out; any other value must pass the check. */
 export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
@@ -90,12 +92,36 @@ export function checkInterfaceName(argument: string, value: unknown): string {
     value === '' ||
     value === '.' ||
     value === '..' ||
-    /[/:\s\0%]/.test(value) ||
+    !isPlainName(value) ||
     Buffer.byteLength(value) > MAX_INTERFACE_NAME_BYTES
   ) {
     throw invalidArgument(
       argument,
       `an interface name: 1 to ${MAX_INTERFACE_NAME_BYTES} bytes without "/", ":", "%", white space or NUL`,
+      value,
+    );
+  }
+  return value;
+}
+
+/** The kernel's white space (`lib/ctype.c`). Its names are bytes: "à" is 0xc3 0xa0, of which the second is one. */
+const WHITE_SPACE = [0x09, 0x0a, 0x0b, 0x0c, 0x0d, 0x20, 0xa0];
+
+function isPlainName(name: string): boolean {
+  return !/[/:%\0]/.test(name) && !Buffer.from(name).some((byte) => WHITE_SPACE.includes(byte));
+}
+
+/** The name of a link that exists: its own, or an alternative one, which may have any bytes (`linux/if.h` ALTIFNAMSIZ). */
+export function checkLinkName(argument: string, value: unknown): string {
+  if (
+    typeof value !== 'string' ||
+    value === '' ||
+    value.includes('\0') ||
+    Buffer.byteLength(value) > MAX_ALTERNATIVE_NAME_BYTES
+  ) {
+    throw invalidArgument(
+      argument,
+      `the name of a link: 1 to ${MAX_ALTERNATIVE_NAME_BYTES} bytes without NUL`,
       value,
     );
   }

@@ -12,6 +12,7 @@ export interface NamespaceHandle {
 export interface NativeLink {
   index: number;
   name: string;
+  alternativeNames: string[];
   kind: string;
   portKind: string;
   mac?: string;
@@ -103,11 +104,20 @@ export interface NativeNewLink {
   bridgeAgeingTimeCs?: number;
 }
 
-/** `address` has 4 or 16 bytes. */
+/** `address`, `peer` and `broadcast` have 4 or 16 bytes. Absent lifetimes are unlimited. */
 export interface NativeIpPrefix {
   address: Uint8Array;
   prefixLength: number;
   noDad: boolean;
+  peer?: Uint8Array;
+  broadcast?: Uint8Array;
+  validLifetimeSec?: number;
+  preferredLifetimeSec?: number;
+}
+
+/** `flags`: `linux/if_addr.h` IFA_F_*. */
+export interface NativeLinkAddress extends NativeIpPrefix {
+  flags: number;
 }
 
 /** A link given by its index or by its name. */

@@ -14,6 +14,7 @@ import type {
   NamespaceHandle,
   NativeIpPrefix,
   NativeLink,
+  NativeLinkAddress,
   NativeLinkChanges,
   NativeLinkEvent,
   NativeLinkList,
@@ -58,7 +59,7 @@ export interface NativeAddon {
   removeLink(ns: NamespaceHandle, link: NativeLinkRef): Promise<void>;
   addAddress(ns: NamespaceHandle, link: NativeLinkRef, prefix: NativeIpPrefix): Promise<void>;
   removeAddress(ns: NamespaceHandle, link: NativeLinkRef, prefix: NativeIpPrefix): Promise<void>;
-  listAddresses(ns: NamespaceHandle, link: NativeLinkRef): Promise<NativeIpPrefix[]>;
+  listAddresses(ns: NamespaceHandle, link: NativeLinkRef): Promise<NativeLinkAddress[]>;
   /** Calls `onEvents` once per wake-up, with all events that are there. */
   watchLinks(
     ns: NamespaceHandle,

@@ -7,6 +7,7 @@ import {
   checkInterfaceName,
   checkInterfaceTemplate,
   checkList,
+  checkLinkName,
   checkObject,
   checkOneOf,
   checkOptionNames,
@@ -127,7 +128,7 @@ function linkSettings(
     mac: optional(options.mac, (value) => checkUnicastMac('mac', value)),
     mtu: optional(options.mtu, (value) => checkInteger('mtu', value, MIN_MTU, MAX_MTU[call])),
     allMulticast: optional(options.allMulticast, (value) => checkBoolean('allMulticast', value)),
-    bridge: optional(options.bridge, (value) => checkInterfaceName('bridge', value)),
+    bridge: optional(options.bridge, (value) => checkLinkName('bridge', value)),
     ipv6,
     addresses,
     up: optional(options.up, (value) => checkBoolean('up', value)) ?? true,
@@ -188,7 +189,7 @@ export interface MacvtapSettings extends OpenSettings {
 export function macvtapSettings(options: MacvtapOptions): MacvtapSettings {
   checkNames('openMacvtap', options);
   const common = openSettings(options);
-  const lower = optional(options.lower, (value) => checkInterfaceName('lower', value));
+  const lower = optional(options.lower, (value) => checkLinkName('lower', value));
   const mode = optional(options.mode, (value) => checkMacvlanMode('mode', value));
   const persist = optional(options.persist, (value) => checkBoolean('persist', value)) ?? false;
   if (lower === undefined && options.name === undefined) {

@@ -5,6 +5,7 @@ import {
   checkInterfaceName,
   checkInterfaceTemplate,
   checkList,
+  checkLinkName,
   checkObject,
   checkOneOf,
   checkOptionNames,
@@ -79,7 +80,7 @@ function given<T>(options: object, name: string, check: Check<T>, use: (value: T
 /** Checks a link given by index or name. */
 export function checkLinkRef(argument: string, value: unknown): NativeLinkRef {
   if (typeof value === 'number') return checkInteger(argument, value, 1, MAX_INT);
-  return checkInterfaceName(argument, value);
+  return checkLinkName(argument, value);
 }
 
 function checkNewMtu(argument: string, value: unknown): number {

@@ -1,6 +1,6 @@
 /** IP addresses with a prefix length, as interfaces have them: `10.0.0.1/24`, `fd00::1/64`. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { checkBoolean, checkInteger, checkObject } from '../base/checks.js';
+import { checkBoolean, checkInteger, checkObject, checkOptionNames, optional } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeIpPrefix } from '../base/native-links.js';
 
@@ -15,7 +15,28 @@ export interface IpPrefix {
    * link without carrier. Default false.
    */
   noDad?: boolean | undefined;
+  /** The other end of a point-to-point link, in the same family. `prefixLength` is then that of the peer's network. */
+  peer?: string | undefined;
+  /** IPv4: the broadcast address of the network. Default: none. */
+  broadcast?: string | undefined;
+  /** How long the address exists, 1 to 4294967294. Default: without end. */
+  validLifetimeSec?: number | undefined;
+  /** How long it may be the source of new connections, 0 to `validLifetimeSec`. Default: as long as it exists. */
+  preferredLifetimeSec?: number | undefined;
 }
+
+/** `net/addrconf.h` INFINITY_LIFE_TIME means without end. */
+const MAX_LIFETIME = 0xffff_fffe;
+
+const PREFIX_NAMES = [
+  'address',
+  'prefixLength',
+  'noDad',
+  'peer',
+  'broadcast',
+  'validLifetimeSec',
+  'preferredLifetimeSec',
+];
 
 /** Text `ADDRESS/LENGTH`, or its parts. */
 export type IpPrefixLike = string | IpPrefix;
@@ -28,16 +49,49 @@ export function checkIpAddress(argument: string, value: unknown): string {
   return value;
 }
 
-/** Checks the value of the option `argument`, and parses it. */
-export function checkIpPrefix(argument: string, value: unknown): NativeIpPrefix {
+/** Checks the value of the option `argument`, and parses it. `alsoKnown`: keys that it may have, too, without effect. */
+export function checkIpPrefix(
+  argument: string,
+  value: unknown,
+  alsoKnown: readonly string[] = [],
+): NativeIpPrefix {
   if (typeof value === 'string') return fromText(argument, value);
-  const given: { address?: unknown; prefixLength?: unknown; noDad?: unknown } = checkObject(argument, value);
+  const given: { [name in keyof IpPrefix]?: unknown } = checkObject(argument, value);
+  checkOptionNames(argument, given, [...PREFIX_NAMES, ...alsoKnown], argument);
   const address = ipBytes(checkIpAddress(`${argument}.address`, given.address));
+  const valid = checkLifetime(`${argument}.validLifetimeSec`, given.validLifetimeSec, 1, MAX_LIFETIME);
+  const preferred = checkLifetime(
+    `${argument}.preferredLifetimeSec`,
+    given.preferredLifetimeSec,
+    0,
+    valid ?? MAX_LIFETIME,
+  );
+  const peer = checkSameFamily(`${argument}.peer`, given.peer, address);
+  const broadcast = checkSameFamily(`${argument}.broadcast`, given.broadcast, address);
+  if (broadcast?.length === 16) {
+    throw invalidArgument(`${argument}.broadcast`, 'left out: IPv6 has no broadcast', given.broadcast);
+  }
   return {
     address,
     prefixLength: checkInteger(`${argument}.prefixLength`, given.prefixLength, 0, address.length * 8),
     noDad: given.noDad === undefined ? false : checkBoolean(`${argument}.noDad`, given.noDad),
+    ...(peer && { peer }),
+    ...(broadcast && { broadcast }),
+    ...(valid !== undefined && { validLifetimeSec: valid }),
+    ...(preferred !== undefined && { preferredLifetimeSec: preferred }),
   };
+}
+
+function checkLifetime(argument: string, value: unknown, min: number, max: number): number | undefined {
+  return optional(value, (seconds) => checkInteger(argument, seconds, min, max));
+}
+
+function checkSameFamily(argument: string, value: unknown, as: Uint8Array): Uint8Array | undefined {
+  return optional(value, (given) => {
+    const bytes = ipBytes(checkIpAddress(argument, given));
+    if (bytes.length === as.length) return bytes;
+    throw invalidArgument(argument, 'of the same family as the address', given);
+  });
 }
 
 function fromText(argument: string, text: string): NativeIpPrefix {

@@ -89,6 +89,8 @@ export interface Link {
   readonly index: number;
   /** 1 to 15 bytes. */
   readonly name: string;
+  /** Further names, of up to 127 bytes, which every option and call takes for a link that exists. */
+  readonly alternativeNames: readonly string[];
   /** `tun` (TAP too), `macvtap`, `macvlan`, `bridge`, `veth`, `vxlan`, …; absent for hardware and loopback. */
   readonly kind?: string | undefined;
   /** Its role below its master: `bridge` for a bridge port. */
@@ -144,6 +146,7 @@ export function linkFromNative(native: NativeLink): Link {
   return {
     index: native.index,
     name: native.name,
+    alternativeNames: native.alternativeNames,
     ...(native.kind !== '' && { kind: native.kind }),
     ...(native.portKind !== '' && { portKind: native.portKind }),
     ...(native.mac !== undefined && { mac: native.mac }),

@@ -11,8 +11,9 @@ import { nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle, NativeLinkRef } from '../base/native-links.js';
 import { type CheckedNetns, checkLinkChanges, checkLinkRef, checkNewLink } from './check-options.js';
 import { LinkEvents, type WatchOptions } from './events.js';
-import { checkIpPrefix, formatIp, type IpPrefixLike } from './ip-prefix.js';
+import { checkIpPrefix, type IpPrefixLike } from './ip-prefix.js';
 import { type Link, linkFromNative } from './link.js';
+import { LINK_ADDRESS_FACTS, type LinkAddress, linkAddressFromNative } from './link-address.js';
 import { checkNetns, type NetnsOption, openNetns } from './namespace.js';
 import type { LinkChanges, LinkRef, NewLink } from './options.js';
 import { listLinks } from './read.js';
@@ -32,18 +33,6 @@ export interface LinkList extends Array<Link> {
    * on kernels before 6.10 another may be missing. To be sure of one link, ask for it: `links.get`.
    */
   readonly consistent: boolean;
-}
-
-/** An address of a link. */
-export interface LinkAddress {
-  /** Text in its shortest form: `10.0.0.1`, `fd00::1`. */
-  readonly address: string;
-  /** 0 to 32 or 128. */
-  readonly prefixLength: number;
-  /** IPv4 or IPv6. */
-  readonly family: 4 | 6;
-  /** Added without duplicate address detection. */
-  readonly noDad: boolean;
 }
 
 function netnsOf(operation: string, options: unknown): CheckedNetns {
@@ -203,7 +192,7 @@ async function remove(link: LinkRef, options: NetnsOption = {}): Promise<void> {
  *
  * Needs CAP_NET_ADMIN over the namespace.
  *
- * @param address - `'10.0.0.1/24'`, `'fd00::1/64'`, or an object, which can have `noDad`.
+ * @param address - `'10.0.0.1/24'`, `'fd00::1/64'`, or an object, which can also have a peer and lifetimes.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: it already has the address; `ENODEV`; `EACCES`: IPv6 is
  * disabled on it; `EPERM`.
  */
@@ -217,17 +206,23 @@ async function addAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOp
 }
 
 /**
- * Removes an address from a link.
+ * Removes an address from a link: what {@link addresses} lists can be given as it is. The kernel finds it by address and
+ * prefix length, and by the network of `peer`. With the first IPv4 address of a network the others of that network go, too,
+ * unless the sysctl `promote_secondaries` is set.
  *
  * Needs CAP_NET_ADMIN over the namespace.
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRNOTAVAIL`: it has no such address with that prefix length;
  * `ENODEV`; `EPERM`.
  */
-async function removeAddress(link: LinkRef, address: IpPrefixLike, options: NetnsOption = {}): Promise<void> {
+async function removeAddress(
+  link: LinkRef,
+  address: IpPrefixLike | LinkAddress,
+  options: NetnsOption = {},
+): Promise<void> {
   refuseSurplus('links.removeAddress', arguments, 3);
   const ref = checkLinkRef('link', link);
-  const prefix = checkIpPrefix('address', address);
+  const prefix = checkIpPrefix('address', address, LINK_ADDRESS_FACTS);
   await withNetns(netnsOf('links.removeAddress', options), (ns) =>
     nativeCall(about('links.removeAddress', ref), () => native().removeAddress(ns, ref, prefix)),
   );
@@ -246,12 +241,7 @@ async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<Link
   const found = await withNetns(netnsOf('links.addresses', options), (ns) =>
     nativeCall(about('links.addresses', ref), () => native().listAddresses(ns, ref)),
   );
-  return found.map(({ address, prefixLength, noDad }) => ({
-    address: formatIp(address),
-    prefixLength,
-    family: address.length === 4 ? 4 : 6,
-    noDad,
-  }));
+  return found.map(linkAddressFromNative);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Ethernet (MAC) addresses: text, bytes, random ones. */
 import { randomFillSync } from 'node:crypto';
 import { types } from 'node:util';
-import { checkObject, refuseSurplus } from '../base/checks.js';
+import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
 const MAC_BYTES = 6;
@@ -77,6 +77,7 @@ export interface RandomMacOptions {
 export function randomMac(options: RandomMacOptions = {}): string {
   refuseSurplus('randomMac', arguments, 1);
   const { prefix }: RandomMacOptions = checkObject('options', options);
+  checkOptionNames('randomMac', options, ['prefix']);
   const first = prefix === undefined ? undefined : checkPrefix(prefix);
   const mac = Buffer.alloc(MAC_BYTES);
   do {

@@ -5,6 +5,7 @@ export function nativeLink(index: number, changes: Partial<NativeLink> = {}): Na
   return {
     index,
     name: `eth${index}`,
+    alternativeNames: [],
     kind: 'veth',
     portKind: '',
     mac: `02:00:00:00:00:0${index}`,

@@ -192,13 +192,14 @@ t.test('addresses', async (t) => {
   await links.addAddress(made.index, 'fd00::1/64', at);
   await links.addAddress('v0', { address: 'fd00::2', prefixLength: 128, noDad: true }, at);
   await links.addAddress('lo', '127.0.0.2/8', at);
+  const settled = { tentative: false, dadFailed: false, deprecated: false, permanent: true };
   t.same(await links.addresses('v0', at), [
-    { address: '10.1.2.3', prefixLength: 24, family: 4, noDad: false },
-    { address: 'fd00::2', prefixLength: 128, family: 6, noDad: true },
-    { address: 'fd00::1', prefixLength: 64, family: 6, noDad: false },
+    { address: '10.1.2.3', prefixLength: 24, family: 4, noDad: false, ...settled },
+    { address: 'fd00::2', prefixLength: 128, family: 6, noDad: true, ...settled },
+    { address: 'fd00::1', prefixLength: 64, family: 6, noDad: false, ...settled },
   ]);
   t.same(await links.addresses('lo', at), [
-    { address: '127.0.0.2', prefixLength: 8, family: 4, noDad: false },
+    { address: '127.0.0.2', prefixLength: 8, family: 4, noDad: false, ...settled },
   ]);
   const [ip] = JSON.parse(await ns.ip('-j', 'address', 'show', 'v0'));
   t.same(

@@ -63,6 +63,9 @@ const BAD_NAMES = [
   ],
   ...['x'.repeat(16), 'ü'.repeat(8), '🖧'.repeat(4)],
 ];
+/** A link that exists may have an alternative name: up to 127 bytes, any but NUL. */
+const BAD_REFERENCES = [null, 5, true, {}, [], '', 'a\0', '\0', 'x'.repeat(128), 'ü'.repeat(64)];
+const GOOD_REFERENCES = [undefined, 'br0', 'a b', 'a/b', 'x'.repeat(127)];
 const BAD_PLACEHOLDERS = [
   '%d%d',
   'tap%d%d',
@@ -233,8 +236,8 @@ const OPTIONS: Record<string, Row> = {
     bad: NOT_UNICAST,
     good: [undefined, '02:00:00:00:00:0A', '02-00-00-00-00-0a'],
   },
-  bridge: { calls: ['openTap'], bad: [...BAD_NAMES, ...BAD_PLACEHOLDERS, 'br%d'], good: [undefined, 'br0'] },
-  lower: { calls: MACVTAP, bad: [...BAD_NAMES, ...BAD_PLACEHOLDERS, 'eth%d'], good: [undefined, 'eth9'] },
+  bridge: { calls: ['openTap'], bad: BAD_REFERENCES, good: GOOD_REFERENCES },
+  lower: { calls: MACVTAP, bad: BAD_REFERENCES, good: GOOD_REFERENCES },
   mode: {
     calls: MACVTAP,
     beside: { lower: 'eth9' },

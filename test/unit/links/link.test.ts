@@ -17,6 +17,7 @@ const stats = {
 const plain: NativeLink = {
   index: 2,
   name: 'eth0',
+  alternativeNames: [],
   kind: '',
   portKind: '',
   mtu: 1500,
@@ -46,6 +47,7 @@ t.test('what a link does not have is absent', async (t) => {
   t.same(linkFromNative(plain), {
     index: 2,
     name: 'eth0',
+    alternativeNames: [],
     mtu: 1500,
     up: false,
     running: false,

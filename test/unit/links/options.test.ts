@@ -18,7 +18,7 @@ const NOT_MAC = [
   null,
 ];
 const NOT_NAME = ['', '.', '..', 'a/b', 'a:b', 'a b', 'a\0b', 'sixteen-bytes-xx', 'a%sb', null, {}];
-const NOT_REF = [...NOT_NAME, 0, -1, 1.5, 2 ** 31, true];
+const NOT_REF = ['', 'a\0b', 'x'.repeat(128), null, {}, 0, -1, 1.5, 2 ** 31, true];
 const NOT_NETNS = ['', '..', 'a\0b', -1, 1.5, null, {}];
 const SETTINGS: Record<string, unknown[]> = {
   mac: NOT_MAC,
