@@ -62,7 +62,8 @@ class NameChoice {
       if (name.size() >= IFNAMSIZ) break;
       if (name != besides && used_->count(name) == 0) return name;
     }
-    return Failure::FromError(ENFILE, "rtnetlink RTM_NEWLINK").WithDetail("no number is free for " + wanted_);
+    return Failure::FromError(ENFILE, "rtnetlink RTM_NEWLINK")
+        .WithMessage("no number is free for " + wanted_);
   }
   // After EEXIST, which may be about something else than the name (a vxlan id): whether to try another name.
   bool Skip(const std::string& name) {
@@ -174,7 +175,7 @@ bool IsAddressOrEmpty(const std::string& printed) {
 Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
   if (!IsAddressOrEmpty(link.vxlan_remote) || !IsAddressOrEmpty(link.vxlan_local)) {
     return Failure::FromError(EINVAL, "rtnetlink RTM_NEWLINK")
-        .WithDetail("a vxlan endpoint is not an IP address");
+        .WithMessage("a vxlan endpoint is not an IP address");
   }
   // Opened first: when a namespace cannot be entered, nothing is created.
   std::optional<RtnlSocket> target, peer;

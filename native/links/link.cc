@@ -65,7 +65,7 @@ Status SetLink(RtnlSocket& socket, int index, const LinkChanges& changes) {
     if (!link.value().macvlan_mode) {
       return Failure::FromError(EOPNOTSUPP, "rtnetlink RTM_NEWLINK")
           .WithInterface(link.value().name)
-          .WithDetail("only macvlan and macvtap links have a mode");
+          .WithMessage("only macvlan and macvtap links have a mode");
     }
   }
   LinkChanges rest = changes;

@@ -9,12 +9,15 @@
 #define TAPFD_NODE_ARGUMENTS_H_
 
 #include <napi.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cstring>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "links/address.h"
 #include "sys/mac_address.h"
 
 namespace tapfd {
@@ -71,6 +74,32 @@ inline std::optional<bool> BooleanIn(const Napi::Object& object, const char* key
 
 inline std::optional<std::string> StringIn(const Napi::Object& object, const char* key) {
   return StringFrom(ValueIn(object, key));
+}
+
+inline std::optional<IpBytes> IpBytesFrom(const Napi::Value& value, size_t size) {
+  if (!value.IsTypedArray()) return std::nullopt;
+  Napi::Uint8Array from = value.As<Napi::Uint8Array>();
+  IpBytes bytes{};
+  if (from.ByteLength() != size) return std::nullopt;
+  std::memcpy(bytes.data(), from.Data(), size);
+  return bytes;
+}
+
+inline std::optional<IpPrefix> IpPrefixFrom(const Napi::Object& object) {
+  Napi::Value value = ValueIn(object, "address");
+  if (!value.IsTypedArray()) return std::nullopt;
+  size_t size = value.As<Napi::Uint8Array>().ByteLength();
+  if (size != 4 && size != 16) return std::nullopt;
+  IpPrefix prefix;
+  prefix.family = size == 4 ? AF_INET : AF_INET6;
+  prefix.address = IpBytesFrom(value, size).value_or(IpBytes{});
+  prefix.prefix_length = NumberIn<uint8_t>(object, "prefixLength").value_or(0);
+  prefix.peer = IpBytesFrom(ValueIn(object, "peer"), size);
+  prefix.broadcast = IpBytesFrom(ValueIn(object, "broadcast"), size);
+  prefix.no_dad = BooleanIn(object, "noDad").value_or(false);
+  prefix.valid_lifetime = NumberIn<uint32_t>(object, "validLifetimeSec");
+  prefix.preferred_lifetime = NumberIn<uint32_t>(object, "preferredLifetimeSec");
+  return prefix;
 }
 
 }  // namespace tapfd

@@ -22,32 +22,6 @@ using Namespace = std::shared_ptr<const NetNamespace>;
 
 // ---- from JavaScript; src/links/links.ts checked every value ----
 
-std::optional<IpBytes> IpBytesFrom(const Napi::Value& value, size_t size) {
-  if (!value.IsTypedArray()) return std::nullopt;
-  Napi::Uint8Array from = value.As<Napi::Uint8Array>();
-  IpBytes bytes{};
-  if (from.ByteLength() != size) return std::nullopt;
-  std::memcpy(bytes.data(), from.Data(), size);
-  return bytes;
-}
-
-std::optional<IpPrefix> IpPrefixFrom(const Napi::Object& object) {
-  Napi::Value value = ValueIn(object, "address");
-  if (!value.IsTypedArray()) return std::nullopt;
-  size_t size = value.As<Napi::Uint8Array>().ByteLength();
-  if (size != 4 && size != 16) return std::nullopt;
-  IpPrefix prefix;
-  prefix.family = size == 4 ? AF_INET : AF_INET6;
-  prefix.address = IpBytesFrom(value, size).value_or(IpBytes{});
-  prefix.prefix_length = NumberIn<uint8_t>(object, "prefixLength").value_or(0);
-  prefix.peer = IpBytesFrom(ValueIn(object, "peer"), size);
-  prefix.broadcast = IpBytesFrom(ValueIn(object, "broadcast"), size);
-  prefix.no_dad = BooleanIn(object, "noDad").value_or(false);
-  prefix.valid_lifetime = NumberIn<uint32_t>(object, "validLifetimeSec");
-  prefix.preferred_lifetime = NumberIn<uint32_t>(object, "preferredLifetimeSec");
-  return prefix;
-}
-
 // A namespace named by an option, kept while the call borrows its descriptor. `closed` if the handle was
 // closed before: acting without the namespace would act in the wrong one.
 struct BorrowedNamespace {

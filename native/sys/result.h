@@ -52,6 +52,11 @@ struct Failure {
     interface = std::move(value);
     return std::move(*this);
   }
+  // Our own words; `detail` is for the kernel's.
+  Failure&& WithMessage(std::string value) && {
+    message = std::move(value);
+    return std::move(*this);
+  }
   Failure&& WithDetail(std::string value) && {
     detail = std::move(value);
     return std::move(*this);

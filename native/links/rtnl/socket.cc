@@ -123,7 +123,7 @@ Result<RtnlSocket> RtnlSocket::Open() {
 Status RtnlSocket::Send(RtnlMessage& request) {
   std::string syscall = Syscall(request.type());
   if (request.overflowed()) {
-    return Failure::FromError(EMSGSIZE, syscall).WithDetail("the request does not fit in one message");
+    return Failure::FromError(EMSGSIZE, syscall).WithMessage("the request does not fit in one message");
   }
   ByteView bytes = request.Finish(++sequence_);
   sockaddr_nl kernel{};
