@@ -195,7 +195,7 @@ t.test('a template without a free number', async (t) => {
   await ns.exec('sh', '-c', `echo '${batch}' | ip -batch -`);
   await t.rejects(links.create({ kind: 'bridge', name: 'thirteenbytes%d', netns: ns.name }), {
     code: 'ENFILE',
-    message: /no number is free for thirteenbytes%d: .*: every number for %d/s,
+    message: /no number is free for thirteenbytes%d: .*; every number for %d/s,
   });
 });
 
