@@ -153,17 +153,14 @@ export class DeviceHandle {
     }
   }
 
-  /** Sets the link's MAC through the descriptor. */
+  /** Sets the link's MAC through the descriptor. It applies to the next written frame. */
   async setMac(mac: Uint8Array): Promise<void> {
-    const { mac: before } = this.link;
-    await this.control('setMac', (queue) => queue.setMac(mac));
-    // If the watch has reported another one in the meantime, it knows better.
-    if (this.link.mac === before) this.#noteMac(mac);
-  }
-
-  /** Updates the MAC after a call has set it, so that it applies to the next written frame. */
-  #noteMac(mac: Uint8Array): void {
-    this.follower.noteMac(formatMac(mac));
+    await this.control('setMac', async (queue) => {
+      const { mac: before } = this.link;
+      await queue.setMac(mac);
+      // If the watch has reported another one in the meantime, it knows better.
+      if (this.link.mac === before) this.follower.noteMac(formatMac(mac));
+    });
   }
 
   /** The mask belongs to the device: the calls of all its queues stand in one line. */

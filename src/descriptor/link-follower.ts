@@ -76,6 +76,8 @@ export class LinkFollower {
   /** Something came that the last answer does not cover. */
   #doubt = false;
   #asking = false;
+  /** A call of ours has set the MAC: events on their way may be older than that. */
+  #macIsOurs = false;
   #stopped = false;
 
   constructor(opened: NativeOpened, watch: LinkWatch, events: LinkFollowerEvents) {
@@ -147,7 +149,8 @@ export class LinkFollower {
 
   /** Called by the watch. */
   linkChanged(link: NativeLink): void {
-    if (this.#doubt || this.#asking || isAnotherLink(this.link, link)) this.#ask();
+    const isOlder = this.#macIsOurs && link.mac !== this.link.mac; // perhaps
+    if (this.#doubt || this.#asking || isOlder || isAnotherLink(this.link, link)) this.#ask();
     else this.#take(link);
   }
 
@@ -163,6 +166,7 @@ export class LinkFollower {
 
   /** Updates the MAC after a call of ours has set it, before the kernel reports it. */
   noteMac(mac: string): void {
+    this.#macIsOurs = true;
     this.#doubt ||= this.#asking; // what is being asked may be older
     this.#take({ ...this.link, mac });
   }

@@ -1,7 +1,7 @@
 /** Two TAPs in one bridge: what is written to one is read from the other. */
 import { once } from 'node:events';
 import type { Test } from 'tap';
-import { openMacvtap, openTap, type Tap, type TapOptions } from 'tapfd';
+import { type FrameStream, openMacvtap, openTap, type Tap, type TapOptions } from 'tapfd';
 import { closedWith } from './closed-with.js';
 import { quietNamespace, type TestNamespace } from './namespace.js';
 
@@ -84,6 +84,6 @@ export function frameToUpper(number: number): Buffer {
 }
 
 /** Resolves with the error that the write's callback got, or null. */
-export function written(device: Tap, frame: Uint8Array): Promise<Error | null> {
+export function written(device: FrameStream, frame: Uint8Array): Promise<Error | null> {
   return new Promise((resolve) => device.write(frame, (error) => resolve(error ?? null)));
 }

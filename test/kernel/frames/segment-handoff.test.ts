@@ -2,10 +2,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import { type FrameBatch, forward, openTap, type Tap } from 'tapfd';
+import { type ForwardTransform, type FrameBatch, forward, openTap, type Tap } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { bridged, superFrame } from '../../kit/super-frames.js';
+import { uncaught } from '../../kit/uncaught.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -86,17 +88,63 @@ t.test(
   },
 );
 
-t.test('a hand-off in the middle of a super-frame: the rest is forwarded', async (t) => {
-  // With a batch in hand, and while waiting for the next.
-  for (const soon of [(act: () => void) => act(), queueMicrotask]) {
-    const { ns, writer, reader } = await bridged(t);
-    const to = await openTap({ netns: ns.name });
-    t.teardown(() => to[Symbol.asyncDispose]());
-    const transform = () => {
-      if (!reader.handedOff) soon(() => closeSync(reader.handOff()));
-    };
-    const forwarding = forward(reader, to, { maxFrames: 64, transform });
-    writer.write(superFrame(randomBytes(50_000), 100));
-    t.same(await forwarding, { frames: 500, lost: 0 });
+t.test('a hand-off in the middle of a super-frame: the rest is forwarded, byte for byte', async (t) => {
+  // Within the transform, behind it, in the promise it returns, and in a later turn of that.
+  const ways: ((handOff: () => void, batch: FrameBatch) => ReturnType<ForwardTransform>)[] = [
+    (handOff) => handOff(),
+    (handOff) => queueMicrotask(handOff),
+    async (handOff) => handOff(),
+    (handOff) => nextTurn().then(handOff),
+    (handOff, batch) => {
+      handOff();
+      return [...batch];
+    },
+  ];
+  for (const way of ways) {
+    for (const maxFrames of [undefined, 7, 64]) {
+      const { ns, writer, reader } = await bridged(t);
+      const to = await openTap({ netns: ns.name });
+      t.teardown(() => to[Symbol.asyncDispose]());
+      const payload = randomBytes(50_000);
+      const got: Buffer[] = [];
+      const handOff = () => {
+        if (!reader.handedOff) closeSync(reader.handOff());
+      };
+      const transform: ForwardTransform = async (batch) => {
+        const frames = await way(handOff, batch);
+        for (const frame of frames ?? batch) got.push(Buffer.from(frame.subarray(54)));
+        return frames;
+      };
+      const forwarding = forward(reader, to, { maxFrames, transform });
+      writer.write(superFrame(payload, 100));
+      t.same(await forwarding, { frames: 500, lost: 0 });
+      t.ok(Buffer.concat(got).equals(payload));
+      const all = { frames: 500, bytes: 500 * 154, drops: {} };
+      t.same(reader.stats.received, all);
+      t.same(to.stats.sent, all);
+    }
   }
 });
+
+t.test(
+  "a hand-off in the middle of a super-frame: a listener's error costs neither the number nor the rest",
+  async (t) => {
+    const { writer, reader } = await bridged(t);
+    const thrown = uncaught(t, 1);
+    const got: Buffer[] = [];
+    reader.on('data', (frame: Buffer) => {
+      got.push(frame.subarray(54));
+      if (got.length === 70) throw new Error('from a listener');
+    });
+    const payload = randomBytes(50_000);
+    writer.write(superFrame(payload, 100));
+    // Between two bursts: the rest is given out within the call.
+    while (got.length === 0) await nextTurn();
+    t.ok(got.length < 70);
+    const ended = once(reader, 'end');
+    closeSync(reader.handOff());
+    await ended;
+    t.match(await thrown, [{ message: 'from a listener' }]);
+    t.ok(Buffer.concat(got).equals(payload));
+  },
+);

@@ -332,6 +332,31 @@ t.test('our own change counts at once, whatever is being asked', async (t) => {
   watch.release();
 });
 
+t.test('events older than our own change do not take it back, and later ones count', async (t) => {
+  const { watch, kernel } = await place([LINK]);
+  const { descriptor, heard, follower } = await follow(t, watch);
+  const [older, ours, later] = [1, 2, 3].map((n) => `02:00:00:00:01:0${n}`);
+  const becomes = (mac: string) => {
+    kernel.links = [{ ...LINK, mac }];
+    descriptor.mac = () => mac;
+  };
+  becomes(ours);
+  follower.noteMac(older);
+  follower.noteMac(ours);
+  for (const mac of [older, ours]) {
+    follower.linkChanged({ ...LINK, mac });
+    t.equal(follower.link.mac, ours);
+    await quiet(descriptor);
+    t.equal(follower.link.mac, ours);
+  }
+  becomes(later);
+  follower.linkChanged({ ...LINK, mac: later });
+  await quiet(descriptor);
+  t.equal(follower.link.mac, later);
+  t.same(heard, ['mac', 'mac', 'mac']);
+  watch.release();
+});
+
 t.test('a change that changes nothing of interest is not reported', async (t) => {
   const { watch } = await place([LINK]);
   const { heard, follower } = await follow(t, watch);
