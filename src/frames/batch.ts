@@ -52,6 +52,7 @@ export class FrameBatch implements Iterable<Buffer> {
 
   /** @internal A write waits with these frames: they stay as they are until {@link release}. */
   hold(): void {
+    this.#assertValid();
     this.#held += 1;
   }
 

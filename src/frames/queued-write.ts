@@ -97,7 +97,8 @@ export class BatchWrite implements QueuedWrite {
   /** Frames that were sent, lost or refused: where frames are joined, some of them behind `#next`. */
   #settled = 0;
   /** `writing`: an outcome that ends the device fails everything that waits, and comes back to this very write. */
-  #state: 'new' | 'writing' | 'waiting' | 'over' = 'new';
+  #state: 'waiting' | 'writing' | 'over' = 'waiting';
+  #holds = false;
 
   /**
    * @param finish - Called once, with the result. It must not throw.
@@ -119,15 +120,24 @@ export class BatchWrite implements QueuedWrite {
 
   attempt(): boolean {
     if (this.#state === 'over') return true;
-    const first = this.#state === 'new';
     this.#state = 'writing';
     if (this.#writeOn()) {
       this.#end();
       return true;
     }
     this.#state = 'waiting';
-    if (first && this.#frames instanceof FrameBatch) this.#frames.hold();
     return false;
+  }
+
+  /**
+   * It has to wait, for the kernel or behind others: until it is over, its frames stay as they are.
+   *
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` for a FrameBatch that is no longer valid.
+   */
+  hold(): void {
+    if (!(this.#frames instanceof FrameBatch)) return;
+    this.#frames.hold();
+    this.#holds = true;
   }
 
   fail(error: Error): void {
@@ -137,7 +147,7 @@ export class BatchWrite implements QueuedWrite {
   }
 
   #end(): void {
-    if (this.#state === 'waiting' && this.#frames instanceof FrameBatch) this.#frames.release();
+    if (this.#holds && this.#frames instanceof FrameBatch) this.#frames.release();
     this.#state = 'over';
     const unsent = this.#frames.length - this.#settled;
     if (unsent > 0) this.#counting.unsent(unsent);

@@ -137,7 +137,9 @@ export abstract class FrameWritable extends Duplex {
     finish: (outcome: BatchOutcome) => void,
   ): BatchWrite {
     const write = this.#sender.batchWrite(frames, finish);
-    if (!this.#writesAtOnce() || !write.attempt()) this.#queueWrite('writeBatch', write);
+    if (this.#writesAtOnce() && write.attempt()) return write;
+    write.hold();
+    this.#queueWrite('writeBatch', write);
     return write;
   }
 

@@ -258,6 +258,52 @@ t.test('a FrameBatch that waits refuses to be changed, and the next one gets oth
   await Promise.all([tap.close(), from.tap.close()]);
 });
 
+t.test('a FrameBatch that waits behind others, or in a corked stream, is held as well', async (t) => {
+  for (const way of ['behind a frame', 'corked']) {
+    const from = tapOverNothing();
+    const { tap, answer, resume } = tapOverNothing();
+    const batches = from.tap.batches();
+    const first = batches.next();
+    from.burst(2, undefined, 0, 0);
+    const { value: batch } = await first;
+    if (!batch) throw new Error('no batch');
+    if (way === 'corked') tap.cork();
+    else answer(-constants.errno.EAGAIN);
+    tap.write(FRAME);
+    const waiting = tap.writeBatch(batch);
+    t.throws(() => batch.remove(0), { code: 'ERR_TAPFD_INVALID_STATE', message: /await it first/ }, way);
+    batches.next().catch(() => undefined); // it ends with the device
+    t.equal(from.memories.length, 2, `${way}: the next batch gets other memory`);
+    answer(0);
+    if (way === 'corked') tap.uncork();
+    else resume();
+    t.equal(await waiting, 1, 'of two: this kernel loses one');
+    batch.remove(0);
+    await Promise.all([tap.close(), from.tap.close()]);
+  }
+});
+
+t.test(
+  'a FrameBatch that is no longer valid is refused at the call, also where it would have to wait',
+  async (t) => {
+    const from = tapOverNothing();
+    const { tap, written } = tapOverNothing();
+    const batches = from.tap.batches();
+    const first = batches.next();
+    from.burst(2, undefined, 0, 0);
+    const { value: batch } = await first;
+    if (!batch) throw new Error('no batch');
+    batches.next().catch(() => undefined); // it ends with the device
+    tap.cork();
+    await t.rejects(tap.writeBatch(batch), { code: 'ERR_TAPFD_INVALID_STATE', message: /no longer valid/ });
+    const sent = new Promise((resolve) => tap.write(FRAME, resolve));
+    tap.uncork();
+    t.equal(await sent, null);
+    t.same(written, [FRAME]);
+    await Promise.all([tap.close(), from.tap.close()]);
+  },
+);
+
 t.test('a device that is being handed over has an owner: nobody else gets it', async (t) => {
   const device = givenAway(t);
   const { tap } = device;
