@@ -207,8 +207,9 @@ export class LinkFollower {
   async #locate(): Promise<void> {
     const own = await this.#ownFacts();
     const place = await this.#find(own);
-    const settled = !this.#doubt && isEqual(own, await this.#ownFacts().catch(() => undefined));
-    if (this.#stopped || !settled) {
+    const isSame = isEqual(own, await this.#ownFacts().catch(() => undefined));
+    // Only now: what came during the last question is not in these answers either.
+    if (this.#stopped || this.#doubt || !isSame) {
       place?.watch.release();
       this.#doubt = true;
     } else if (place === undefined) {

@@ -357,6 +357,28 @@ t.test('events older than our own change do not take it back, and later ones cou
   watch.release();
 });
 
+t.test('our own change is not taken back by an answer given before it and delivered behind it', async (t) => {
+  const mac = '02:00:00:00:00:55';
+  for (let turns = 0; turns < 16; turns++) {
+    const { watch, kernel } = await place([LINK]);
+    const { descriptor, heard, follower } = await follow(t, watch);
+    let current = LINK.mac ?? '';
+    descriptor.mac = async () => {
+      const answer = current;
+      await nextTurn();
+      return answer;
+    };
+    follower.eventsLost();
+    for (let turn = 0; turn < turns; turn++) await nextTurn();
+    current = mac;
+    kernel.links = [{ ...LINK, mac }];
+    follower.noteMac(mac);
+    await quiet(descriptor);
+    t.same(heard, ['mac'], `${turns} turns after the question`);
+    watch.release();
+  }
+});
+
 t.test('a change that changes nothing of interest is not reported', async (t) => {
   const { watch } = await place([LINK]);
   const { heard, follower } = await follow(t, watch);
