@@ -77,7 +77,9 @@ export class FrameReceiver {
     }
     this.#hasRead = true;
     this.#wanted = true;
-    this.#pushRest();
+    // Where the stream flows, a listener that throws within its read() would leave in its buffer what was pushed there.
+    if (this.#stream.readableFlowing) this.#settle();
+    else this.#pushRest();
   }
 
   /** Gives the reading to `taker` until {@link release}; the stream's own rests. Each frame it gets may be kept. */
@@ -176,13 +178,12 @@ export class FrameReceiver {
     this.#endTaker(error);
   }
 
-  /** Reads the kernel's drop counter. */
   async countDrops(): Promise<void> {
     const count = await this.#device.newKernelDrops();
     if (count > 0) this.#counters.drop({ direction: 'receive', reason: 'kernel', count });
   }
 
-  /** As {@link countDrops}, if anything was read at all. A device that is gone has no counter, and is reported elsewhere. */
+  /** Reads the kernel's drop counter, if anything was read at all. A device that is gone has no counter, and is reported elsewhere. */
   async countDropsQuietly(): Promise<void> {
     if (this.#hasRead) await this.countDrops().catch(() => undefined);
   }
@@ -318,7 +319,7 @@ export class FrameReceiver {
     if (this.#taker !== undefined) {
       if (this.#wanted) this.ask();
     } else if (this.#rest.length > 0) {
-      // A listener threw: the rest comes in a turn of its own.
+      // The rest comes in a turn of its own: a listener may throw again.
       setImmediate(() => this.#pushRest());
     } else if (this.#state === 'ending') {
       this.#state = 'ended';
