@@ -301,6 +301,7 @@ export class DeviceHandle {
     await pending;
     await this.#idle();
     this.follower.stop();
+    await this.follower.answered();
     await nativeCall({ operation: 'destroy', interface: this.link.name }, () => this.queue.close());
   }
 

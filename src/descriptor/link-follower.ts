@@ -76,6 +76,7 @@ export class LinkFollower {
   /** Something came that the last answer does not cover. */
   #doubt = false;
   #asking = false;
+  #answered: Promise<void> = Promise.resolve();
   /** A call of ours has set the MAC: events on their way may be older than that. */
   #macIsOurs = false;
   #stopped = false;
@@ -147,6 +148,11 @@ export class LinkFollower {
     this.#unfollow();
   }
 
+  /** Resolves when nothing is asked any more, after {@link stop} for good: a question keeps the descriptor open. */
+  answered(): Promise<void> {
+    return this.#answered;
+  }
+
   /** Called by the watch. */
   linkChanged(link: NativeLink): void {
     const isOlder = this.#macIsOurs && link.mac !== this.link.mac; // perhaps
@@ -178,7 +184,7 @@ export class LinkFollower {
     if (this.#asking) return;
     this.#asking = true;
     clearTimeout(this.#held.timer);
-    void this.#answer();
+    this.#answered = this.#answer();
   }
 
   /** Never rejects. */
@@ -206,6 +212,7 @@ export class LinkFollower {
   /** @throws If the device is gone, or if something cannot be asked at this moment: no descriptor is left, for example. */
   async #locate(): Promise<void> {
     const own = await this.#ownFacts();
+    if (this.#stopped) return;
     const place = await this.#find(own);
     const isSame = isEqual(own, await this.#ownFacts().catch(() => undefined));
     // Only now: what came during the last question is not in these answers either.

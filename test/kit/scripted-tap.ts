@@ -33,6 +33,7 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
   const memories: Uint8Array[] = [];
   let reading = false;
   let deleted = false;
+  let asked: Promise<void> = Promise.resolve();
   let writable: () => void = () => undefined;
   let own: { slab: Buffer; spans: Uint32Array } | undefined;
   let pending: Buffer[] = [];
@@ -52,7 +53,10 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
   const queue = {
     fd: 99,
     // What else could be asked of it cannot be asked.
-    getInterface: () => Promise.reject(Object.assign(new Error('asked'), deleted && { errno: -77 })),
+    getInterface: async () => {
+      await asked;
+      throw Object.assign(new Error('asked'), deleted && { errno: -77 });
+    },
     onBurst: (callback: NativeBurstCallback) => {
       burst = callback;
     },
@@ -133,6 +137,11 @@ export function tapOverNothing(flags = 0x5002, shared?: SharedState) {
     /** Whether the next burst would come by itself. */
     isReading: () => reading,
     resume: () => writable(),
+    /** A doubt is raised about the device, and the descriptor answers after `then`. */
+    doubt: (then: Promise<void>) => {
+      asked = then;
+      subscriber?.eventsLost();
+    },
     /** The device is deleted, and a doubt is raised about it. */
     deleteDevice: () => {
       deleted = true;
