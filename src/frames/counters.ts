@@ -17,7 +17,8 @@ export type ReceiveDropReason = 'kernel' | 'malformed' | 'unreadable';
  *
  * - `too-short`: shorter than its headers (14 bytes for Ethernet).
  * - `too-long`: over the MTU plus headers, or more than the driver takes (with `napi: 'frags'`, 65471 bytes).
- * - `invalid`: a TUN packet of a version other than 4 and 6, or a vnet header the kernel refuses.
+ * - `invalid`: a TUN packet of a version other than 4 and 6 or of another length than its own header says, or a vnet header
+ *   that the kernel refuses.
  * - `source-mac`: a macvtap frame whose source MAC is not the link's.
  * - `link-down`: the interface is not up, so frames are dropped, as a network card does.
  * - `no-buffer`: the kernel had no memory for it.

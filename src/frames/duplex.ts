@@ -26,8 +26,8 @@ export interface FrameStreamEvents {
   /** A frame was read. Listening starts the reading. */
   data: [frame: Buffer];
   /**
-   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, `ERR_TAPFD_WATCH_LOST`, an `AbortError` by the opening's `signal`, or
-   * what `destroy()` was given.
+   * The end, by an error: `ERR_TAPFD_DEVICE_GONE`, an `AbortError` by the opening's `signal`, or what `destroy()` was
+   * given.
    */
   error: [error: Error];
   /** The descriptor is closed, and a link that the opening made is gone. Nothing is emitted after it. */
