@@ -35,7 +35,11 @@ export class GuestLink {
       return new GuestLink(undefined, where, requireMacvtap(link));
     }
     if (!isDevice(macvtap)) throw invalidArgument('macvtap', "a Macvtap, or a link's name or index", macvtap);
-    const link = await links.get(macvtap.index, where);
+    // Its index says nothing in another namespace.
+    if (macvtap.kind !== 'macvtap') throw notAMacvtap(macvtap.name);
+    const link = await links.get(macvtap.index, where).catch((error) => {
+      throw error.code === 'ENODEV' ? anotherLink(macvtap.name) : error;
+    });
     // The same index may be another link's in another namespace.
     const mac = givenSince.get(macvtap) ?? macvtap.mac;
     if (link.name !== macvtap.name || link.mac !== mac) throw anotherLink(macvtap.name);
@@ -77,17 +81,21 @@ export class GuestLink {
 
 function requireMacvtap(link: Link): Link {
   if (link.kind === 'macvtap') return link;
-  throw new TapfdError(
+  throw notAMacvtap(link.name);
+}
+
+function notAMacvtap(name: string): TapfdError {
+  return new TapfdError(
     'ERR_TAPFD_NOT_A_MACVTAP',
-    `followGuestMac: ${link.name} is not a macvtap; only a macvtap delivers by the guest's MAC`,
-    { interface: link.name },
+    `followGuestMac: ${name} is not a macvtap; only a macvtap delivers by the guest's MAC`,
+    { interface: name },
   );
 }
 
 function anotherLink(name: string): TapfdError {
   return new TapfdError(
     'ERR_TAPFD_WRONG_DEVICE',
-    `followGuestMac: the link with that index is not ${name} as last known. Pass its namespace as netns; if it was ` +
+    `followGuestMac: no link with that index is ${name} as last known. Pass its namespace as netns; if it was ` +
       'renamed or given another MAC after QEMU got its descriptor, pass its name instead of the device',
     { interface: name },
   );

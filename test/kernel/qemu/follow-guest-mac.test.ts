@@ -237,7 +237,14 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     // @ts-expect-error: the wrong type on purpose
     await t.rejects(follow({}, tap), { code: 'ERR_TAPFD_NOT_A_MACVTAP', interface: tap.name });
     // The index means something else here, or nothing.
-    await t.rejects(followGuestMac(qmp, device), /ENODEV|is not guest/);
+    // @ts-expect-error: the wrong type on purpose
+    await t.rejects(followGuestMac(qmp, tap), { code: 'ERR_TAPFD_NOT_A_MACVTAP', interface: tap.name });
+    const elsewhere = {
+      code: 'ERR_TAPFD_WRONG_DEVICE',
+      interface: 'guest',
+      message: /its namespace as netns/,
+    };
+    await t.rejects(followGuestMac(qmp, device), elsewhere);
   });
 
   t.test('misuse', async (t) => {
