@@ -1,6 +1,6 @@
 /** Checks of arguments, before any system call. Each returns the checked value with its type. */
 import { types } from 'node:util';
-import { invalidArgument } from './errors.js';
+import { invalidArgument, isRevoked } from './errors.js';
 
 /** `(uid_t)-1` means "no one" to the kernel. */
 const MAX_ID = 0xffff_fffe;
@@ -72,12 +72,17 @@ export function checkList<T>(
   expected: string,
   check: (argument: string, value: unknown) => T,
 ): T[] {
-  if (!Array.isArray(value)) throw invalidArgument(argument, expected, value);
+  if (!isList(value)) throw invalidArgument(argument, expected, value);
   return Array.from(value, (member: unknown, place) => check(`${argument}[${place}]`, member));
 }
 
+/** As `Array.isArray()`, which throws for a Proxy that was revoked. */
+export function isList(value: unknown): value is unknown[] {
+  return !isRevoked(value) && Array.isArray(value);
+}
+
 export function checkObject(argument: string, value: unknown): object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+  if (typeof value !== 'object' || value === null || isRevoked(value) || Array.isArray(value)) {
     throw invalidArgument(argument, 'an object', value);
   }
   return value;
@@ -177,11 +182,18 @@ export function checkId(argument: string, value: unknown): number {
   return checkInteger(argument, value, 0, MAX_ID);
 }
 
+/** What native code reads, which an own or inherited `length` may hide. */
+const { get: trueLength } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  'length',
+) as { get: (this: Uint8Array) => number };
+
 /**
  * A frame is what native code can read, of whatever realm it is; `instanceof` would believe a Proxy and an object made
- * on the prototype.
+ * on the prototype. Its `length` is true: what else counts or copies by it would lie, or send memory that is not its own.
  */
 export function checkFrame(argument: string, frame: unknown): Uint8Array {
   if (!types.isUint8Array(frame)) throw invalidArgument(argument, 'a Buffer or Uint8Array', frame);
-  return frame;
+  if (frame.length === trueLength.call(frame)) return frame;
+  throw invalidArgument(argument, 'a Buffer or Uint8Array with its true length', frame);
 }

@@ -75,13 +75,23 @@ export function invalidState(message: string, facts: TapfdErrorDetails = {}): Ta
   return new TapfdError('ERR_TAPFD_INVALID_STATE', message, { recoverable: true, ...facts });
 }
 
+/** A revoked Proxy: whatever is asked of it throws. */
+export function isRevoked(value: unknown): boolean {
+  try {
+    Array.isArray(value);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 function describe(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 80)}…` : value);
   if (value === null || ['number', 'boolean', 'undefined', 'bigint', 'symbol'].includes(typeof value)) {
     return String(value);
   }
   if (typeof value === 'function') return 'a function';
-  return Array.isArray(value) ? 'an array' : 'an object';
+  return !isRevoked(value) && Array.isArray(value) ? 'an array' : 'an object';
 }
 
 /** Values of errno that tun.c and tap.c return, but that libuv has no name for. */

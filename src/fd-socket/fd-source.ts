@@ -1,5 +1,6 @@
 /** How a caller may specify a descriptor. */
 import { checkFd } from '../base/checks.js';
+import { isRevoked } from '../base/errors.js';
 
 /** A descriptor's number, or an object that holds a descriptor (`Tap`, `Tun`, `Macvtap`, a `FileHandle`). Borrowed in either case. */
 export type FdSource =
@@ -11,5 +12,8 @@ export type FdSource =
 
 /** Returns the number. The kernel reports whether it is open. */
 export function checkFdSource(argument: string, value: unknown): number {
-  return checkFd(argument, typeof value === 'object' && value !== null && 'fd' in value ? value.fd : value);
+  return checkFd(
+    argument,
+    typeof value === 'object' && value !== null && !isRevoked(value) && 'fd' in value ? value.fd : value,
+  );
 }

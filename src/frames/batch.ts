@@ -50,6 +50,11 @@ export class FrameBatch implements Iterable<Buffer> {
     return new FrameBatch(frame, Uint32Array.of(0, frame.length), 1);
   }
 
+  /** @internal Whether a value has frames that can be read: `instanceof` would believe a Proxy of one, too. */
+  static is(value: unknown): value is FrameBatch {
+    return typeof value === 'object' && value !== null && #spans in value;
+  }
+
   /** @internal A write waits with these frames: they stay as they are until {@link release}. */
   hold(): void {
     this.#assertValid();

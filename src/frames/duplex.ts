@@ -67,6 +67,11 @@ export abstract class FrameDuplex extends FrameWritable {
   /** `close()` was called. */
   #isClosing = false;
 
+  /** @internal Whether a value is an opened device: `instanceof` would believe a Proxy, and an object made on the prototype. */
+  static is(value: unknown): value is FrameDuplex {
+    return typeof value === 'object' && value !== null && #receiver in value;
+  }
+
   /** @internal */
   constructor(opened: OpenedDevice) {
     super(opened);

@@ -5,9 +5,10 @@ import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions } from './batches.js';
+import { FrameDuplex } from './duplex.js';
 import type { BatchOutcome, BatchWrite } from './queued-write.js';
 import type { BurstTaker, FrameReceiver } from './receiver.js';
-import { FrameStream } from './stream.js';
+import type { FrameStream } from './stream.js';
 
 /**
  * Called for each batch: changes frames in place, removes or adds some, and returns nothing; or returns what to send
@@ -62,8 +63,8 @@ export async function forward(
   options: ForwardOptions = {},
 ): Promise<ForwardResult> {
   refuseSurplus('forward', arguments, 3);
-  if (!(from instanceof FrameStream)) throw invalidArgument('from', 'a device', from);
-  if (!(to instanceof FrameStream)) throw invalidArgument('to', 'a device', to);
+  if (!FrameDuplex.is(from)) throw invalidArgument('from', 'a device', from);
+  if (!FrameDuplex.is(to)) throw invalidArgument('to', 'a device', to);
   checkBatchOptions('forward', options, ['transform']);
   const { signal, transform } = options;
   if (transform !== undefined && typeof transform !== 'function') {
@@ -125,7 +126,8 @@ class Forwarding implements BurstTaker {
     try {
       const changed = this.#plan.transform?.(batch);
       if (isThenable(changed)) {
-        changed.then(
+        // One that is not JavaScript's own may call back twice, or throw.
+        Promise.resolve(changed).then(
           (frames) => this.#send(frames ?? batch),
           (error) => this.#fail(error),
         );

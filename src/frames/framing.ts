@@ -1,8 +1,7 @@
 /** Frames in a byte stream: each behind its length, as QEMU's stream netdev, passt and gvproxy speak. */
 import { Transform, type TransformCallback } from 'node:stream';
-import { types } from 'node:util';
-import { checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
-import { invalidArgument, TapfdError } from '../base/errors.js';
+import { checkFrame, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
+import { TapfdError } from '../base/errors.js';
 
 /** The length of the frame, in network byte order, stands in front of it. */
 const LENGTH_BYTES = 4;
@@ -49,14 +48,23 @@ export class FrameEncoder extends Transform {
 
   /** @internal */
   override _transform(frame: unknown, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (types.isUint8Array(frame)) done(this.#refusal(frame.length), encoded(frame));
-    else done(invalidArgument('frame', 'a Buffer or Uint8Array', frame));
+    let bytes: Buffer;
+    try {
+      bytes = encoded(this.#checked(frame));
+    } catch (error) {
+      done(error as TapfdError);
+      return;
+    }
+    done(null, bytes);
   }
 
-  #refusal(bytes: number): TapfdError | null {
+  /** Before a byte is copied: a frame may be announced as long as all of memory. */
+  #checked(value: unknown): Uint8Array {
+    const frame = checkFrame('frame', value);
+    const bytes = frame.length;
     const max = this.#maxFrameBytes;
-    if (bytes > 0 && bytes <= max) return null;
-    return bytes === 0
+    if (bytes > 0 && bytes <= max) return frame;
+    throw bytes === 0
       ? new TapfdError('ERR_TAPFD_FRAME_TOO_SHORT', 'a frame without bytes cannot be encoded')
       : new TapfdError(
           'ERR_TAPFD_FRAME_TOO_LONG',

@@ -1,5 +1,5 @@
 /** What one call of `write()` or `writeBatch()` has to write, at once or from Writable's queue. */
-import { checkFrame } from '../base/checks.js';
+import { checkFrame, isList } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { NativeQueue } from '../base/native-queue.js';
 import { FrameBatch } from './batch.js';
@@ -135,7 +135,7 @@ export class BatchWrite implements QueuedWrite {
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE` for a FrameBatch that is no longer valid.
    */
   hold(): void {
-    if (!(this.#frames instanceof FrameBatch)) return;
+    if (!(FrameBatch.is(this.#frames))) return;
     this.#frames.hold();
     this.#holds = true;
   }
@@ -147,7 +147,7 @@ export class BatchWrite implements QueuedWrite {
   }
 
   #end(): void {
-    if (this.#holds && this.#frames instanceof FrameBatch) this.#frames.release();
+    if (this.#holds && FrameBatch.is(this.#frames)) this.#frames.release();
     this.#state = 'over';
     const unsent = this.#frames.length - this.#settled;
     if (unsent > 0) this.#counting.unsent(unsent);
@@ -159,7 +159,7 @@ export class BatchWrite implements QueuedWrite {
     const frames = this.#frames;
     while (this.#next < frames.length && this.#outcome.ended === undefined) {
       const first = this.#next;
-      const outcome = frames instanceof FrameBatch ? this.#writeRun(frames) : this.#writeOne(frames[first]);
+      const outcome = FrameBatch.is(frames) ? this.#writeRun(frames) : this.#writeOne(frames[first]);
       if (outcome === WOULD_WAIT) return false;
       if (this.#next > first) continue;
       // The buffer that says where the frames are has been transferred to another thread.
@@ -201,8 +201,8 @@ export class BatchWrite implements QueuedWrite {
 
 /** The frames, in a list that the caller cannot change while they wait. */
 function ownFrames(frames: unknown, joins: boolean): FrameBatch | readonly Uint8Array[] {
-  if (frames instanceof FrameBatch) return frames;
-  if (!Array.isArray(frames)) throw invalidArgument('frames', 'a FrameBatch or an array of Buffers', frames);
+  if (FrameBatch.is(frames)) return frames;
+  if (!isList(frames)) throw invalidArgument('frames', 'a FrameBatch or an array of Buffers', frames);
   const own: Uint8Array[] = [];
   for (let i = 0; i < frames.length; i++) own.push(checkFrame(`frames[${i}]`, frames[i]));
   // Joining needs them in one piece of memory.

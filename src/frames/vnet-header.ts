@@ -1,8 +1,14 @@
 /** The vnet header in front of each frame of a device with `vnetHeader`: `struct virtio_net_hdr` (`linux/virtio_net.h`). */
 import { endianness } from 'node:os';
-import { types } from 'node:util';
-import { checkBoolean, checkInteger, checkObject, checkOneOf, checkOptionNames } from '../base/checks.js';
-import { invalidArgument, TapfdError } from '../base/errors.js';
+import {
+  checkBoolean,
+  checkFrame,
+  checkInteger,
+  checkObject,
+  checkOneOf,
+  checkOptionNames,
+} from '../base/checks.js';
+import { TapfdError } from '../base/errors.js';
 
 /** Bytes of the header. A device may use a longer one (TUNSETVNETHDRSZ); the rest is ignored here. */
 const VNET_HEADER_BYTES = 10;
@@ -54,7 +60,7 @@ const littleEndian = endianness() === 'LE';
  *   one under 10 bytes, `ERR_TAPFD_FRAME_INVALID` for an unknown kind of segmentation.
  */
 export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
-  if (!types.isUint8Array(frame)) throw invalidArgument('frame', 'a Buffer or Uint8Array', frame);
+  checkFrame('frame', frame);
   if (frame.length < VNET_HEADER_BYTES) {
     throw new TapfdError(
       'ERR_TAPFD_FRAME_TOO_SHORT',

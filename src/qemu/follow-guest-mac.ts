@@ -103,8 +103,9 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   async #start(): Promise<void> {
     this.#stops.push(
       this.#qmp.follow({ event: (event) => this.#take(event), end: () => this.#end() }),
-      onAbort(this.#options.signal, () => this.#end()),
+      onAbort(this.#options.signal, () => this.#abort()),
     );
+    if (this.#options.signal?.aborted) this.#abort();
     this.#busy = true;
     try {
       // QEMU reports a change only if it was asked since the previous one, so this also starts its reporting.
@@ -118,6 +119,12 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
       throw error;
     }
     this.#looking = this.#lookWhileChanged();
+  }
+
+  /** Not by AbortSignal.any(), which hears nothing of a signal of another realm. */
+  #abort(): void {
+    this.#closing.abort(this.#options.signal?.reason);
+    this.#end();
   }
 
   #end(): void {
@@ -160,10 +167,7 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   }
 
   async #look(report: (error: Error) => void): Promise<void> {
-    const { signal } = this.#options;
-    const limit = {
-      signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
-    };
+    const limit = { signal: this.#closing.signal };
     const filter = rxFilterFrom(await this.#qmp.execute('query-rx-filter', { name: this.#deviceId }, limit));
     await this.#link.refresh();
     await this.#followMac(filter.mac).catch(report);

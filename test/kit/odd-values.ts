@@ -19,3 +19,29 @@ export const LOOKS_LIKE_BYTES = (): unknown[] => [
   Object.create(Uint8Array.prototype),
   Object.create(Buffer.prototype),
 ];
+
+/** A signal that is no instance of Node's class, as a test environment gives (jsdom has its own). */
+export function foreignSignal(): { signal: AbortSignal; abort: (reason: Error) => void } {
+  const signal = Object.assign(new EventTarget(), {
+    aborted: false,
+    reason: undefined as unknown,
+    onabort: null,
+    throwIfAborted: () => {
+      if (signal.aborted) throw signal.reason;
+    },
+  });
+  return {
+    signal,
+    abort: (reason) => {
+      Object.assign(signal, { aborted: true, reason });
+      signal.dispatchEvent(new Event('abort'));
+    },
+  };
+}
+
+/** What throws whatever is asked of it. */
+export function revokedProxy(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}

@@ -1,5 +1,5 @@
 /** Taking a network card out of a running guest. */
-import { type AbortOptions, signalOf, untilAborted } from '../../base/abort.js';
+import { type AbortOptions, onAbort, signalOf, untilAborted } from '../../base/abort.js';
 import { invalidState, TapfdError } from '../../base/errors.js';
 import { deviceIdOf } from '../nic/nic.js';
 import { checkQemuId } from '../nic/option-syntax.js';
@@ -59,9 +59,11 @@ class Removal {
   /** Waits until the guest has released the card. */
   async #unplug(): Promise<void> {
     const settled = new AbortController();
+    // Not by AbortSignal.any(), which hears nothing of a signal of another realm.
+    const letSignalGo = onAbort(this.#signal, () => settled.abort(this.#signal?.reason));
     const waiting = {
       where: ({ device }: Readonly<Record<string, unknown>>) => device === this.#deviceId,
-      signal: this.#signal === undefined ? settled.signal : AbortSignal.any([this.#signal, settled.signal]),
+      signal: settled.signal,
     };
     // Before the command is sent: the guest may be faster than QEMU's answer.
     const outcome = Promise.race([
@@ -81,6 +83,7 @@ class Removal {
       await this.#requestUnplug();
       await outcome;
     } finally {
+      letSignalGo();
       settled.abort();
     }
   }

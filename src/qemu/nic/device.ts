@@ -1,4 +1,5 @@
 /** The device behind a card: what it has to be so that the guest gets frames. */
+import { types } from 'node:util';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { HAND_OVER } from '../../base/hand-over.js';
 import type { Macvtap } from '../../devices/macvtap.js';
@@ -10,7 +11,13 @@ export type QemuNetworkDevice = Tap | Macvtap;
 
 /** Whether `value` is a device of this library. */
 export function isDevice(value: unknown): value is QemuNetworkDevice | Tun {
-  return typeof value === 'object' && value !== null && HAND_OVER in value;
+  if (typeof value !== 'object' || value === null || types.isProxy(value) || !(HAND_OVER in value))
+    return false;
+  try {
+    return 'handedOff' in value && typeof value.handedOff === 'boolean';
+  } catch {
+    return false; // made on the prototype
+  }
 }
 
 /** Refuses everything that QEMU would accept although the card could not work. */

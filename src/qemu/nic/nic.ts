@@ -5,8 +5,8 @@
  * Here: a card as the caller describes it, and the refusal of what QEMU would accept although the card could not work.
  */
 import { fstatSync } from 'node:fs';
-import { checkBoolean, checkObject, checkOptionNames } from '../../base/checks.js';
-import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { checkBoolean, checkObject, checkOptionNames, isList } from '../../base/checks.js';
+import { invalidArgument, isRevoked, TapfdError } from '../../base/errors.js';
 import type { FdSource } from '../../fd-socket/fd-source.js';
 import { openFds } from './child-descriptors.js';
 import { checkDevice, interfaceKey, type QemuNetworkDevice } from './device.js';
@@ -73,6 +73,9 @@ export interface CheckedNic {
   readonly netdevProperties: readonly QemuOption[];
 }
 
+/** `drivers/net/tun.c`, `linux/if_tap.h` MAX_TAP_QUEUES. */
+const MAX_QUEUES = 256;
+
 const RESERVED_PROPERTIES = ['driver', 'id', 'netdev', 'mac', 'mq', 'bus', 'romfile'];
 const RESERVED_NETDEV_PROPERTIES = ['type', 'id', 'fd', 'fds', 'vhost', 'vhostfd', 'vhostfds'];
 
@@ -100,18 +103,25 @@ export function copyNic(label: string, nic: QemuNic, alsoNamed: readonly string[
   checkOptionNames('a nic', nic, [...NAMES, ...alsoNamed], label);
   const { device, mac, id, model, vhost, vhostFds, bus, romfile, properties, netdevProperties } = nic;
   return {
-    device: Array.isArray(device) ? Array.from(device) : device,
+    device: !isRevoked(device) && Array.isArray(device) ? copyQueues(`${label}.device`, device) : device,
     mac,
     id,
     model,
     vhost,
-    vhostFds: Array.isArray(vhostFds) ? Array.from(vhostFds) : vhostFds,
+    vhostFds:
+      !isRevoked(vhostFds) && Array.isArray(vhostFds) ? copyQueues(`${label}.vhostFds`, vhostFds) : vhostFds,
     bus,
     romfile,
     properties: properties && checkObject(`${label}.properties`, properties) && { ...properties },
     netdevProperties: netdevProperties &&
       checkObject(`${label}.netdevProperties`, netdevProperties) && { ...netdevProperties },
   };
+}
+
+/** One for each queue. Before it is copied: a list of holes may be as long as all of memory. */
+function copyQueues<T>(argument: string, list: readonly T[]): T[] {
+  if (list.length > MAX_QUEUES) throw invalidArgument(argument, `a list of at most ${MAX_QUEUES}`, list);
+  return Array.from(list);
 }
 
 /** Checks one card by itself, and not what it shares with others. */
@@ -180,7 +190,7 @@ function checkVhostFds(label: string, { vhost, vhostFds = [] }: QemuNic, queues:
 type Queues = readonly [QemuNetworkDevice, ...QemuNetworkDevice[]];
 
 function checkQueues(label: string, device: unknown): Queues {
-  if (!Array.isArray(device)) return [checkDevice(label, device)];
+  if (!isList(device)) return [checkDevice(label, device)];
   const [first, ...others] = device.map((queue: unknown, i) => checkDevice(`${label}[${i}]`, queue));
   if (first === undefined) throw invalidArgument(label, 'a device, or at least one queue of it', device);
   for (const other of others) refuseDifferentQueues(label, first, other);

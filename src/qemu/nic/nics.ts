@@ -1,11 +1,11 @@
 /** The cards of one guest: each checked, and none sharing what must be its own. */
-import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { invalidArgument, isRevoked, TapfdError } from '../../base/errors.js';
 import { interfaceKey } from './device.js';
 import { type CheckedNic, checkNic, copyNic, descriptorsOf, type QemuNic, sharedDescriptor } from './nic.js';
 
 /** The cards as the caller describes them now. */
 export function copyNics(nics: readonly QemuNic[]): QemuNic[] {
-  if (!Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
+  if (isRevoked(nics) || !Array.isArray(nics)) throw invalidArgument('nics', 'an array', nics);
   return Array.from(nics, (nic: QemuNic, position) => copyNic(`nics[${position}]`, nic));
 }
 

@@ -4,6 +4,7 @@ import t from 'tap';
 import { type LinkRef, links, type NetnsOption } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
 import { FIRST, ground, NIC, SECOND, THIRD } from '../../kit/mac-guest.js';
+import { foreignSignal } from '../../kit/odd-values.js';
 
 t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap') }, async (t) => {
   t.test('the card is removed, or the monitor ends, during the first look', async (t) => {
@@ -46,6 +47,28 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     await qmp.close();
     t.ok(followers.every(({ closed }) => closed));
   });
+
+  t.test(
+    'a signal of another realm closes it, and ends the first look at a guest that does not answer',
+    async (t) => {
+      const { guest, follow } = await ground(t);
+      const first = foreignSignal();
+      const follower = await follow({ signal: first.signal });
+      first.abort(new Error('over'));
+      t.equal(follower.closed, true);
+      const second = foreignSignal();
+      const asked = new Promise<void>((resolve) => {
+        guest.monitor.answer = () => {
+          resolve();
+          return undefined;
+        };
+      });
+      const starting = follow({ signal: second.signal });
+      await asked;
+      second.abort(new Error('too late'));
+      await t.rejects(starting, { message: 'too late' });
+    },
+  );
 
   t.test('a MAC by the follower, then by setMac(), then handed off', async (t) => {
     const { net, device, guest, follow } = await ground(t);

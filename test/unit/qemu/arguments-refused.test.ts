@@ -1,7 +1,9 @@
 /** What qemuNetworkArguments() refuses, some of which QEMU would accept silently. */
 import t from 'tap';
+import { Tap } from 'tapfd';
 import { qemuNetworkArguments } from 'tapfd/qemu';
 import { type FakeDevice, fakeDevice } from '../../kit/fake-device.js';
+import { revokedProxy } from '../../kit/odd-values.js';
 
 const tap = (facts = {}): FakeDevice => fakeDevice({ fd: 20, ...facts });
 
@@ -39,6 +41,12 @@ t.test('misuse is refused, and the error says what', async (t) => {
     [[{ device, vhostFds: new Array(1) }], 'nics[0].vhostFds[0]'],
     [[{}], 'nics[0].device'],
     [[{ device: 7 }], 'nics[0].device'],
+    [[{ device: new Proxy(device, {}) }], 'nics[0].device'],
+    [[{ device: Object.create(Tap.prototype) }], 'nics[0].device'],
+    [[{ device: new Array(2 ** 31) }], 'nics[0].device'],
+    [[{ device, vhostFds: new Array(2 ** 31) }], 'nics[0].vhostFds'],
+    [[{ device, vhostFds: [revokedProxy()] }], 'nics[0].vhostFds[0]'],
+    [revokedProxy(), 'nics'],
     [[{ device: [] }], 'nics[0].device'],
     [[{ device: [device, {}] }], 'nics[0].device[1]'],
     [[{ device, id: '0' }], 'nics[0].id'],

@@ -3,6 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { refusal } from '../../kit/fake-monitor.js';
 import { deviceOn, qemu, started, withGuest } from '../../kit/hot-plug-monitor.js';
+import { foreignSignal } from '../../kit/odd-values.js';
 
 t.test('removing', async (t) => {
   t.test('a card that is not there', async (t) => {
@@ -37,6 +38,19 @@ t.test('removing', async (t) => {
       { code: 'ERR_TAPFD_QMP', command: 'device_del' },
       'and none is under way',
     );
+  });
+
+  t.test('a signal of another realm ends the waiting, too', async (t) => {
+    const answer = qemu();
+    const { client } = await started(t, (command) =>
+      command.execute === 'device_del' ? { return: {} } : answer(command),
+    );
+    await client.addNic({ device: deviceOn(t, 'a'), id: 'x' });
+    const { signal, abort } = foreignSignal();
+    const removing = client.removeNic('x', { signal });
+    await nextTurn();
+    abort(new Error('later'));
+    await t.rejects(removing, { message: 'later' });
   });
 
   t.test('one that was asked by an earlier client', async (t) => {
