@@ -135,7 +135,7 @@ export class BatchWrite implements QueuedWrite {
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE` for a FrameBatch that is no longer valid.
    */
   hold(): void {
-    if (!(FrameBatch.is(this.#frames))) return;
+    if (!FrameBatch.is(this.#frames)) return;
     this.#frames.hold();
     this.#holds = true;
   }
