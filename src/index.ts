@@ -65,7 +65,15 @@ export type { AddressGeneration } from './links/address-generation.js';
 export { type CreateNetnsOptions, createNetns } from './links/create-netns.js';
 export type { LinkEvent, LinkEvents, WatchOptions } from './links/events.js';
 export type { IpPrefix, IpPrefixLike } from './links/ip-prefix.js';
-export type { Link, LinkStats, OperState, TunLink, VxlanLink } from './links/link.js';
+export type {
+  BridgePort,
+  BridgePortState,
+  Link,
+  LinkStats,
+  OperState,
+  TunLink,
+  VxlanLink,
+} from './links/link.js';
 export type { LinkAddress } from './links/link-address.js';
 export { type LinkList, type ListOptions, links } from './links/links.js';
 export { formatMac, isMulticastMac, parseMac, type RandomMacOptions, randomMac } from './links/mac.js';

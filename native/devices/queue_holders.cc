@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/if_tun.h>
 #include <linux/kcmp.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -65,7 +66,7 @@ bool IsDevice(int directory, int entry, dev_t number) {
          makedev(st.stx_rdev_major, st.stx_rdev_minor) == number;
 }
 
-// tun.c tun_chr_show_fdinfo.
+// tun.c tun_chr_show_fdinfo. All TUNs and TAPs share one number; those of other names need not be touched.
 bool HasInterface(pid_t pid, int fd, const std::string& name) {
   std::string info = ReadText(ProcessPath(pid, "fdinfo/") + std::to_string(fd));
   return info.find("iff:\t" + name + "\n") != std::string::npos;
@@ -82,16 +83,43 @@ bool IsSameQueue(const Descriptor& a, const Descriptor& b) {
   return syscall(SYS_kcmp, a.pid, b.pid, KCMP_FILE, a.fd, b.fd) == 0;
 }
 
-// A descriptor of a deleted macvtap still shows its device number, which a later macvtap may get: only the
-// descriptor itself knows its interface. Where it may not be asked, or the kernel is older than
-// pidfd_getfd(2), the number must do.
-bool LeadsTo(const Descriptor& found, const std::string& name) {
+// The other process's descriptor, for as long as it takes to ask it. Fails where that is not allowed
+// (ptrace(2), PTRACE_MODE_ATTACH), or the kernel is older than pidfd_getfd(2), Linux 5.6.
+Result<Fd> Copy(const Descriptor& found) {
   Fd process(static_cast<int>(syscall(SYS_pidfd_open, found.pid, 0)));
-  if (!process.valid()) return errno != ESRCH;  // it has ended
+  if (!process.valid()) return Failure::FromErrno("pidfd_open");
   Fd copy(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), found.fd, 0)));
-  if (!copy.valid()) return errno != ESRCH && errno != EBADF;  // or has closed it
-  Result<AttachedInterface> attached = GetInterface(copy.get());
-  return attached.ok() && attached.value().name == name;
+  if (!copy.valid()) return Failure::FromErrno("pidfd_getfd");
+  return copy;
+}
+
+enum class Answer { kNo, kYes, kUnknown };
+
+// Two TUNs or TAPs of one name are one device if and only if they are in one namespace.
+Answer IsSameNamespace(int fd, int other) {
+  Result<Fd> ours = GetDeviceNamespace(fd);
+  Result<Fd> theirs = GetDeviceNamespace(other);
+  if (!ours.ok() || !theirs.ok()) return Answer::kUnknown;
+  struct stat a, b;
+  if (fstat(ours.value().get(), &a) != 0 || fstat(theirs.value().get(), &b) != 0) return Answer::kUnknown;
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino ? Answer::kYes : Answer::kNo;
+}
+
+// Whether a descriptor that looks like one of the device behind `fd` is one, and takes part in its traffic.
+// Only the descriptor itself knows that.
+Answer IsQueueOf(int fd, const Descriptor& found, bool macvtap) {
+  Result<Fd> copy = Copy(found);
+  if (!copy.ok()) {
+    int error = copy.failure().error;
+    if (error == ESRCH || error == EBADF) return Answer::kNo;  // ended, or closed
+    // The number is a macvtap's alone, but a descriptor of a deleted one keeps it.
+    return macvtap ? Answer::kYes : Answer::kUnknown;
+  }
+  Result<AttachedInterface> attached = GetInterface(copy.value().get());
+  if (!attached.ok()) return Answer::kNo;  // of a deleted device
+  if (macvtap) return Answer::kYes;
+  if ((attached.value().flags & IFF_DETACH_QUEUE) != 0) return Answer::kNo;
+  return IsSameNamespace(fd, copy.value().get());
 }
 
 }  // namespace
@@ -99,12 +127,6 @@ bool LeadsTo(const Descriptor& found, const std::string& name) {
 Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const std::vector<int>& own) {
   struct stat st;
   if (fstat(fd, &st) != 0) return Failure::FromErrno("fstat");
-  std::string macvtap_name;
-  if (tun_name.empty()) {
-    Result<AttachedInterface> attached = GetInterface(fd);
-    if (!attached.ok()) return attached.failure();
-    macvtap_name = attached.value().name;
-  }
   OtherQueues others{st.st_rdev, {}};
   pid_t self = getpid();
   std::vector<Descriptor> known{{self, fd}};
@@ -117,9 +139,10 @@ Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const s
       Descriptor found{pid, number};
       auto is_found = [&](const Descriptor& other) { return IsSameQueue(found, other); };
       if (std::any_of(known.begin(), known.end(), is_found)) continue;
-      if (tun_name.empty() && !LeadsTo(found, macvtap_name)) continue;
+      Answer answer = IsQueueOf(fd, found, tun_name.empty());
+      if (answer == Answer::kNo) continue;
       known.push_back(found);
-      others.holders.push_back({pid, number, CommandOf(pid)});
+      others.holders.push_back({pid, number, CommandOf(pid), answer == Answer::kYes});
     }
   }
   return others;

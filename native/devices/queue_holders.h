@@ -17,6 +17,7 @@ struct QueueHolder {
   pid_t pid;
   int fd;
   std::string command;  // /proc/PID/comm
+  bool certain;         // false: an interface of this name, which may be another namespace's
 };
 
 struct OtherQueues {
@@ -29,7 +30,8 @@ struct OtherQueues {
 //
 // On macvtap `tun_name` is empty: descriptors are recognized by device number, and those of a deleted macvtap
 // that had the number before are left out. TUN and TAP descriptors all share one number, and /proc adds only
-// the interface's name: an interface of the same name in another namespace is taken for this one.
+// the interface's name: whether it is this namespace's is asked of the descriptor itself, which needs
+// CAP_NET_ADMIN there and the right to copy it. Detached queues of TUN and TAP are left out.
 //
 // Sees only processes that the caller may inspect (ptrace(2), PTRACE_MODE_READ).
 Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const std::vector<int>& own);

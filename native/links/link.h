@@ -36,6 +36,13 @@ struct VxlanLinkInfo {
   bool learning = true;
 };
 
+struct BridgePortInfo {  // IFLA_BRPORT_*
+  uint8_t state = 0;     // BR_STATE_*
+  bool isolated = false;
+  // Whether it gets frames to destinations that the bridge has not learned.
+  bool unicast_flood = true, multicast_flood = true, broadcast_flood = true;
+};
+
 struct Link {
   int index = 0;
   std::string name;
@@ -58,6 +65,7 @@ struct Link {
   std::optional<uint32_t> macvlan_mode;  // MACVLAN_MODE_*
   std::optional<VxlanLinkInfo> vxlan;
   std::optional<uint8_t> address_generation;  // IN6_ADDR_GEN_MODE_*; unset without IPv6
+  std::optional<BridgePortInfo> bridge_port;
 };
 
 struct LinkList {

@@ -114,6 +114,31 @@ std::optional<uint32_t> MacvlanModeFrom(RtnlAttributes attributes) {
   return std::nullopt;
 }
 
+BridgePortInfo BridgePortFrom(RtnlAttributes attributes) {
+  BridgePortInfo port;
+  RtnlAttribute attribute;
+  while (attributes.Next(&attribute)) {
+    switch (attribute.type) {
+      case IFLA_BRPORT_STATE:
+        port.state = attribute.ValueOr<uint8_t>(0);
+        break;
+      case IFLA_BRPORT_ISOLATED:
+        port.isolated = attribute.ValueOr<uint8_t>(0) != 0;
+        break;
+      case IFLA_BRPORT_UNICAST_FLOOD:
+        port.unicast_flood = attribute.ValueOr<uint8_t>(1) != 0;
+        break;
+      case IFLA_BRPORT_MCAST_FLOOD:
+        port.multicast_flood = attribute.ValueOr<uint8_t>(1) != 0;
+        break;
+      case IFLA_BRPORT_BCAST_FLOOD:
+        port.broadcast_flood = attribute.ValueOr<uint8_t>(1) != 0;
+        break;
+    }
+  }
+  return port;
+}
+
 // IFLA_AF_SPEC: settings of one protocol family each.
 std::optional<uint8_t> AddressGenerationFrom(RtnlAttributes families) {
   RtnlAttribute family, attribute;
@@ -138,13 +163,15 @@ std::vector<std::string> AlternativeNames(RtnlAttributes attributes) {
 
 // IFLA_LINKINFO: the kind of link, and the attributes of that kind.
 void ReadLinkInfo(RtnlAttributes attributes, Link* link) {
-  ByteView data;
+  ByteView data, port_data;
   RtnlAttribute attribute;
   while (attributes.Next(&attribute)) {
     if (attribute.type == IFLA_INFO_KIND) link->kind = attribute.Text();
     if (attribute.type == IFLA_INFO_SLAVE_KIND) link->port_kind = attribute.Text();
     if (attribute.type == IFLA_INFO_DATA) data = attribute.payload;
+    if (attribute.type == IFLA_INFO_SLAVE_DATA) port_data = attribute.payload;
   }
+  if (link->port_kind == "bridge") link->bridge_port = BridgePortFrom(RtnlAttributes(port_data));
   if (link->kind == "tun") link->tun = TunFrom(RtnlAttributes(data));
   if (link->kind == "macvlan" || link->kind == "macvtap")
     link->macvlan_mode = MacvlanModeFrom(RtnlAttributes(data));

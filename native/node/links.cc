@@ -10,6 +10,7 @@
 
 #include "node/arguments.h"
 #include "node/async.h"
+#include "node/link_details.h"
 #include "node/link_watch.h"
 #include "node/namespace.h"
 #include "sys/net_namespace.h"
@@ -93,48 +94,6 @@ Result<int> IndexOf(RtnlSocket& socket, const LinkRef& ref) {
 }
 
 // ---- to JavaScript ----
-
-Napi::Number NumberOf(Napi::Env env, uint64_t value) {
-  return Napi::Number::New(env, static_cast<double>(value));
-}
-
-Napi::Object StatsToObject(Napi::Env env, const LinkStats& stats) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("rxPackets", NumberOf(env, stats.rx_packets));
-  object.Set("txPackets", NumberOf(env, stats.tx_packets));
-  object.Set("rxBytes", NumberOf(env, stats.rx_bytes));
-  object.Set("txBytes", NumberOf(env, stats.tx_bytes));
-  object.Set("rxErrors", NumberOf(env, stats.rx_errors));
-  object.Set("txErrors", NumberOf(env, stats.tx_errors));
-  object.Set("rxDropped", NumberOf(env, stats.rx_dropped));
-  object.Set("txDropped", NumberOf(env, stats.tx_dropped));
-  object.Set("multicast", NumberOf(env, stats.multicast));
-  return object;
-}
-
-Napi::Object TunToObject(Napi::Env env, const TunLinkInfo& tun) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("type", NumberOf(env, tun.type));
-  if (tun.owner) object.Set("owner", NumberOf(env, *tun.owner));
-  if (tun.group) object.Set("group", NumberOf(env, *tun.group));
-  object.Set("packetInfo", tun.packet_info);
-  object.Set("vnetHeader", tun.vnet_header);
-  object.Set("persist", tun.persist);
-  object.Set("multiQueue", tun.multi_queue);
-  object.Set("queues", NumberOf(env, tun.queues));
-  object.Set("disabledQueues", NumberOf(env, tun.disabled_queues));
-  return object;
-}
-
-Napi::Object VxlanToObject(Napi::Env env, const VxlanLinkInfo& vxlan) {
-  Napi::Object object = Napi::Object::New(env);
-  object.Set("id", NumberOf(env, vxlan.id));
-  object.Set("remote", vxlan.remote);
-  object.Set("local", vxlan.local);
-  object.Set("port", NumberOf(env, vxlan.port));
-  object.Set("learning", vxlan.learning);
-  return object;
-}
 
 Napi::Object IpPrefixToObject(Napi::Env env, const IpPrefix& prefix) {
   Napi::Object object = Napi::Object::New(env);
@@ -291,6 +250,7 @@ Napi::Object LinkToObject(Napi::Env env, const Link& link) {
   if (link.tun) object.Set("tun", TunToObject(env, *link.tun));
   if (link.macvlan_mode) object.Set("macvlanMode", NumberOf(env, *link.macvlan_mode));
   if (link.vxlan) object.Set("vxlan", VxlanToObject(env, *link.vxlan));
+  if (link.bridge_port) object.Set("bridgePort", BridgePortToObject(env, *link.bridge_port));
   if (link.address_generation) object.Set("addressGeneration", NumberOf(env, *link.address_generation));
   return object;
 }

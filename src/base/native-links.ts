@@ -53,6 +53,13 @@ export interface NativeLink {
   vxlan?: { id: number; remote: string; local: string; port: number; learning: boolean };
   /** IN6_ADDR_GEN_MODE_*; absent without IPv6. */
   addressGeneration?: number;
+  bridgePort?: {
+    state: number;
+    isolated: boolean;
+    unicastFlood: boolean;
+    multicastFlood: boolean;
+    broadcastFlood: boolean;
+  };
 }
 
 /** All links of a namespace. */

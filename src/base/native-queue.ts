@@ -103,6 +103,8 @@ export interface NativeQueueHolder {
   pid: number;
   fd: number;
   command: string;
+  /** False: a TUN or TAP of the same name, and whether it is in the same namespace could not be asked. */
+  certain: boolean;
 }
 
 export interface NativeOtherQueues {
@@ -185,8 +187,7 @@ export interface NativeQueue {
   getMac(): Promise<string>;
   getNamespace(): Promise<NamespaceHandle>;
   /**
-   * The device's queues outside this environment. `tunName` is the interface's name, empty for macvtap. For TUN and TAP,
-   * queues of interfaces with the same name in other namespaces are found, too.
+   * The device's queues outside this environment. `tunName` is the interface's name, empty for macvtap.
    */
   findOtherQueues(tunName: string): Promise<NativeOtherQueues>;
   setMac(mac: Uint8Array): Promise<void>;

@@ -11,6 +11,7 @@ import type { DeviceKind, NativeFrameRules, NativeOpened, NativeQueue } from '..
 import { formatMac, parseMac } from '../links/mac.js';
 import type { LinkWatch } from '../links/watch.js';
 import { type DeviceFlags, deviceFlags, featureNames, IFF_DETACH_QUEUE } from './device-flags.js';
+import { KernelDrops } from './kernel-drops.js';
 import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
 import type { StreamSettings } from './settings.js';
@@ -72,7 +73,7 @@ export class DeviceHandle {
   #claimed = false;
   #handedOff = false;
   #closed = false;
-  #kernelDrops: number;
+  readonly #kernelDrops: KernelDrops;
   readonly #self = new WeakRef<DeviceHandle>(this);
 
   constructor({ opened, watch, settings, openFurther, shared }: OpenedDevice, events: LinkFollowerEvents) {
@@ -86,7 +87,7 @@ export class DeviceHandle {
     this.kernelVnetHeaderBytes = opened.vnetHeaderBytes;
     this.#sendBufferBytes = settings.sendBufferBytes;
     this.#shared = shared ?? { offloadMask: opened.offload, filters: new Set() };
-    this.#kernelDrops = kernelDrops(opened.kind, opened.link);
+    this.#kernelDrops = new KernelDrops(opened.kind, opened.link);
     this.follower = new LinkFollower(opened, watch, {
       ...events,
       changed: (change) => {
@@ -233,10 +234,12 @@ export class DeviceHandle {
     const link = await nativeCall({ operation: 'refreshStats', interface: this.link.name }, () =>
       this.follower.readLink(),
     );
-    // Of two overlapping calls, the later answer may be the older count.
-    const before = this.#kernelDrops;
-    this.#kernelDrops = Math.max(before, kernelDrops(this.kind, link));
-    return this.#kernelDrops - before;
+    return this.#kernelDrops.takeNew(link);
+  }
+
+  /** Frames that the kernel has dropped from the open until `link` was read. */
+  kernelDropsUntil(link: Pick<NativeLink, 'stats'>): number {
+    return this.#kernelDrops.sinceOpen(link);
   }
 
   /**
@@ -339,9 +342,4 @@ export class DeviceHandle {
     const checked = this.kind === 'macvtap' && this.settings.macCheck !== 'off' && mac !== undefined;
     this.queue.setRules(checked ? { ...rules, sourceMac: parseMac(mac) } : rules);
   }
-}
-
-/** Frames that the kernel dropped on their way to the reader: tun counts them as sent, macvtap as received by the link. */
-function kernelDrops(kind: DeviceKind, link: NativeLink): number {
-  return kind === 'macvtap' ? link.stats.rxDropped : link.stats.txDropped;
 }

@@ -10,7 +10,13 @@
  *   another program has set cannot be seen: neither can be read back from the kernel.
  * - `filter-program`: TUN, TAP: the same of `setFilterProgram()`.
  * - `bridge-down`: TAP: its bridge is not up.
- * - `mtu`: ports of its bridge, or a macvtap and its lower device, have different MTUs.
+ * - `port-not-forwarding`: TAP: its bridge's spanning tree keeps its port from forwarding.
+ * - `port-isolated`: TAP: it and other ports of its bridge are isolated from each other.
+ * - `flooding-off`: TAP: a port of its bridge does not get frames to destinations that the bridge does not know.
+ * - `port-down`: TAP: the only port that leads on from its bridge, such as the uplink, passes no frames.
+ * - `arp-off`: TAP: the host resolves no addresses on the link, or on its bridge.
+ * - `mtu`: ports of its bridge, the bridge itself, or a macvtap and its lower device, have different MTUs.
+ * - `kernel-drops`: the kernel has dropped frames on their way to the reader since the device was opened.
  * - `lower-down`: macvtap: the lower device is not up.
  * - `lower-no-carrier`: macvtap: the lower device has no carrier.
  * - `mac-mismatch`: macvtap: its MAC is not the guest's.
@@ -28,7 +34,13 @@ export type FindingCode =
   | 'tx-filter'
   | 'filter-program'
   | 'bridge-down'
+  | 'port-not-forwarding'
+  | 'port-isolated'
+  | 'flooding-off'
+  | 'port-down'
+  | 'arp-off'
   | 'mtu'
+  | 'kernel-drops'
   | 'lower-down'
   | 'lower-no-carrier'
   | 'mac-mismatch'

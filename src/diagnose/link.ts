@@ -1,7 +1,8 @@
-/** What stops frames at the interface itself, or in a TAP's bridge. */
+/** What stops frames at the interface itself. */
 
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { Link } from '../links/link.js';
+import { diagnoseSegment } from './bridge.js';
 import type { Finding } from './finding.js';
 import type { Surroundings } from './surroundings.js';
 
@@ -36,15 +37,9 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       remedy: 'call setCarrier(true)',
     };
   }
-  /* c8 ignore next -- a bridge port always has a master; only the types allow for none */
-  const bridge = link.portKind === 'bridge' ? links.get(link.master ?? 0) : undefined;
-  if (bridge) {
-    yield* diagnoseBridge(
-      link,
-      bridge,
-      [...links.values()].filter(({ master }) => master === bridge.index),
-    );
-  }
+  yield* diagnoseDrops(device, link);
+  // A macvtap takes what arrives before the host's own protocols see it.
+  if (device.kind === 'tap') yield* diagnoseSegment(link, links);
 }
 
 /** What the kernel cannot be asked for: only this thread's own calls are known. */
@@ -69,26 +64,17 @@ function* diagnoseFilters(device: DeviceHandle, name: string): Generator<Finding
   }
 }
 
-function* diagnoseBridge(link: Link, bridge: Link, ports: readonly Link[]): Generator<Finding> {
-  if (!bridge.up) {
-    yield {
-      code: 'bridge-down',
-      severity: 'error',
-      interface: bridge.name,
-      message: `${link.name} is a port of ${bridge.name}, which is down and forwards nothing`,
-      remedy: `set it up: links.set('${bridge.name}', { up: true })`,
-    };
-  }
-  const smallest = ports.reduce((a, b) => (b.mtu < a.mtu ? b : a), link);
-  const largest = ports.reduce((a, b) => (b.mtu > a.mtu ? b : a), link);
-  if (smallest.mtu === largest.mtu) return;
+/** Of all queues of the device together. */
+function* diagnoseDrops(device: DeviceHandle, link: Link): Generator<Finding> {
+  const drops = device.kernelDropsUntil(link);
+  if (drops <= 0) return;
   yield {
-    code: 'mtu',
+    code: 'kernel-drops',
     severity: 'warning',
-    interface: smallest.name,
+    interface: link.name,
     message:
-      `the MTU of ${smallest.name} is ${smallest.mtu}, that of ${largest.name} in the same bridge ${largest.mtu}: ` +
-      `${bridge.name} drops packets that are too long for ${smallest.name}`,
-    remedy: `give all ports of ${bridge.name} the same MTU, and the hosts behind them no larger one`,
+      `the kernel has dropped ${drops} frames for the reader of ${link.name} since it was opened: its queue of ` +
+      `${link.txQueueLength} frames was full, or nothing could take them`,
+    remedy: `read without pauses, or lengthen the queue: links.set('${link.name}', { txQueueLength: ${2 * link.txQueueLength} })`,
   };
 }

@@ -20,21 +20,27 @@ export function* diagnoseQueues({ device, link, links, others }: Surroundings): 
     code: 'stray-queue',
     severity: 'warning',
     interface: link.name,
-    message: `${what} a share of the frames of ${link.name}: ${describe(holders)}`,
+    message: `${what} a share of the frames of ${link.name}: ${describe(holders, strays)}`,
     remedy:
       'close it if no program reads it. To give the device to a program, pass it this descriptor ' +
       '(spawnWithFds, handOff) instead of having it open the device again',
   };
 }
 
-function describe(holders: readonly NativeQueueHolder[]): string {
-  /* c8 ignore next -- the kernel tests run as root, which may inspect every process */
-  if (holders.length === 0) return 'held by a process that this user may not inspect';
-  return holders
-    .map(({ pid, fd, command }) =>
-      pid === process.pid
-        ? `descriptor ${fd} of this process, opened by another thread or without this library`
-        : `descriptor ${fd} of process ${pid} (${command})`,
-    )
-    .join(', ');
+/** Names no process for certain of which it is not known. */
+function describe(holders: readonly NativeQueueHolder[], strays: number): string {
+  const certain = holders.filter((holder) => holder.certain);
+  const possible = holders.filter((holder) => !holder.certain);
+  const parts = certain.map(describeOne);
+  if (certain.length < strays) {
+    const perhaps = possible.length > 0 ? ` (perhaps ${possible.map(describeOne).join(', ')})` : '';
+    parts.push(`held by a process that this user may not inspect${perhaps}`);
+  }
+  return parts.join(', ');
+}
+
+function describeOne({ pid, fd, command }: NativeQueueHolder): string {
+  return pid === process.pid
+    ? `descriptor ${fd} of this process, opened by another thread or without this library`
+    : `descriptor ${fd} of process ${pid} (${command})`;
 }

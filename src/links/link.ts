@@ -7,6 +7,7 @@ import { type MacvlanMode, macvlanModeName } from './macvlan-mode.js';
 const IFF_UP = 0x1;
 const IFF_LOOPBACK = 0x8;
 const IFF_RUNNING = 0x40;
+const IFF_NOARP = 0x80;
 const IFF_PROMISC = 0x100;
 const IFF_ALLMULTI = 0x200;
 const TUN_TYPE_TUN = 1;
@@ -83,6 +84,32 @@ export interface VxlanLink {
   readonly learning: boolean;
 }
 
+/** Whether a port of a bridge passes frames (IEEE 802.1D). Without spanning tree: `'forwarding'` when it is up with a carrier. */
+export type BridgePortState = 'disabled' | 'listening' | 'learning' | 'forwarding' | 'blocking';
+
+/** In the order of `linux/if_bridge.h` BR_STATE_*. */
+const BRIDGE_PORT_STATES: readonly BridgePortState[] = [
+  'disabled',
+  'listening',
+  'learning',
+  'forwarding',
+  'blocking',
+];
+
+/** Details of a bridge's port (`linux/if_link.h` IFLA_BRPORT_*). */
+export interface BridgePort {
+  /** Only `'forwarding'` passes frames. */
+  readonly state: BridgePortState;
+  /** It exchanges no frames with other isolated ports. */
+  readonly isolated: boolean;
+  /** It gets frames to MACs that the bridge has not learned. */
+  readonly unicastFlood: boolean;
+  /** It gets frames to groups that nobody has joined. */
+  readonly multicastFlood: boolean;
+  /** It gets broadcasts. */
+  readonly broadcastFlood: boolean;
+}
+
 /** One network link as the kernel described it at one moment. It does not change afterwards. */
 export interface Link {
   /** A number that does not change, except when the link moves to another namespace. */
@@ -111,6 +138,8 @@ export interface Link {
   readonly loopback: boolean;
   /** Set by the administrator. Without it a link may still be promiscuous for a bridge or a packet socket. */
   readonly promiscuous: boolean;
+  /** The host resolves addresses on it (ARP, IPv6 neighbour discovery). False on a TUN. */
+  readonly arp: boolean;
   /** It receives multicast frames of every group. */
   readonly allMulticast: boolean;
   /** Index of the bridge (or bond, VRF) it belongs to. */
@@ -135,6 +164,8 @@ export interface Link {
   readonly tun?: TunLink | undefined;
   /** For kinds `macvlan` and `macvtap`. */
   readonly mode?: MacvlanMode | undefined;
+  /** For a bridge's port. `links.watch` does not report its changes. */
+  readonly bridgePort?: BridgePort | undefined;
   /** For kind `vxlan`. */
   readonly vxlan?: VxlanLink | undefined;
 }
@@ -157,6 +188,7 @@ export function linkFromNative(native: NativeLink): Link {
     operState: OPER_STATES[native.operState] ?? 'unknown',
     loopback: (native.flags & IFF_LOOPBACK) !== 0,
     promiscuous: (native.flags & IFF_PROMISC) !== 0,
+    arp: (native.flags & IFF_NOARP) === 0,
     allMulticast: (native.flags & IFF_ALLMULTI) !== 0,
     ...(native.master !== 0 && { master: native.master }),
     ...(native.lower !== 0 && { lower: native.lower }),
@@ -169,6 +201,7 @@ export function linkFromNative(native: NativeLink): Link {
     stats: native.stats,
     ...(native.tun && { tun: tunFromNative(native.tun) }),
     ...(mode && { mode }),
+    ...(native.bridgePort && { bridgePort: bridgePortFromNative(native.bridgePort) }),
     ...(native.vxlan && { vxlan: vxlanFromNative(native.vxlan) }),
   };
 }
@@ -177,13 +210,21 @@ function tunFromNative(native: NonNullable<NativeLink['tun']>): TunLink {
   return { ...native, type: native.type === TUN_TYPE_TUN ? 'tun' : 'tap' };
 }
 
+function bridgePortFromNative(native: NonNullable<NativeLink['bridgePort']>): BridgePort {
+  return { ...native, state: BRIDGE_PORT_STATES[native.state] ?? 'disabled' };
+}
+
 function vxlanFromNative({ remote, local, ...rest }: NonNullable<NativeLink['vxlan']>): VxlanLink {
   return { ...rest, ...(remote !== '' && { remote }), ...(local !== '' && { local }) };
 }
 
-/** Whether two descriptions of one link are equal, apart from counters, which change without an event. */
+/**
+ * Whether two descriptions of one link are equal, apart from counters and a bridge's settings of its port, which change
+ * without an event.
+ */
 export function isSameState(a: NativeLink, b: NativeLink): boolean {
-  return isDeepStrictEqual({ ...a, stats: undefined }, { ...b, stats: undefined });
+  const apart = { stats: undefined, bridgePort: undefined };
+  return isDeepStrictEqual({ ...a, ...apart }, { ...b, ...apart });
 }
 
 /**

@@ -19,6 +19,7 @@ Napi::Value ToObject(Napi::Env env, OtherQueues& others) {
     object.Set("pid", holder.pid);
     object.Set("fd", holder.fd);
     object.Set("command", holder.command);
+    object.Set("certain", holder.certain);
     holders.Set(i, object);
   }
   Napi::Object result = Napi::Object::New(env);
