@@ -35,7 +35,6 @@
             "node/fd_socket/bundle.cc",
             "node/fd_socket/open.cc",
             "node/fd_socket/socket.cc",
-            "node/link_details.cc",
             "node/link_watch.cc",
             "node/links.cc",
             "node/namespace.cc",

@@ -116,7 +116,8 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
   });
 
   t.test('without the privilege to ask for its namespace, a name is no proof', async (t) => {
-    const program = `import { once } from 'node:events'; import { Worker } from 'node:worker_threads';import { openTap } from 'tapfd';
+    const program = `import { once } from 'node:events'; import { Worker } from 'node:worker_threads';
+      import { openTap } from 'tapfd';
       const tap = await openTap({ name: 'maybe', multiQueue: true });
       const worker = new Worker(\`import('tapfd').then(async ({ openTap }) => {
           globalThis.tap = await openTap({ name: 'maybe', multiQueue: true });
