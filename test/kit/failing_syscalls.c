@@ -284,4 +284,7 @@ STAND_BEFORE(int, -1, flock, (int fd, int operation), (fd, operation))
 STAND_BEFORE(int, -1, dup, (int fd), (fd))
 STAND_BEFORE(int, -1, dup3, (int fd, int copy, int flags), (fd, copy, flags))
 STAND_BEFORE(int, -1, eventfd, (unsigned int value, int flags), (value, flags))
+STAND_BEFORE(void*, MAP_FAILED, mmap64,
+             (void* at, size_t bytes, int protection, int flags, int fd, off64_t offset),
+             (at, bytes, protection, flags, fd, offset))
 STAND_BEFORE(int, -1, pipe2, (int fds[2], int flags), (fds, flags))

@@ -21,6 +21,7 @@ const NOT_INTERPOSED = new Set([
   'dirfd',
   'fclose',
   'fgets',
+  'munmap',
   'readdir64',
 ]);
 const PURE =

@@ -116,13 +116,10 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       });
     });
 
-    row(`${kind}: TUNSETIFF EINVAL: a name that the kernel does not take`, async (t) => {
+    row(`${kind}: a name that the kernel does not take is not asked for`, async (t) => {
       // Its second byte in UTF-8 is 0xA0, a space to the kernel (lib/ctype.c).
-      await t.rejects(open({ netns, name: 'voilà' }), {
-        ...invalid,
-        interface: 'voilà',
-        message: /accepts no device with the name voilà/,
-      });
+      const refused = { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'name' };
+      await t.rejects(open({ netns, name: 'voilà' }), refused);
     });
 
     row(`${kind}: ioctls on a device that was deleted: EBADFD`, async (t) => {
@@ -176,6 +173,7 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     };
     for (const call of Object.values(calls)) call.catch(() => undefined);
     const detached = device.detachQueue();
+    detached.catch(() => undefined);
     const alive = device.isAlive();
     for (const [ioctl, call] of Object.entries(calls)) {
       await t.rejects(call, { ...gone, syscall: `ioctl ${ioctl}` }, ioctl);

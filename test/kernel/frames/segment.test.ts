@@ -120,7 +120,7 @@ t.test('options that exclude each other, and adoption', async (t) => {
   const plain = await openTun({ netns: ns.name });
   const fd = plain.handOff();
   await t.rejects(adoptFd(fd, { netns: ns.name, segment: true, vnetHeader: false }), invalid);
-  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true }), { code: 'EEXIST' });
+  await t.rejects(adoptFd(fd, { netns: ns.name, segment: true }), { code: 'ERR_TAPFD_DEVICE_DIFFERS' });
   const sized = await openTun({ netns: ns.name, vnetHeader: true });
   const sizedFd = sized.handOff();
   setVnetHeaderBytes(sizedFd, 12);
