@@ -51,7 +51,7 @@ export abstract class FrameWritable extends Duplex {
 
   /** The descriptor, borrowed: it remains the stream's. -1 after {@link handOff} or `destroy()`. */
   get fd(): number {
-    return this.handedOff ? -1 : this.device.queue.fd;
+    return this.handedOff || this.destroyed ? -1 : this.device.queue.fd;
   }
 
   /** True after {@link handOff}. */

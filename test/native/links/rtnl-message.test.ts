@@ -9,6 +9,7 @@ const PARTS = [
   'links/link_request.cc',
   'links/rtnl/socket.cc',
   'sys/net_namespace.cc',
+  'sys/looked_at.cc',
 ];
 
 t.test('malformed messages are read as far as they are valid and no further', async (t) => {
