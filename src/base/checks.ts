@@ -89,11 +89,19 @@ export function checkObject(argument: string, value: unknown): object {
 }
 
 /**
+ * Text that reaches the system as it is: NUL would end it there, and half of a surrogate pair become U+FFFD, which is the
+ * name of something else.
+ */
+export function isSystemText(value: unknown): value is string {
+  return typeof value === 'string' && !value.includes('\0') && !/\p{Surrogate}/u.test(value);
+}
+
+/**
  * An interface name that the kernel accepts unchanged (`net/core/dev.c` dev_valid_name): it silently truncates longer ones.
  */
 export function checkInterfaceName(argument: string, value: unknown): string {
   if (
-    typeof value !== 'string' ||
+    !isSystemText(value) ||
     value === '' ||
     value === '.' ||
     value === '..' ||
@@ -118,12 +126,7 @@ function isPlainName(name: string): boolean {
 
 /** The name of a link that exists: its own, or an alternative one, which may have any bytes (`linux/if.h` ALTIFNAMSIZ). */
 export function checkLinkName(argument: string, value: unknown): string {
-  if (
-    typeof value !== 'string' ||
-    value === '' ||
-    value.includes('\0') ||
-    Buffer.byteLength(value) > MAX_ALTERNATIVE_NAME_BYTES
-  ) {
+  if (!isSystemText(value) || value === '' || Buffer.byteLength(value) > MAX_ALTERNATIVE_NAME_BYTES) {
     throw invalidArgument(
       argument,
       `the name of a link: 1 to ${MAX_ALTERNATIVE_NAME_BYTES} bytes without NUL`,
@@ -166,7 +169,7 @@ export function checkBytes(argument: string, value: unknown, expected = 'a Buffe
 
 /** A file path: not empty, no NUL. */
 export function checkPath(argument: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '' || value.includes('\0')) {
+  if (!isSystemText(value) || value === '') {
     throw invalidArgument(argument, 'a path without NUL', value);
   }
   return value;

@@ -1,4 +1,5 @@
 /** Names of unix sockets: paths and abstract names. */
+import { isSystemText } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
 /** `sizeof sockaddr_un.sun_path` is 108; one byte is the NUL after a path or before an abstract name. */
@@ -14,7 +15,7 @@ export function checkSocketAddress(argument: string, value: unknown): string {
   if (typeof value !== 'string') throw invalidArgument(argument, EXPECTED, value);
   const address = value.startsWith('@') ? `\0${value.slice(1)}` : value;
   const name = isAbstract(address) ? address.slice(1) : address;
-  if (name === '' || name.includes('\0') || Buffer.byteLength(name) > MAX_BYTES) {
+  if (name === '' || !isSystemText(name) || Buffer.byteLength(name) > MAX_BYTES) {
     throw invalidArgument(argument, EXPECTED, value);
   }
   return address;

@@ -9,6 +9,7 @@ import {
   checkObject,
   checkOneOf,
   checkOptionNames,
+  isSystemText,
 } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeLinkChanges, NativeLinkRef, NativeNewLink } from '../base/native-links.js';
@@ -101,7 +102,7 @@ function checkQueues(argument: string, value: unknown): number {
 }
 
 function checkAlias(argument: string, value: unknown): string {
-  if (typeof value !== 'string' || value.includes('\0') || Buffer.byteLength(value) > MAX_ALIAS_BYTES) {
+  if (!isSystemText(value) || Buffer.byteLength(value) > MAX_ALIAS_BYTES) {
     throw invalidArgument(argument, `text of at most ${MAX_ALIAS_BYTES} bytes without NUL`, value);
   }
   return value;

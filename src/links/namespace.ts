@@ -1,5 +1,5 @@
 /** The network namespaces that options name, and opening them. */
-import { checkFd, checkPath } from '../base/checks.js';
+import { checkFd, checkPath, isSystemText } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -26,12 +26,11 @@ const MAX_NAME_BYTES = 255;
 /** The name of a file in {@link NETNS_DIRECTORY}, which cannot lead out of it. */
 export function checkNetnsName(argument: string, value: unknown): string {
   if (
-    typeof value !== 'string' ||
+    !isSystemText(value) ||
     value === '' ||
     value === '.' ||
     value === '..' ||
     value.includes('/') ||
-    value.includes('\0') ||
     Buffer.byteLength(value) > MAX_NAME_BYTES
   ) {
     throw invalidArgument(

@@ -69,12 +69,16 @@ if (failing === undefined) {
     t.equal(await joiner.writeBatch([...batch]), PIECES);
     t.same(await seen, [PIECES * SEGMENT_BYTES], 'also from an array');
 
-    seen = payloadSizes(seer);
-    failing.arm(1, constants.errno.EINVAL);
-    const written = joiner.writeBatch(batch);
-    t.equal(failing.disarm().failed, 'writev');
-    t.equal(await written, PIECES, 'none is lost');
-    t.same(await seen, Array(PIECES).fill(SEGMENT_BYTES));
+    // Another call of the addon, about the links, may come before the one that is to fail: then once more.
+    for (let failed: string | undefined; failed !== 'writev'; ) {
+      seen = payloadSizes(seer);
+      failing.arm(1, constants.errno.EINVAL);
+      const written = joiner.writeBatch(batch);
+      ({ failed } = failing.disarm());
+      t.equal(await written, PIECES, 'none is lost');
+      const sizes = failed === 'writev' ? Array(PIECES).fill(SEGMENT_BYTES) : [PIECES * SEGMENT_BYTES];
+      t.same(await seen, sizes);
+    }
     t.equal(joiner.features.joins, false);
 
     seen = payloadSizes(seer);

@@ -1,5 +1,5 @@
 /** Writes QEMU's `-netdev` and `-device` option strings, so that no value can end early and start another option. */
-import { checkObject } from '../../base/checks.js';
+import { checkObject, isSystemText } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 
 /** The value of an option or property. `true` and `false` are written `on` and `off`. */
@@ -39,18 +39,14 @@ export function checkOptions(argument: string, options: unknown, reserved: reado
 function checkOptionValue(argument: string, value: unknown): QemuOptionValue {
   if (typeof value === 'boolean') return value;
   if (typeof value === 'number' && Number.isFinite(value)) return value;
-  if (isArgumentText(value)) return value;
+  if (isSystemText(value)) return value;
   throw invalidArgument(argument, 'a string without NUL, a finite number or a boolean', value);
 }
 
 /** Text for one option: anything that a program's argument can hold. */
 export function checkText(argument: string, value: unknown): string {
-  if (!isArgumentText(value)) throw invalidArgument(argument, 'a string without NUL', value);
+  if (!isSystemText(value)) throw invalidArgument(argument, 'a string without NUL', value);
   return value;
-}
-
-function isArgumentText(value: unknown): value is string {
-  return typeof value === 'string' && !value.includes('\0');
 }
 
 /** `tap,id=n0,fd=3`. In QEMU's syntax a comma ends a value, and two commas stand for one. */

@@ -56,6 +56,7 @@ t.test('what a link does not have is absent', async (t) => {
     loopback: false,
     promiscuous: false,
     allMulticast: false,
+    arp: true,
     txQueueLength: 1000,
     txQueues: 1,
     rxQueues: 1,
