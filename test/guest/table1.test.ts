@@ -1,10 +1,11 @@
 /** The smallest measurement for the paper's table, between two real guests. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { needs } from '../kit/capabilities.js';
+import { descriptorTargets } from '../kit/open-files.js';
 import { inRepo } from '../kit/paths.js';
 
 const MAIN = inRepo('bench/table1/main.mjs');
@@ -31,8 +32,9 @@ function start(results: string, ...more: string[]) {
   return { child, said: () => output };
 }
 
+/** The namespaces that a process holds open: without a name they are nowhere else. */
 const namespacesOf = (pid: number | undefined) =>
-  readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${pid}-`));
+  new Set(descriptorTargets(pid).filter((target) => target.startsWith('net:')));
 
 /** The QEMU processes that a process has started. */
 function guestsOf(pid: number | undefined): string[] {
@@ -58,7 +60,6 @@ t.test('iperf over TAP and macvtap, a report, and nothing left behind', { skip: 
     t.teardown(() => child.kill('SIGKILL'));
     const [status] = await once(child, 'close');
     t.equal(status, 0, said());
-    t.same(namespacesOf(child.pid), []);
     const { rows, measurements } = JSON.parse(readFileSync(join(results, 'results.json'), 'utf8'));
     t.match(rows, [{ case: { name: 'iperf' }, tap: { runs: 1 }, macvtap: { runs: 1 } }]);
     t.equal(measurements.length, 2);
@@ -96,11 +97,10 @@ t.test('Ctrl-C in the middle takes guests and namespaces with it', { skip: NEEDS
     await new Promise((resolve) => setImmediate(resolve));
   }
   const guests = guestsOf(child.pid);
-  t.equal(namespacesOf(child.pid).length, 2);
+  t.ok(namespacesOf(child.pid).size >= 2, 'each host is a namespace');
   child.kill('SIGINT');
   const [status] = await ended;
   t.equal(status, 130, said());
-  t.same(namespacesOf(child.pid), []);
   // They are killed, but may take a moment to end; one that stays makes this a time-out.
   while (guests.some(isRunning)) await new Promise((resolve) => setImmediate(resolve));
 });
