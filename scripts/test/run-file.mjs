@@ -1,6 +1,7 @@
 /** Runs one test file in its own process. */
-import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../prepare.mjs';
@@ -19,6 +20,35 @@ const SKIPPED_FILE = /^1\.\.0 # (?:SKIP )?(needs .*)$/i;
 const MOCK_LOADER = '--import=@tapjs/mock/import';
 const SHOWN_ERROR_LINES = 40;
 
+/** @type {Set<import('node:child_process').ChildProcess>} */
+const running = new Set();
+let isInterrupted = false;
+
+// Each file is a process group of its own, with what it has started: a signal to the runner alone would leave it behind.
+for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
+  process.once(signal, async () => {
+    isInterrupted = true;
+    const pids = [...running].flatMap(({ pid }) => pid ?? []);
+    const ends = [...running].map((child) => once(child, 'exit'));
+    for (const pid of pids) process.kill(-pid, signal);
+    await withinSeconds(10, Promise.all(ends));
+    for (const pid of pids) removeNamespacesOf(pid);
+    process.kill(process.pid, signal);
+  });
+}
+
+/**
+ * A test that a signal ends does not come to its teardown.
+ *
+ * @param {number} pid
+ */
+function removeNamespacesOf(pid) {
+  if (!existsSync('/run/netns')) return;
+  for (const name of readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${pid}-`))) {
+    spawnSync('ip', ['netns', 'delete', name]);
+  }
+}
+
 /**
  * @typedef {object} FileResult
  * @property {string} path
@@ -34,6 +64,7 @@ const SHOWN_ERROR_LINES = 40;
  * @returns {Promise<FileResult>}
  */
 export async function runFile(path, env) {
+  if (isInterrupted) await new Promise(() => {}); // the process is about to end
   const start = Date.now();
   const timeout = env.TAPFD_TEST_DEPTH === 'deep' ? DEEP_TIMEOUT_S : TIMEOUT_S;
   /** @type {string[]} */
@@ -49,7 +80,9 @@ export async function runFile(path, env) {
     cwd: ROOT,
     env: { ...process.env, ...env, TAP: undefined, TAP_TIMEOUT: String(timeout) },
     stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
   });
+  running.add(child);
   const timer = setTimeout(() => child.kill('SIGKILL'), (timeout + GRACE_S) * 1000);
   const ended = new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));
@@ -61,6 +94,7 @@ export async function runFile(path, env) {
   });
   const complaining = eachLine(child.stderr, (line) => errors.push(line));
   const status = await ended;
+  running.delete(child);
   clearTimeout(timer);
   // Processes that the file started may outlive it and keep its pipes open.
   await withinSeconds(5, Promise.all([reading, complaining]));
