@@ -1,6 +1,7 @@
 /** Aborting calls that wait: any number of calls and devices may share one signal. */
 import { checkObject, checkOptionNames, optional } from './checks.js';
 import { invalidArgument } from './errors.js';
+import { isolated } from './isolated.js';
 
 /** Options of calls that wait. */
 export interface AbortOptions {
@@ -64,7 +65,7 @@ export function onAbort(signal: AbortSignal | undefined, listener: () => void): 
 function listenTo(signal: AbortSignal): Listeners {
   const all = new Set<() => void>();
   const callAll = () => {
-    for (const listener of all) callApart(listener);
+    for (const listener of all) isolated(listener);
   };
   const stop = () => {
     listenersOf.delete(signal);
@@ -74,17 +75,6 @@ function listenTo(signal: AbortSignal): Listeners {
   listenersOf.set(signal, listeners);
   signal.addEventListener('abort', callAll, { once: true });
   return listeners;
-}
-
-/** An error of one must not keep the others from hearing of the abort. */
-function callApart(listener: () => void): void {
-  try {
-    listener();
-  } catch (error) {
-    process.nextTick(() => {
-      throw error;
-    });
-  }
 }
 
 /** Settles as `result` does. If `signal` is aborted first, rejects with its reason, and `result` is ignored. */

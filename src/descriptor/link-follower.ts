@@ -1,11 +1,12 @@
 /** Follows the link of a descriptor: its changes, its move to another namespace, its removal. */
 import { constants } from 'node:os';
 import { invalidState } from '../base/errors.js';
+import { isolated } from '../base/isolated.js';
 import { native } from '../base/native.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { isAnotherLink, isUp } from '../links/link.js';
-import { isolated, LinkWatch } from '../links/watch.js';
+import { LinkWatch } from '../links/watch.js';
 import { isGone } from './gone.js';
 
 /** How often what could not be asked is asked again, and how often a link without a watch is looked at. */

@@ -157,9 +157,10 @@ export class BatchWrite implements QueuedWrite {
   /** False when it has to wait. */
   #writeOn(): boolean {
     const frames = this.#frames;
+    const isBatch = FrameBatch.is(frames);
     while (this.#next < frames.length && this.#outcome.ended === undefined) {
       const first = this.#next;
-      const outcome = FrameBatch.is(frames) ? this.#writeRun(frames) : this.#writeOne(frames[first]);
+      const outcome = isBatch ? this.#writeRun(frames) : this.#writeOne(frames[first]);
       if (outcome === WOULD_WAIT) return false;
       if (this.#next > first) continue;
       // The buffer that says where the frames are has been transferred to another thread.

@@ -3,8 +3,9 @@
  * Writable's own queue, frames and batches alike, so that the order is the order of the calls. Here: the one at the head of
  * that queue, which waits for the kernel, and the counting.
  */
+
+import { isolated } from '../base/isolated.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
-import { isolated } from '../links/watch.js';
 import type { FrameBatch } from './batch.js';
 import type { FrameCounters } from './counters.js';
 import {

@@ -1,5 +1,6 @@
 /** The changes of a namespace's links, for the whole thread, from one socket. */
 
+import { isolated } from '../base/isolated.js';
 import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import type {
@@ -251,16 +252,5 @@ export class LinkWatch {
         index,
         subscribers.map((subscriber) => new WeakRef(subscriber)),
       );
-  }
-}
-
-/** Calls a listener. If it throws, that is an uncaught exception, and the other listeners are still called. */
-export function isolated(call: () => void): void {
-  try {
-    call();
-  } catch (error) {
-    queueMicrotask(() => {
-      throw error;
-    });
   }
 }

@@ -1,11 +1,15 @@
 /** What `npm test` makes of the files: lanes, order, what a file that dies or is skipped comes to, and flaky ones. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { laneOf, testFiles } from '#scripts/test/files.mjs';
 import { inLanes } from '#scripts/test/lanes.mjs';
 import { runFile } from '#scripts/test/run-file.mjs';
 import { Totals } from '#scripts/test/totals.mjs';
+import { needs } from '../kit/capabilities.js';
+import { startChild } from '../kit/child.js';
+import { run as execute } from '../kit/namespace.js';
 import { inRepo } from '../kit/paths.js';
 
 t.test('the suite is every file but the deep ones', async (t) => {
@@ -58,16 +62,24 @@ t.test('a lane runs as many at once as it has places, in order', async (t) => {
   t.equal(laneOf('test/unit/x.test.ts'), 'other');
 });
 
-/** Runs a script as if it were a compiled test. */
-async function run(t: Test, script: string) {
+/** False for one that has ended and waits for its parent to notice. */
+function isRunning(pid: number): boolean {
+  return existsSync(`/proc/${pid}/fd/0`);
+}
+
+/** A script where a compiled test would be. Returns the path of the test. */
+function made(t: Test, script: string): string {
   const name = `runner-${process.pid}-${t.name.replace(/\W+/g, '-')}`;
   const directory = inRepo('.cache/compiled/test/made');
   mkdirSync(directory, { recursive: true });
   const file = join(directory, `${name}.test.js`);
   writeFileSync(file, script);
   t.teardown(() => rmSync(file, { force: true }));
-  return runFile(`test/made/${name}.test.ts`, {});
+  return `test/made/${name}.test.ts`;
 }
+
+/** Runs a script as if it were a compiled test. */
+const run = (t: Test, script: string) => runFile(made(t, script), {});
 
 t.test('how a file ends', async (t) => {
   await t.test('well', async (t) => {
@@ -116,6 +128,41 @@ t.test('how a file ends', async (t) => {
     t.ok(ok);
   });
 });
+
+t.test(
+  'a signal to the runner alone ends the tests, what they have started, and their namespaces',
+  { skip: needs('root', 'ip') },
+  async (t) => {
+    const endless = made(
+      t,
+      `import { spawn, spawnSync } from 'node:child_process';
+      import { writeFileSync } from 'node:fs';
+      const netns = 'tapfd-' + process.pid + '-left';
+      spawnSync('ip', ['netns', 'add', netns]);
+      const { pid } = spawn('sleep', ['1000']);
+      writeFileSync(process.env.TOLD, JSON.stringify({ netns, pids: [process.pid, pid] }));
+      setInterval(() => undefined, 1000);`,
+    );
+    const directory = t.testdir();
+    // The runner keeps what its tests print until they end: this one says it to a file.
+    const told = join(directory, 'told');
+    const module = `
+      import { runFile } from '#scripts/test/run-file.mjs';
+      await runFile(process.argv[1], { TOLD: process.argv[2] });`;
+    const runner = startChild(module, [endless, told]);
+    t.teardown(() => runner.kill('SIGKILL'));
+    while (!existsSync(told) || readFileSync(told, 'utf8') === '') await wait(20);
+    const { netns, pids }: { netns: string; pids: number[] } = JSON.parse(readFileSync(told, 'utf8'));
+    t.teardown(async () => {
+      for (const pid of pids.filter(isRunning)) process.kill(pid, 'SIGKILL');
+      await execute('ip', 'netns', 'delete', netns).catch(() => undefined);
+    });
+    runner.kill('SIGINT');
+    t.match(await runner.ended, { signal: 'SIGINT' });
+    t.notOk(existsSync(`/run/netns/${netns}`), 'the namespace is gone');
+    while (pids.some(isRunning)) await wait(20);
+  },
+);
 
 t.test('in CI a file that passes alone is flaky, and what needs nothing must not be skipped', async (t) => {
   const failed = await run(t, `import t from 'tap';\nt.fail('now and then');`);
