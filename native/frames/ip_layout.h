@@ -18,7 +18,7 @@ namespace ethernet {
 constexpr size_t kHeader = 14;
 constexpr size_t kType = 12;
 constexpr size_t kVlanTag = 4;
-constexpr size_t kMaxVlanTags = 8;  // linux/if_vlan.h VLAN_MAX_DEPTH
+constexpr size_t kMaxVlanTags = 7;  // the kernel gives up at the eighth (if_vlan.h VLAN_MAX_DEPTH)
 constexpr uint16_t kIpv4 = 0x0800;
 constexpr uint16_t kIpv6 = 0x86dd;
 constexpr uint16_t kVlan = 0x8100;

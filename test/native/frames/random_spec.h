@@ -4,6 +4,7 @@
 #define TAPFD_TEST_RANDOM_SPEC_H_
 
 #include "frame_builder.h"
+#include "frames/ip_layout.h"
 
 inline void AddRandomExtensions(Random& random, FrameSpec& spec) {
   static const uint8_t kTypes[] = {0, 43, 60};
@@ -25,7 +26,7 @@ inline FrameSpec RandomSpec(Random& random, bool plain) {
   FrameSpec spec;
   spec.ethernet = !random.OneIn(3);
   spec.macs = RandomBytes(random, 12);
-  uint32_t tags = random.OneIn(2) ? 0 : random.Between(1, random.OneIn(3) ? 8 : 2);
+  uint32_t tags = random.OneIn(2) ? 0 : random.Between(1, random.OneIn(3) ? tapfd::ethernet::kMaxVlanTags : 2);
   for (uint32_t i = 0; i < tags && spec.ethernet; ++i) {
     Put16(spec.vlan_tags, random.OneIn(2) ? 0x8100 : 0x88a8);
     Put16(spec.vlan_tags, random.Below(65536));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "frames/ip_layout.h"
 #include "random_spec.h"
 
 using tapfd::Segmenter;
@@ -282,7 +283,7 @@ void CheckFrameFaults(const FrameSpec& spec) {
     CheckBroken(spec, kProtocol, "EtherType", [&](S& s) { s.frame[at.network - 1] ^= 1; });
     CheckBroken(spec, kProtocol, "more VLAN tags than the kernel follows", [](S& s) {
       const uint8_t tag[] = {0x81, 0, 0, 1};
-      for (int i = 0; i < 9; ++i) s.frame.insert(s.frame.begin() + 12, tag, tag + sizeof tag);
+      for (size_t i = 0; i <= tapfd::ethernet::kMaxVlanTags; ++i) s.frame.insert(s.frame.begin() + 12, tag, tag + sizeof tag);
     });
   }
   size_t length_at = at.network + (spec.version == 4 ? 2 : 4);
