@@ -26,7 +26,8 @@ inline FrameSpec RandomSpec(Random& random, bool plain) {
   FrameSpec spec;
   spec.ethernet = !random.OneIn(3);
   spec.macs = RandomBytes(random, 12);
-  uint32_t tags = random.OneIn(2) ? 0 : random.Between(1, random.OneIn(3) ? tapfd::ethernet::kMaxVlanTags : 2);
+  uint32_t tags =
+      random.OneIn(2) ? 0 : random.Between(1, random.OneIn(3) ? tapfd::ethernet::kMaxVlanTags : 2);
   for (uint32_t i = 0; i < tags && spec.ethernet; ++i) {
     Put16(spec.vlan_tags, random.OneIn(2) ? 0x8100 : 0x88a8);
     Put16(spec.vlan_tags, random.Below(65536));

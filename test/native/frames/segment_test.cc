@@ -283,7 +283,8 @@ void CheckFrameFaults(const FrameSpec& spec) {
     CheckBroken(spec, kProtocol, "EtherType", [&](S& s) { s.frame[at.network - 1] ^= 1; });
     CheckBroken(spec, kProtocol, "more VLAN tags than the kernel follows", [](S& s) {
       const uint8_t tag[] = {0x81, 0, 0, 1};
-      for (size_t i = 0; i <= tapfd::ethernet::kMaxVlanTags; ++i) s.frame.insert(s.frame.begin() + 12, tag, tag + sizeof tag);
+      for (size_t i = 0; i <= tapfd::ethernet::kMaxVlanTags; ++i)
+        s.frame.insert(s.frame.begin() + 12, tag, tag + sizeof tag);
     });
   }
   size_t length_at = at.network + (spec.version == 4 ? 2 : 4);
