@@ -1,10 +1,12 @@
-// Creates a link: chooses its name, moves it to its namespace, and removes it again when a step fails.
+// Creates a link: chooses its names, makes it in its namespace, and removes it again when a step fails.
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <net/if.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <random>
 #include <set>
 #include <utility>
 
@@ -48,7 +50,10 @@ class NameChoice {
     place_ = wanted.find("%d");
   }
 
-  // Never `besides`, the other name in the same request.
+  // Known before the other end's name is chosen; empty if this one is to be chosen, too.
+  std::string fixed() const { return is_template() ? "" : wanted_; }
+
+  // Never `besides`, the other name in the same request: both may be in one namespace.
   Result<std::string> Next(const std::string& besides = "") {
     if (!is_template()) return wanted_;
     if (!used_) {
@@ -89,8 +94,8 @@ void RemoveByName(RtnlSocket& socket, const std::string& name) {
   socket.Tell(request);
 }
 
-// Makes the link under exactly `name` and returns its index.
-Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::string& name) {
+// Makes the link under exactly `name`, and returns its index in `home`, where it will be.
+Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::string& name, RtnlSocket& home) {
   RtnlMessage request = NewLinkMessage(link, name);
   Result<std::vector<RtnlReply>> replies = socket.Ask(request);
   if (!replies.ok()) return replies.failure();
@@ -98,35 +103,60 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
     auto header = reply.view().Fixed<ifinfomsg>();
     if (reply.header.nlmsg_type == RTM_NEWLINK && header) return header->ifi_index;
   }
-  // Kernels before 6.2 do not echo the new link, nor do later ones for vxlan; NLM_F_EXCL guarantees that the
-  // link of this name is ours.
-  Result<Link> made = GetLinkByName(socket, name);
+  // Kernels before 6.2 do not echo the new link, nor do later ones for vxlan or a link in another namespace;
+  // NLM_F_EXCL guarantees that the link of this name is ours.
+  Result<Link> made = GetLinkByName(home, name);
   if (made.ok()) return made.value().index;
   // ENODEV: somebody has removed or renamed it, and the name may be another link's by now.
-  if (made.failure().error != ENODEV) RemoveByName(socket, name);
+  if (made.failure().error != ENODEV) RemoveByName(home, name);
   return made.failure();
 }
 
-Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& peer_socket) {
-  NameChoice names(socket, link.name.empty() ? link.kind + "%d" : link.name);
-  NameChoice peer_names(peer_socket,
+// Until a link in another namespace has its own name: that may be taken in the namespace of the request, where
+// the kernel looks for it, too (net/core/rtnetlink.c __rtnl_newlink).
+std::string StandInName() {
+  char name[IFNAMSIZ];
+  std::snprintf(name, sizeof name, "tapfd-%08x", std::random_device()());
+  return name;
+}
+
+Result<int> CreateElsewhere(RtnlSocket& socket, const NewLink& link, const std::string& name,
+                            RtnlSocket& home) {
+  Result<int> index = CreateNamed(socket, link, StandInName(), home);
+  if (!index.ok()) return index;
+  LinkChanges own_name;
+  own_name.name = name;
+  Status named = SetLink(home, index.value(), own_name);
+  if (named.ok()) return index;
+  RemoveOwnLink(home, {index.value(), link.kind, std::nullopt});
+  return named.failure();
+}
+
+// `home` and `peer_home` are in the namespaces where the two ends will be.
+Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& home, RtnlSocket& peer_home) {
+  NameChoice names(home, link.name.empty() ? link.kind + "%d" : link.name);
+  NameChoice peer_names(peer_home,
                         link.kind == "veth" && link.peer_name.empty() ? "veth%d" : link.peer_name);
   for (;;) {
-    Result<std::string> name = names.Next();
+    Result<std::string> name = names.Next(peer_names.fixed());
     if (!name.ok()) return name.failure();
     Result<std::string> peer_name = peer_names.Next(name.value());
     if (!peer_name.ok()) return peer_name.failure();
     link.peer_name = peer_name.value();
-    Result<int> made = CreateNamed(socket, link, name.value());
+    Result<int> made = link.changes.netns_fd ? CreateElsewhere(socket, link, name.value(), home)
+                                             : CreateNamed(socket, link, name.value(), home);
     if (made.ok() || made.failure().error != EEXIST) return made;
     bool skipped = names.Skip(name.value());
-    if (!peer_names.Skip(peer_name.value()) && !skipped) return made;
+    if (peer_names.Skip(peer_name.value()) || skipped) continue;
+    // The kernel does not say whose name is taken.
+    bool is_peers = !GetLinkByName(home, name.value()).ok() && !link.peer_name.empty() &&
+                    GetLinkByName(peer_home, link.peer_name).ok();
+    if (is_peers) made.failure().interface = link.peer_name;
+    return made;
   }
 }
 
-// ---- moving into another namespace as the last step of making a link ----
-
-// A socket in the link's final namespace.
+// Opened in the namespace where a link will be.
 Result<RtnlSocket> OpenSocketIn(int netns_fd) {
   Fd copy(fcntl(netns_fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) return Failure::FromErrno("fcntl F_DUPFD_CLOEXEC");
@@ -135,32 +165,11 @@ Result<RtnlSocket> OpenSocketIn(int netns_fd) {
   return RunInNamespace(target.value(), [] { return RtnlSocket::Open(); });
 }
 
-Result<Link> FinishNewLink(RtnlSocket& socket, const LinkIdentity& made, const LinkChanges& changes) {
-  Status set = SetLink(socket, made.index, changes);
-  Result<Link> finished = set.ok() ? GetLink(socket, made.index) : Result<Link>(set.failure());
-  if (!finished.ok()) RemoveOwnLink(socket, made);
+Result<Link> FinishNewLink(RtnlSocket& home, const LinkIdentity& made, const LinkChanges& changes) {
+  Status set = SetLink(home, made.index, changes);
+  Result<Link> finished = set.ok() ? GetLink(home, made.index) : Result<Link>(set.failure());
+  if (!finished.ok()) RemoveOwnLink(home, made);
   return finished;
-}
-
-// Moves the link as it was created and applies the other changes there: its master is a link of that
-// namespace.
-Result<Link> MoveAndFinishNewLink(RtnlSocket& socket, const LinkIdentity& made, LinkChanges changes,
-                                  RtnlSocket& target) {
-  LinkChanges move;
-  move.netns_fd = std::exchange(changes.netns_fd, std::nullopt);
-  Result<Link> here = GetLink(socket, made.index);
-  Status moved = here.ok() ? SetLink(socket, made.index, move) : Status(here.failure());
-  if (!moved.ok()) {
-    RemoveOwnLink(socket, made);
-    return moved.failure();
-  }
-  // The move may change the index but not the name: if the name is taken there, the move fails.
-  Result<Link> there = GetLinkByName(target, here.value().name);
-  if (!there.ok()) {
-    if (there.failure().error != ENODEV) RemoveByName(target, here.value().name);
-    return there.failure();
-  }
-  return FinishNewLink(target, {there.value().index, made.kind, std::nullopt}, changes);
 }
 
 // TypeScript has checked them; text that is not an address must not produce a link without one.
@@ -178,26 +187,25 @@ Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
         .WithMessage("a vxlan endpoint is not an IP address");
   }
   // Opened first: when a namespace cannot be entered, nothing is created.
-  std::optional<RtnlSocket> target, peer;
+  std::optional<RtnlSocket> target, peer_target;
   for (auto [fd, opened] :
-       {std::pair(link.changes.netns_fd, &target), std::pair(link.peer_netns_fd, &peer)}) {
+       {std::pair(link.changes.netns_fd, &target), std::pair(link.peer_netns_fd, &peer_target)}) {
     if (!fd) continue;
     Result<RtnlSocket> other = OpenSocketIn(*fd);
     if (!other.ok()) return other.failure();
     *opened = std::move(other.value());
   }
-  Result<int> index = CreateUnderFreeNames(socket, link, peer ? *peer : socket);
+  RtnlSocket& home = target ? *target : socket;
   bool named = !link.name.empty() && link.name.find("%d") == std::string::npos;
+  Result<int> index = CreateUnderFreeNames(socket, link, home, peer_target ? *peer_target : socket);
   if (!index.ok()) {
-    if (named) index.failure().interface = link.name;
+    if (named && index.failure().interface.empty()) index.failure().interface = link.name;
     return index.failure();
   }
-  LinkChanges rest = ChangesLeftAfterCreation(link);
   // What the kernel takes for its lower device is another one: that of a veth is its peer, that of a macvlan
   // on a macvlan the device below both.
-  LinkIdentity made{index.value(), link.kind, std::nullopt};
   Result<Link> finished =
-      target ? MoveAndFinishNewLink(socket, made, rest, *target) : FinishNewLink(socket, made, rest);
+      FinishNewLink(home, {index.value(), link.kind, std::nullopt}, ChangesLeftAfterCreation(link));
   if (!finished.ok() && named) finished.failure().interface = link.name;
   return finished;
 }

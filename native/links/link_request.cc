@@ -72,8 +72,11 @@ ifinfomsg LinkHeader(int index, unsigned flags, unsigned change) {
 }
 
 RtnlMessage NewLinkMessage(const NewLink& link, const std::string& name) {
-  RtnlMessage message(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL | NLM_F_ECHO, LinkHeader());
+  // The echo of a link in another namespace goes to the socket there that has the number of ours.
+  uint16_t echo = link.changes.netns_fd ? 0 : NLM_F_ECHO;
+  RtnlMessage message(RTM_NEWLINK, static_cast<uint16_t>(NLM_F_CREATE | NLM_F_EXCL | echo), LinkHeader());
   message.PutString(IFLA_IFNAME, name);
+  if (link.changes.netns_fd) message.PutU32(IFLA_NET_NS_FD, static_cast<uint32_t>(*link.changes.netns_fd));
   if (link.changes.mac) message.PutMac(IFLA_ADDRESS, *link.changes.mac);
   if (link.changes.mtu) message.PutU32(IFLA_MTU, *link.changes.mtu);
   if (link.changes.tx_queue_length) message.PutU32(IFLA_TXQLEN, *link.changes.tx_queue_length);
@@ -94,6 +97,7 @@ RtnlMessage NewLinkMessage(const NewLink& link, const std::string& name) {
 
 LinkChanges ChangesLeftAfterCreation(const NewLink& link) {
   LinkChanges rest = link.changes;
+  rest.netns_fd.reset();
   rest.mac.reset();
   // A vxlan created with a larger MTU than its lower device can carry silently gets a smaller one; set again,
   // the kernel refuses it (`vxlan_core.c` vxlan_config_apply, vxlan_change_mtu).

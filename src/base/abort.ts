@@ -72,8 +72,8 @@ function listenTo(signal: AbortSignal): Listeners {
     signal.removeEventListener('abort', callAll);
   };
   const listeners = { all, stop };
-  listenersOf.set(signal, listeners);
   signal.addEventListener('abort', callAll, { once: true });
+  listenersOf.set(signal, listeners);
   return listeners;
 }
 

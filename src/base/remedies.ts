@@ -26,8 +26,7 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'ioctl ENOLINK': 'the macvtap behind the descriptor was deleted: open it again',
   'ioctl TUNGETIFF EBADFD':
     'the descriptor has no interface: it was never given one (TUNSETIFF), or its device was deleted',
-  'ioctl TUNSETQUEUE EINVAL':
-    'the queue is already attached or already detached, or it is the only one of a device opened without multiQueue: true, or the device was deleted',
+  'ioctl TUNSETQUEUE EINVAL': 'the queue is already attached or already detached, or the device was deleted',
   'ioctl TUNSETCARRIER EINVAL': 'this kernel has no TUNSETCARRIER, which came with Linux 5.0',
   'ioctl TUNSETSTEERINGEBPF EBADF': 'that file descriptor is not open',
   'ioctl TUNSETSTEERINGEBPF EINVAL': 'that file descriptor is not a loaded socket-filter program',
@@ -92,6 +91,9 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'rtnetlink ERANGE': 'the value is out of the range of this kind of link',
   'rtnetlink RTM_DELADDR EADDRNOTAVAIL':
     'the link has no such address with this prefix length: links.addresses() shows which it has',
+  'rtnetlink RTM_SETLINK ENOTSUP':
+    'this kind of link does not support that, or the master is no bridge, nor another kind that takes members',
+  'rtnetlink RTM_NEWADDR EADDRNOTAVAIL': 'a link takes no unspecified, multicast or loopback address of IPv6',
   'rtnetlink RTM_NEWADDR EEXIST': 'the link already has this address',
   'rtnetlink RTM_NEWADDR EACCES': 'IPv6 is disabled on the link (sysctl net.ipv6.conf.NAME.disable_ipv6)',
 };

@@ -1,5 +1,6 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { onAbort } from './abort.js';
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
@@ -22,10 +23,18 @@ export async function startProcess(
   args: readonly string[],
   options: SpawnOptions,
 ): Promise<StartedProcess> {
-  options.signal?.throwIfAborted();
+  const { signal, ...others } = options;
+  signal?.throwIfAborted();
+  // Node begins to listen to a signal when the child is made already: one of the caller's that throws then leaves a child
+  // of which nobody knows.
+  const own = new AbortController();
+  const forget = onAbort(signal, () => own.abort(signal?.reason));
   try {
-    return await started(spawn(command, args, options));
+    const child = spawn(command, args, signal ? { ...others, signal: own.signal } : others);
+    child.once('exit', forget);
+    return await started(child);
   } catch (error) {
+    forget();
     throw spawnFailure(operation, command, error);
   }
 }

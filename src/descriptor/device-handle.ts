@@ -176,6 +176,7 @@ export class DeviceHandle {
 
   /** Takes part in the device's traffic or not. The vnet header may have changed while it did not. */
   async setAttached(operation: string, attached: boolean): Promise<void> {
+    this.#assertQueues(operation);
     await this.control(operation, (queue) => queue.setAttached(attached, this.kernelVnetHeaderBytes));
     this.noteFlag(IFF_DETACH_QUEUE, !attached);
   }
@@ -185,25 +186,22 @@ export class DeviceHandle {
     this.#sendBufferBytes = bytes;
   }
 
-  /** Sets the descriptor up as before, after another program had it. */
+  /** Sets the descriptor up as before, after another program had it. The offload is the device's: see {@link setOffload}. */
   async restoreSettings(): Promise<void> {
-    await this.control('restoreSettings', async (queue) => {
+    const restore = async (queue: NativeQueue) => {
       // Fails if the queue is attached; any other problem makes the calls below fail, too.
       await queue.setAttached(true, 0).catch(() => {});
       if (this.kernelVnetHeaderBytes > 0) await queue.setVnetHeaderBytes(this.kernelVnetHeaderBytes);
       await queue.setOffload([this.#shared.offloadMask]);
       await queue.setSendBuffer(this.#sendBufferBytes);
-    });
+    };
+    await inTurn(this.#shared, () => this.control('restoreSettings', restore));
   }
 
   /** Opens a further queue with the settings of the opening call. */
   async openFurther(): Promise<OpenedDevice> {
-    this.assertOpen('openQueue');
+    this.#assertQueues('openQueue');
     const { name, index } = this.link;
-    if (this.kind !== 'macvtap' && !this.flags.multiQueue) {
-      const message = `openQueue: ${name} has one queue; open it with multiQueue: true`;
-      throw invalidState(message, { interface: name });
-    }
     const watch = this.follower.shareWatch();
     try {
       const opened = await this.control('openQueue', () => this.#openFurtherOrGone(watch, name, index));
@@ -213,6 +211,14 @@ export class DeviceHandle {
       watch.release();
       throw error;
     }
+  }
+
+  #assertQueues(operation: string): void {
+    this.assertOpen(operation);
+    if (this.kind === 'macvtap' || this.flags.multiQueue) return;
+    const { name } = this.link;
+    const facts = { interface: name };
+    throw invalidState(`${operation}: ${name} has one queue; open it with multiQueue: true`, facts);
   }
 
   /** If our own descriptor is still alive, the index has not been reused by another device. */
@@ -314,11 +320,10 @@ export class DeviceHandle {
 
   closedError(operation: string): TapfdError {
     const { name } = this.link;
-    return this.#handedOff
-      ? new TapfdError('ERR_TAPFD_HANDED_OFF', `${operation}: the descriptor of ${name} was handed off`, {
-          interface: name,
-        })
-      : new TapfdError('ERR_TAPFD_CLOSED', `${operation}: ${name} is closed`, { interface: name });
+    const facts = { interface: name };
+    if (!this.#handedOff) return new TapfdError('ERR_TAPFD_CLOSED', `${operation}: ${name} is closed`, facts);
+    const message = `${operation}: the descriptor of ${name} was handed off`;
+    return new TapfdError('ERR_TAPFD_HANDED_OFF', message, facts);
   }
 
   goneError(): TapfdError {

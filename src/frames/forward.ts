@@ -174,12 +174,11 @@ class Forwarding implements BurstTaker {
   #send(frames: FrameBatch | readonly Uint8Array[]): void {
     this.#inTransform = 0;
     if (this.#isOver) return;
-    const count = frames.length;
     let isSent = false;
     try {
       const write = this.#to.sendFrames(frames, (outcome) => {
         isSent = true;
-        this.#sent(count, outcome);
+        this.#sent(outcome);
       });
       if (!isSent) this.#write = write;
     } catch (error) {
@@ -187,10 +186,10 @@ class Forwarding implements BurstTaker {
     }
   }
 
-  #sent(count: number, { taken, ended }: BatchOutcome): void {
+  #sent({ length, taken, ended }: BatchOutcome): void {
     this.#write = undefined;
     this.#counted.frames += taken;
-    this.#counted.lost += count - taken;
+    this.#counted.lost += length - taken;
     if (this.#isOver) return;
     if (ended) this.#fail(ended);
     else if (this.#to.writableEnded) this.#failWithSink();

@@ -70,6 +70,8 @@ export function callBack(callback: WriteCallback | undefined, result: Verdict | 
 
 /** The result of writing a batch. */
 export interface BatchOutcome {
+  /** Frames of the batch. */
+  readonly length: number;
   /** Frames the kernel took, without those that were lost. */
   taken: number;
   /** The error of the first refused frame; the others were sent nevertheless. */
@@ -91,7 +93,7 @@ export class BatchWrite implements QueuedWrite {
   readonly #frames: FrameBatch | readonly Uint8Array[];
   readonly #counting: WriteCounting;
   readonly #finish: (outcome: BatchOutcome) => void;
-  readonly #outcome: BatchOutcome = { taken: 0, refusal: undefined, ended: undefined };
+  readonly #outcome: BatchOutcome;
   readonly #number: number;
   #next = 0;
   /** Frames that were sent, lost or refused: where frames are joined, some of them behind `#next`. */
@@ -114,6 +116,7 @@ export class BatchWrite implements QueuedWrite {
     this.#frames = ownFrames(frames, queue.joins);
     this.#counting = counting;
     this.#finish = finish;
+    this.#outcome = { length: this.#frames.length, taken: 0, refusal: undefined, ended: undefined };
     lastBatch = (lastBatch + 1) >>> 0;
     this.#number = lastBatch;
   }

@@ -89,7 +89,8 @@ export abstract class FrameStream extends FrameDuplex {
    * Takes this queue out of the device's traffic: the kernel sends it nothing until {@link attachQueue}. Needs
    * `multiQueue` on TUN and TAP.
    *
-   * @throws TapfdError `EINVAL` (`ioctl TUNSETQUEUE`) when it is detached already.
+   * @throws TapfdError `EINVAL` (`ioctl TUNSETQUEUE`) when it is detached already; `ERR_TAPFD_INVALID_STATE` on a TUN or
+   *   TAP of one queue.
    */
   async detachQueue(): Promise<void> {
     await this.device.setAttached('detachQueue', false);

@@ -239,7 +239,7 @@ export async function followGuestMac(
   options: FollowGuestMacOptions = {},
 ): Promise<GuestMacFollower> {
   refuseSurplus('followGuestMac', arguments, 3);
-  if (!(qmp instanceof QmpClient)) throw invalidArgument('qmp', 'a QmpClient', qmp);
+  if (!QmpClient.is(qmp)) throw invalidArgument('qmp', 'a QmpClient', qmp);
   const signal = signalOf('followGuestMac', options, ['id', 'netns', 'multicast', 'accept']);
   const { id = 'tapfd0', multicast = true, accept } = options;
   const deviceId = deviceIdOf(checkQemuId('id', id));

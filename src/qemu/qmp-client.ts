@@ -52,6 +52,11 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   readonly #cards = new KnownCards();
   readonly #line = new Line();
 
+  /** @internal Not `instanceof`, which an object made on the prototype passes. */
+  static is(value: unknown): value is QmpClient {
+    return typeof value === 'object' && value !== null && #connection in value;
+  }
+
   /**
    * Connects and negotiates.
    *

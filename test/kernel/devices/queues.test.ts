@@ -196,16 +196,10 @@ t.test('queues', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth'
   t.test('a device with one queue has neither further queues nor detached ones', async (t) => {
     for (const open of [openTap, openTun]) {
       const device: Queue = closedWith(t, await open({ netns }));
-      await t.rejects(device.openQueue(), {
-        code: 'ERR_TAPFD_INVALID_STATE',
-        recoverable: true,
-        message: /multiQueue: true/,
-      });
-      await t.rejects(device.detachQueue(), {
-        code: 'EINVAL',
-        syscall: 'ioctl TUNSETQUEUE',
-        message: /multiQueue/,
-      });
+      const refused = { code: 'ERR_TAPFD_INVALID_STATE', recoverable: true, message: /multiQueue: true/ };
+      await t.rejects(device.openQueue(), refused);
+      await t.rejects(device.detachQueue(), refused);
+      await t.rejects(device.attachQueue(), refused);
       t.notOk(device.destroyed);
     }
   });

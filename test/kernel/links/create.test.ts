@@ -220,3 +220,52 @@ t.test('nothing is left when a step after the creation fails', async (t) => {
     t.same(await other.linkNames(), beforeThere);
   }
 });
+
+t.test('names are chosen where the two ends will be', async (t) => {
+  const ns = await ownNamespace(t);
+  const other = await ownNamespace(t);
+  const at = { netns: ns.name };
+  await links.create({ kind: 'veth', name: 'eth0', peer: { name: 'host0' }, ...at });
+  const name = async (options: NewLink) => (await links.create(options)).name;
+  const moved = { lower: 'host0', moveTo: other.name, ...at };
+  t.equal(await name({ kind: 'macvlan', name: 'eth0', ...moved }), 'eth0', 'taken here, free there');
+  for (const i of [0, 1, 2]) {
+    t.equal(await name({ kind: 'macvtap', ...moved }), `macvtap${i}`);
+    t.equal(await name({ kind: 'macvlan', name: 'own%d', ...moved }), `own${i}`);
+  }
+  const before = new Set(await ns.linkNames());
+  for (const i of [0, 1]) t.equal(await name({ kind: 'veth', moveTo: other.name, ...at }), `veth${i}`);
+  for (const i of [0, 1]) {
+    t.equal(await name({ kind: 'veth', name: 'p%d', peer: { netns: other.name }, ...at }), `p${i}`);
+  }
+  const stayed = (await ns.linkNames()).filter((name) => !before.has(name));
+  t.same(new Set(stayed), new Set(['veth0', 'veth1', 'p0', 'p1']));
+  t.equal(await name({ kind: 'veth', peer: { name: 'veth2' }, ...at }), 'veth3', 'not the name of its peer');
+  t.equal(await name({ kind: 'veth', name: 'x%d', peer: { name: 'x0' }, ...at }), 'x1');
+  const together = await Promise.all(Array.from({ length: 20 }, () => name({ kind: 'macvlan', ...moved })));
+  t.equal(new Set(together).size, 20, 'each call has a link of its own');
+  t.notOk(
+    [...(await ns.linkNames()), ...(await other.linkNames())].some((name) => name.startsWith('tapfd-')),
+  );
+});
+
+t.test('of two names the error has the one that is taken', async (t) => {
+  const ns = await ownNamespace(t);
+  const other = await ownNamespace(t);
+  const at = { netns: ns.name };
+  await links.create({ kind: 'veth', name: 'here', peer: { name: 'there', netns: other.name }, ...at });
+  const before = [await ns.linkNames(), await other.linkNames()];
+  const refused: [string, NewLink][] = [
+    ['here', { kind: 'veth', name: 'here', peer: { name: 'free' }, ...at }],
+    ['here', { kind: 'veth', name: 'free', peer: { name: 'here' }, ...at }],
+    ['here', { kind: 'veth', peer: { name: 'here' }, ...at }],
+    ['there', { kind: 'veth', name: 'free', peer: { name: 'there', netns: other.name }, ...at }],
+    ['there', { kind: 'veth', name: 'there', moveTo: other.name, ...at }],
+    ['here', { kind: 'veth', name: 'free', peer: { name: 'here' }, moveTo: other.name, ...at }],
+    ['twice', { kind: 'veth', name: 'twice', peer: { name: 'twice' }, ...at }],
+  ];
+  for (const [taken, options] of refused) {
+    await t.rejects(links.create(options), { code: 'EEXIST', interface: taken, message: new RegExp(taken) });
+    t.same([await ns.linkNames(), await other.linkNames()], before);
+  }
+});

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { openTap } from 'tapfd';
-import { followGuestMac, type GuestMacFollower } from 'tapfd/qemu';
+import { followGuestMac, type GuestMacFollower, QmpClient } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { FIRST, type Guest, ground, NIC, SECOND, THIRD } from '../../kit/mac-guest.js';
 import type { TestNamespace } from '../../kit/namespace.js';
@@ -265,8 +265,9 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       const call = followGuestMac(qmp, macvtap, options);
       await t.rejects(call, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
     }
-    // @ts-expect-error
-    await t.rejects(followGuestMac({}, device), { argument: 'qmp' });
+    for (const wrong of [{}, Object.create(QmpClient.prototype)]) {
+      await t.rejects(followGuestMac(wrong, device), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'qmp' });
+    }
     // @ts-expect-error
     await t.rejects(followGuestMac(qmp, device, {}, {}), { argument: 'argument 4' });
   });

@@ -95,6 +95,26 @@ t.test(
   },
 );
 
+t.test(
+  'forward counts what was sent, although the list of a transform says another length later',
+  async (t) => {
+    const from = tapOverNothing();
+    const to = tapOverNothing();
+    const controller = new AbortController();
+    let asked = 0;
+    const frames = new Proxy([Buffer.alloc(60)], {
+      get: (array, key) => (key === 'length' ? Number(asked++ > 0) : Reflect.get(array, key)),
+    });
+    const stopped = forward(from.tap, to.tap, { signal: controller.signal, transform: () => frames });
+    to.takes(9);
+    from.burst(1, undefined, 0, 0);
+    controller.abort();
+    const { frames: sent } = to.tap.stats.sent;
+    t.same(await stopped, { frames: sent, lost: 0 });
+    await Promise.all([from.tap.close(), to.tap.close()]);
+  },
+);
+
 t.test('forward fails with what waits when the other device ends', async (t) => {
   const from = tapOverNothing();
   const to = tapOverNothing();

@@ -6,6 +6,7 @@ import { open } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
 import { spawnWithFds } from 'tapfd/qemu';
+import { untilAborted } from '#lib/base/abort.js';
 import { env, heldHere, openFile, path, program, tell, told } from '../../kit/holding-child.js';
 
 t.test('spawnWithFds', async (t) => {
@@ -161,6 +162,17 @@ t.test('spawnWithFds', async (t) => {
       await t.rejects(started, { name: 'AbortError' });
       const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
       t.equal(children, '', 'not even as a zombie');
+    });
+    t.test('one that throws leaves no child, and no failure behind that nobody hears of', async (t) => {
+      const { signal } = new AbortController();
+      signal.addEventListener = () => {
+        throw new Error('no listeners');
+      };
+      for (const command of ['/nonexistent', 'sleep']) {
+        await t.rejects(spawnWithFds(command, ['1000'], [], { signal }), { message: 'no listeners' });
+      }
+      await t.rejects(untilAborted(signal, Promise.resolve()), { message: 'no listeners' }, 'each time');
+      t.equal(readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8'), '');
     });
     t.test('later: as with any child', async (t) => {
       const aborter = new AbortController();
