@@ -2,7 +2,7 @@
 
 import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
-import { isGone } from '../descriptor/gone.js';
+import { failureOf } from '../descriptor/gone.js';
 import { type Link, linkFromNative } from '../links/link.js';
 
 /** What the checks examine. */
@@ -17,7 +17,7 @@ export interface Surroundings {
 /** Queries the kernel. */
 export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
   const { name } = await device.queue.getInterface().catch((error) => {
-    throw isGone(error) ? device.goneError() : error;
+    throw failureOf(device, error);
   });
   const others = await device.queue.findOtherQueues(device.kind === 'macvtap' ? '' : name);
   const seen = await linksAround(device);

@@ -7,7 +7,7 @@ import { invalidArgument, invalidState } from '../base/errors.js';
 import { HAND_OVER, type HandOver } from '../base/hand-over.js';
 import { isolated } from '../base/isolated.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
-import { isGone } from '../descriptor/gone.js';
+import { failureOf } from '../descriptor/gone.js';
 import type { LinkChange } from '../descriptor/link-follower.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions, FrameBatches } from './batches.js';
@@ -63,7 +63,7 @@ export abstract class FrameDuplex extends FrameWritable {
   readonly #letSignalGo: () => void;
   /** Resolves when the stream has closed, behind its `'close'`. */
   readonly #whenClosed: Promise<void>;
-  #closedNow: () => void = () => undefined;
+  #closedNow!: () => void;
   /** `close()` was called. */
   #isClosing = false;
 
@@ -180,9 +180,7 @@ export abstract class FrameDuplex extends FrameWritable {
       },
       restoreSettings: async () => {
         // The kernel has accepted the same settings before. A device that refuses them now is not what it was.
-        await this.device
-          .restoreSettings()
-          .catch((error) => this.lost(isGone(error) ? this.device.goneError() : error));
+        await this.device.restoreSettings().catch((error: Error) => this.lost(failureOf(this.device, error)));
       },
       handOffWhenIdle: async () => {
         const fd = this.device.handOffWhenIdle();

@@ -92,8 +92,8 @@ class Forwarding implements BurstTaker {
   readonly #to: FrameStream;
   readonly #plan: ForwardingPlan;
   readonly #counted: ForwardResult = { frames: 0, lost: 0 };
-  /** Forgets the listeners on the signal and on the other device. */
-  #stopListening: () => void = () => undefined;
+  /** What ends the listening on the signal and on the other device. */
+  readonly #forget: (() => void)[] = [];
   /** Frames of the batch that a transform has. */
   #inTransform = 0;
   /** The batch that waits for the kernel. */
@@ -113,10 +113,10 @@ class Forwarding implements BurstTaker {
   start(): void {
     const { signal } = this.#plan;
     this.#receiver.lendBatches(this, this.#plan.maxFrames);
-    const forget = [onAbort(signal, () => this.#finish()), this.#to.onWritingEnded(() => this.#sinkEnded())];
-    this.#stopListening = () => {
-      for (const forgetOne of forget) forgetOne();
-    };
+    this.#forget.push(
+      onAbort(signal, () => this.#finish()),
+      this.#to.onWritingEnded(() => this.#sinkEnded()),
+    );
     if (signal?.aborted) this.#finish();
     else this.#ask();
   }
@@ -197,29 +197,22 @@ class Forwarding implements BurstTaker {
   }
 
   #finish(): void {
-    if (!this.#end()) return;
-    this.#plan.resolve(this.#counted);
-    this.#releaseSource();
+    this.#end(() => this.#plan.resolve(this.#counted));
   }
 
   #fail(error: unknown): void {
-    if (!this.#end()) return;
-    this.#plan.reject(error);
-    this.#releaseSource();
+    this.#end(() => this.#plan.reject(error));
   }
 
-  /** Takes back what is under way. False if it had ended before. */
-  #end(): boolean {
-    if (this.#isOver) return false;
+  /** Takes back what is under way. The first end counts. */
+  #end(settle: () => void): void {
+    if (this.#isOver) return;
     this.#isOver = true;
-    this.#stopListening();
+    for (const forgetOne of this.#forget) forgetOne();
     this.#counted.lost += this.#inTransform;
     if (this.#write)
       this.#to.withdraw(this.#write, new TapfdError('ERR_TAPFD_CLOSED', 'forward: it has ended'));
-    return true;
-  }
-
-  #releaseSource(): void {
+    settle();
     if (!this.#sourceEnded) this.#receiver.release(this);
   }
 }

@@ -17,6 +17,7 @@ import { EthernetHost } from '../../../examples/ethernet-host.ts';
 import { needs } from '../../kit/capabilities.js';
 import { compiledExamples } from '../../kit/examples.js';
 import { openFiles, settledFiles, socketDirectory } from '../../kit/open-files.js';
+import { ROOT } from '../../kit/paths.js';
 import { readableCopy } from '../../kit/readable-copy.js';
 
 const INSIDE = 'TAPFD_TEST_BRIDGE_HELPER';
@@ -253,6 +254,35 @@ socket.send_fds(peer, [b'x'], [tun])
         t.equal(await settledFiles(files), files);
       });
     }
+  });
+
+  t.test('no descriptor is left for what the helper sends', async (t) => {
+    const [ready, go] = [`${directory}/ready`, `${directory}/go`];
+    const path = helper(
+      t,
+      `open('${ready}', 'w')\nwhile not os.path.exists('${go}'): time.sleep(0.01)\n${TUN(0x1002, 'lost')}\ntime.sleep(1000)`,
+    );
+    const module = `
+      import { closeSync, existsSync, openSync, writeFileSync } from 'node:fs';
+      import { openTapFromBridgeHelper } from 'tapfd';
+      const opened = openTapFromBridgeHelper({ bridge: 'allowed', helperPath: '${path}' });
+      opened.catch(() => undefined);
+      while (!existsSync('${ready}')) await new Promise((resolve) => setTimeout(resolve, 5));
+      const all = [];
+      try {
+        for (;;) all.push(openSync('/dev/null'));
+      } catch {}
+      closeSync(all.pop());
+      writeFileSync('${go}', '');
+      all.push(openSync('/dev/null'));
+      const error = await opened.catch((error) => error);
+      for (const fd of all) closeSync(fd);
+      console.log(error.code, error.syscall);`;
+    const command = ['--nofile=64', process.execPath, '--input-type=module', '--eval', module];
+    const { stdout } = await run('prlimit', command, { cwd: ROOT });
+    t.equal(stdout, 'ERR_TAPFD_FDS_TRUNCATED recvmsg\n');
+    for (const file of [ready, go]) rmSync(file);
+    t.same(await linkNames(), before);
   });
 
   t.test('a helper that hangs ends with the signal', async (t) => {

@@ -47,6 +47,11 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       syscall: 'rtnetlink RTM_NEWADDR',
       message: /IPv6 needs an MTU of at least 1280, and that of row is 1000$/,
     });
+    // One that was there before.
+    await run('ip', ['-n', netns, 'tuntap', 'add', 'row', 'mode', 'tun']);
+    await run('ip', ['-n', netns, 'link', 'set', 'row', 'mtu', '1000']);
+    await t.rejects(openTun(ipv6), { message: /that of row is 1000$/ });
+    await run('ip', ['-n', netns, 'link', 'delete', 'row']);
     await t.rejects(openTap({ netns, name: 'row', addresses: ['ff02::1/64'] }), {
       code: 'EADDRNOTAVAIL',
       detail: /multicast address/,

@@ -56,6 +56,17 @@ t.test(
       },
     );
 
+    t.test('ports of different MTUs under a bridge that has been given its own', async (t) => {
+      const { netns, one, other } = await healthy(t);
+      await links.set('br0', { mtu: 1450, netns });
+      await links.set(one.name, { mtu: 1400, netns });
+      const { message } = await finding(t, one, { code: 'mtu', interface: one.name });
+      t.match(message, `the MTU of ${one.name} is 1400`);
+      t.notMatch(message, /itself has only/);
+      for (const { name } of [one, other]) await links.set(name, { up: false, netns });
+      t.notOk((await codes(one)).includes('mtu'), 'of ports that are down nothing is said');
+    });
+
     t.test('isolated ports', async (t) => {
       const { netns, one, other } = await healthy(t);
       await setPort(netns, other.name, 'isolated', 'on');

@@ -168,4 +168,5 @@ t.test('joined frames with several VLAN tags arrive as they were written', async
     t.same(got, frames, `${tags} tags`);
   }
   t.equal(joiner.features.joins, true);
+  t.equal(await joiner.writeBatch([]), 0);
 });

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
-import { adoptFd, type FrameBatch, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
+import { adoptFd, type FrameBatch, type FrameStream, forward, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { tcpFrame } from '../../kit/frames.js';
 import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
@@ -183,6 +183,15 @@ t.test('a batch whose memory JavaScript has given away is refused', async (t) =>
     structuredClone(batch.spans.buffer, { transfer: [batch.spans.buffer as ArrayBuffer] });
     await t.rejects(device.writeBatch(batch), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'frames' });
     await batches.return?.();
+    const forwarding = forward(reader, device, {
+      transform: (received) => {
+        const given = received.copy();
+        structuredClone(given.spans.buffer, { transfer: [given.spans.buffer as ArrayBuffer] });
+        return given;
+      },
+    });
+    writer.write(superFrame(randomBytes(200), 100));
+    await t.rejects(forwarding, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'frames' });
   }
 });
 

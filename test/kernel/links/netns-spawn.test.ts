@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads';
 import t from 'tap';
 import { createNetns } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { runChild } from '../../kit/child.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
@@ -239,4 +240,20 @@ t.test('in a worker', async (t) => {
   t.match(child, /^net:/);
   t.equal(path, child);
   t.notMatch(child, outside);
+});
+
+t.test('what keeps this process out of the namespace is the error, and no child is started', async (t) => {
+  const { output, errors } = await runChild(`
+    import { createNetns } from 'tapfd';
+    const netns = await createNetns();
+    process.seteuid(65534);
+    try {
+      netns.spawn('true');
+    } catch ({ code, syscall, message }) {
+      console.log(code, syscall, message.includes('CAP_SYS_ADMIN'));
+    }
+    process.seteuid(0);
+    await netns.close();`);
+  t.equal(errors, '');
+  t.equal(output, 'EPERM setns true\n');
 });

@@ -25,6 +25,16 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     await t.rejects(follow(), { code: 'ERR_TAPFD_QMP_CLOSED' });
   });
 
+  t.test('aborted while its link is looked for', async (t) => {
+    const { guest, follow } = await ground(t);
+    const controller = new AbortController();
+    const following = follow({ signal: controller.signal });
+    const reason = new Error('enough');
+    controller.abort(reason);
+    await t.rejects(following, reason);
+    t.equal(guest.asked, 0);
+  });
+
   t.test('its caller hears of an end that comes with it', async (t) => {
     const { guest, follow } = await ground(t);
     const follower = await follow();

@@ -6,7 +6,7 @@ import { openTap } from 'tapfd';
 import { followGuestMac, type GuestMacFollower, QmpClient } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { FIRST, type Guest, ground, NIC, SECOND, THIRD } from '../../kit/mac-guest.js';
-import type { TestNamespace } from '../../kit/namespace.js';
+import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 const macOf = async (net: TestNamespace): Promise<string | undefined> => (await net.link('guest'))?.address;
 const takesAllGroups = async (net: TestNamespace): Promise<boolean | undefined> =>
@@ -245,6 +245,8 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
       message: /its namespace as netns/,
     };
     await t.rejects(followGuestMac(qmp, device), elsewhere);
+    const empty = await ownNamespace(t);
+    await t.rejects(followGuestMac(qmp, device, { netns: empty.name }), elsewhere);
   });
 
   t.test('misuse', async (t) => {

@@ -2,6 +2,9 @@
 import t from 'tap';
 import { fromNative } from '#lib/base/native-call.js';
 import { explain } from '#lib/base/remedies.js';
+import { needs } from '../../kit/capabilities.js';
+import { ROOT } from '../../kit/paths.js';
+import { startProgram } from '../../kit/started-program.js';
 
 t.test('a remedy knows the file or the interface', async (t) => {
   const failure = new Error('open: failed');
@@ -27,4 +30,34 @@ t.test("the message names the file or the interface, the failure's own first", a
   t.match(text({}, { interface: 'tap0', path: '/dev/net/tun' }), /\(ENOENT, tap0\)/);
   t.match(text({}, { interface: 'tap%d' }), /\(ENOENT\)/, 'a template is the name of none');
   t.match(text({}, {}), /\(ENOENT\)/);
+});
+
+t.test('EPERM names the capability, but only where it is missing', { skip: needs('root') }, async (t) => {
+  const calls = ['', 'setns', 'unshare', 'mount', 'umount2', 'bpf'];
+  for (const syscall of calls) {
+    t.notMatch(explain('EPERM', new Error('refused'), { syscall }), /CAP_/, 'root has them all');
+  }
+  const module = `
+    import { explain } from '#lib/base/remedies.js';
+    const told = () => ${JSON.stringify(calls)}.map((syscall) => explain('EPERM', new Error('refused'), { syscall }));
+    const asRoot = told();
+    process.geteuid = () => 1000;
+    console.log(JSON.stringify([asRoot, told()]));`;
+  const command = [
+    '--bounding-set=-all',
+    '--inh-caps=-all',
+    process.execPath,
+    '--input-type=module',
+    '--eval',
+    module,
+  ];
+  const { output } = await startProgram('setpriv', command, { cwd: ROOT }).ended;
+  const [asRoot, asUser]: string[][] = JSON.parse(output);
+  const capabilities = [/CAP_NET_ADMIN/, ...Array<RegExp>(4).fill(/CAP_SYS_ADMIN/), /CAP_BPF/];
+  for (const [i, capability] of capabilities.entries()) {
+    t.match(asRoot?.[i], capability);
+    t.match(asRoot?.[i], /which this root does not have.*--cap-add=/);
+    t.match(asUser?.[i], capability);
+    t.match(asUser?.[i], /: run as root/);
+  }
 });

@@ -441,3 +441,15 @@ t.test('a listener that throws is heard of, and changes nothing for the device',
   t.same(heard, ['mtu']);
   watch.release();
 });
+
+t.test('after stop() nothing is asked', async (t) => {
+  const { watch } = await place([LINK]);
+  const { follower, descriptor, heard } = await follow(t, watch);
+  const { asked } = descriptor;
+  follower.stop();
+  follower.eventsLost();
+  await quiet(descriptor);
+  t.equal(descriptor.asked, asked);
+  t.same(heard, []);
+  watch.release();
+});

@@ -412,3 +412,16 @@ t.test("nothing is told after 'close'", async (t) => {
   await nextTurn();
   t.equal(tap.stats.received.frames, 0);
 });
+
+t.test('who has not been lent the reading gets nothing by asking', async (t) => {
+  const { tap, arrive, isReading } = tapOverNothing();
+  const receiver = tap.receiverFor('test');
+  receiver.ask();
+  t.notOk(isReading());
+  const got: Buffer[] = [];
+  tap.on('data', (frame: Buffer) => got.push(frame));
+  arrive([Buffer.from('a frame')]);
+  await nextTurn();
+  t.same(got.map(String), ['a frame']);
+  await tap.close();
+});

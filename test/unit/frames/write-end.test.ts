@@ -338,3 +338,17 @@ t.test('a call made again and again does not keep a device from being handed off
   await t.rejects(asking, HANDED_OFF);
   await untouched(t, device);
 });
+
+t.test('a batch that waited, and whose next frame ends the device', async (t) => {
+  const { tap, answer, takes, resume } = tapOverNothing();
+  takes(1);
+  const writing = tap.writeBatch([FRAME, FRAME, FRAME]);
+  const behind = tap.writeBatch([FRAME]);
+  const ended = once(tap, 'error');
+  answer(-constants.errno.EBADF);
+  resume();
+  await t.rejects(writing, { code: 'EBADF', framesTaken: 1 });
+  await t.rejects(behind, { code: 'EBADF', framesTaken: 0 });
+  t.match(await ended, [{ code: 'EBADF', syscall: 'write' }]);
+  t.match(tap.stats.sent, { frames: 1, drops: { ended: 3 } });
+});

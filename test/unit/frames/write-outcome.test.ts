@@ -43,10 +43,10 @@ t.test('frames lost as a network card loses them', async (t) => {
 });
 
 t.test('refusals say what is wrong with the frame', async (t) => {
-  const message = (kind: string, outcome: number) => {
+  const message = (kind: string, outcome: number, vnetHeaderBytes = 0) => {
     const refusal = refusalOf(outcome);
     if (!refusal) throw new Error(`outcome ${outcome} is no refusal`);
-    const error = refusalError(fakeDevice(kind), refusal, 77);
+    const error = refusalError(Object.assign(fakeDevice(kind), { vnetHeaderBytes }), refusal, 77);
     t.equal(error.recoverable, true);
     return `${error.code}: ${error.message}`;
   };
@@ -55,7 +55,8 @@ t.test('refusals say what is wrong with the frame', async (t) => {
   t.match(message('tap', 2), /TOO_LONG: .*MTU of tap9 is 1500/);
   t.match(message('tun', 3), /INVALID: .*version 4 or 6/);
   t.match(message('macvtap', 4), /MAC_MISMATCH: .*tap9, 02:00:00:00:00:09/);
-  t.match(message('tap', -EINVAL), /INVALID: .*EINVAL/);
+  t.match(message('tap', -EINVAL), /INVALID: .*refuses it \(EINVAL/);
+  t.match(message('tap', -EINVAL, 10), /INVALID: .*refuses its vnet header \(EINVAL/);
   t.match(message('tap', -EMSGSIZE), /TOO_LONG: .*EMSGSIZE.*65471/);
 });
 

@@ -193,3 +193,17 @@ t.test('an abort answers at once while a list is being read', async (t) => {
   await t.rejects(events.next(), { message: 'enough' });
   open();
 });
+
+t.test('closed by another listener while both are told of a loss', async (t) => {
+  const kernel = await fakeKernel(t, [nativeLink(1)]);
+  const watch = await LinkWatch.acquire(await openNetns('netns', undefined), { port: kernel });
+  t.teardown(() => watch.release());
+  const closing = { linkChanged: () => {}, linkRemoved: () => {}, eventsLost: () => void events.close() };
+  watch.follow(closing);
+  const events = links.watch();
+  await events.ready;
+  const { lists } = kernel;
+  kernel.emit([{ type: 'overrun' }]);
+  t.match(await events.next(), { done: true });
+  t.equal(kernel.lists, lists, 'nothing is listed for it any more');
+});

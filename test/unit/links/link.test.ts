@@ -111,3 +111,17 @@ t.test('an index that another link has by now', async (t) => {
   t.ok(isAnotherLink({ ...link, vxlan }, { ...link, vxlan: { ...vxlan, id: 2 } }));
   t.notOk(isAnotherLink({ ...link, vxlan }, { ...link, vxlan: { ...vxlan, port: 1 } }));
 });
+
+t.test('a state of a bridge port that is not known yet counts as disabled', async (t) => {
+  const bridgePort = { isolated: false, unicastFlood: true, multicastFlood: true, broadcastFlood: true };
+  const state = (state: number) =>
+    linkFromNative({ ...plain, bridgePort: { ...bridgePort, state } }).bridgePort?.state;
+  t.same([0, 1, 2, 3, 4, 99].map(state), [
+    'disabled',
+    'listening',
+    'learning',
+    'forwarding',
+    'blocking',
+    'disabled',
+  ]);
+});

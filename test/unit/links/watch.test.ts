@@ -242,3 +242,14 @@ t.test('a subscriber without other references is collected and forgotten', async
   t.same(kept.told, ['change eth1']);
   watch.release();
 });
+
+t.test('a lost socket is opened again after a while', async (t) => {
+  const kernel = new Kernel();
+  const watch = await LinkWatch.acquire(new Handle(), { port: kernel });
+  kernel.emit([{ type: 'error', error: new Error('lost') }]);
+  t.equal(kernel.watching, 0);
+  watch.ref();
+  while (kernel.watching === 0) await new Promise((resolve) => setTimeout(resolve, 10));
+  watch.unref();
+  watch.release();
+});

@@ -242,3 +242,20 @@ t.test('misuse', async (t) => {
     await t.rejects(call, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument }, argument);
   }
 });
+
+t.test(
+  'a listener that closes the client hears no more, not even of what came in the same piece',
+  async (t) => {
+    const { monitor, qmp } = await connected(t);
+    const seen: string[] = [];
+    qmp.on('event', ({ event }) => {
+      seen.push(event);
+      void qmp.close();
+    });
+    const event = (name: string) =>
+      JSON.stringify({ event: name, timestamp: { seconds: 1, microseconds: 2 } });
+    monitor.sayBytes(Buffer.from(`${event('STOP')}\r\n${event('RESUME')}\r\n`));
+    await new Promise(setImmediate);
+    t.same(seen, ['STOP']);
+  },
+);
