@@ -1,4 +1,5 @@
 /** What a test run leaves behind on the machine is a leak, in the library or in a test. */
+import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 
 /** Where named namespaces and this namespace's links show. */
@@ -12,14 +13,49 @@ export function namespacesAndLinks() {
 }
 
 /**
- * What is there now and was not before. The name of a test namespace contains the process that made it: if that still runs,
- * the namespace belongs to another test run.
+ * What is there now and was not before, but for what belongs to another test run.
  *
  * @param {readonly string[]} before
  */
 export function leftSince(before) {
   return namespacesAndLinks().filter((entry) => {
-    const owner = /^namespace tapfd-(?:[a-z]+-)?(\d+)-/.exec(entry)?.[1];
-    return !before.includes(entry) && (owner === undefined || !existsSync(`/proc/${owner}`));
+    const maker = makerOf(entry.replace('namespace ', ''));
+    return !before.includes(entry) && (maker === undefined || !runs(maker));
   });
+}
+
+/** Removes the test namespaces of processes that have ended: what a run that was killed with SIGKILL could not. */
+export function sweepNamespaces() {
+  removeNamespaces((maker) => !runs(maker));
+}
+
+/**
+ * @param {number} pid
+ */
+export function removeNamespacesOf(pid) {
+  removeNamespaces((maker) => maker === pid);
+}
+
+/** @param {(maker: number) => boolean} isWanted */
+function removeNamespaces(isWanted) {
+  if (!existsSync(PLACES.namespace)) return;
+  for (const name of readdirSync(PLACES.namespace)) {
+    const maker = makerOf(name);
+    if (maker !== undefined && isWanted(maker)) spawnSync('ip', ['netns', 'delete', name]);
+  }
+}
+
+/**
+ * The name of a test namespace contains the process that made it.
+ *
+ * @param {string} name
+ */
+function makerOf(name) {
+  const pid = /^tapfd-(?:[a-z]+-)?(\d+)-/.exec(name)?.[1];
+  return pid === undefined ? undefined : Number(pid);
+}
+
+/** @param {number} pid */
+function runs(pid) {
+  return existsSync(`/proc/${pid}`);
 }

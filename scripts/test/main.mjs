@@ -20,7 +20,7 @@ import { canCover, handDown, missingCapabilities } from './capabilities.mjs';
 import { startCoverage, uncovered } from './coverage.mjs';
 import { laneOf, PLACES, testFiles } from './files.mjs';
 import { inLanes } from './lanes.mjs';
-import { leftSince, namespacesAndLinks } from './leftovers.mjs';
+import { leftSince, namespacesAndLinks, sweepNamespaces } from './leftovers.mjs';
 import { runFile } from './run-file.mjs';
 import { Totals } from './totals.mjs';
 
@@ -89,6 +89,7 @@ async function runFiles(files, { isWhole, depth }) {
   const env = { ...handDown(missing), TAPFD_TEST_DEPTH: depth, ...(hasGate ? startCoverage() : {}) };
   say(`-- running ${files.length} files`);
 
+  sweepNamespaces();
   const start = Date.now();
   const before = namespacesAndLinks();
   const totals = new Totals({ inCi, missing });

@@ -1,10 +1,11 @@
 /** Runs one test file in its own process. */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { ROOT } from '../prepare.mjs';
+import { removeNamespacesOf } from './leftovers.mjs';
 import { TapReport } from './tap-report.mjs';
 
 /** Where test/tsconfig.compiled.json puts the tests. */
@@ -32,21 +33,10 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     const ends = [...running].map((child) => once(child, 'exit'));
     for (const pid of pids) process.kill(-pid, signal);
     await withinSeconds(10, Promise.all(ends));
+    // A test that a signal ends does not come to its teardown.
     for (const pid of pids) removeNamespacesOf(pid);
     process.kill(process.pid, signal);
   });
-}
-
-/**
- * A test that a signal ends does not come to its teardown.
- *
- * @param {number} pid
- */
-function removeNamespacesOf(pid) {
-  if (!existsSync('/run/netns')) return;
-  for (const name of readdirSync('/run/netns').filter((name) => name.startsWith(`tapfd-${pid}-`))) {
-    spawnSync('ip', ['netns', 'delete', name]);
-  }
 }
 
 /**

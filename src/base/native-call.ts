@@ -51,11 +51,22 @@ function factsOf(failure: TapfdErrorDetails, context: FailureContext): TapfdErro
   return facts;
 }
 
+/** Looks for the cause of a failure that only the caller can find; undefined if it finds none. */
+type RemedyFinder = (error: TapfdError) => Promise<string | undefined>;
+
+const findsNone: RemedyFinder = async () => undefined;
+
 /** Awaits a native call and turns its failure into the public error. */
-export async function nativeCall<T>(context: FailureContext, call: () => Promise<T>): Promise<T> {
+export async function nativeCall<T>(
+  context: FailureContext,
+  call: () => Promise<T>,
+  findRemedy = findsNone,
+): Promise<T> {
   try {
     return await call();
   } catch (error) {
-    throw fromNative(error, context);
+    const failure = fromNative(error, context);
+    const remedy = failure instanceof TapfdError ? await findRemedy(failure) : undefined;
+    throw remedy === undefined ? failure : fromNative(error, { ...context, remedy });
   }
 }

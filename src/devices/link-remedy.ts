@@ -10,29 +10,37 @@ import { isUp } from '../links/link.js';
 /** RFC 8200, and `linux/ipv6.h` IPV6_MIN_MTU. */
 const MIN_IPV6_MTU = 1280;
 
-/** Cause and remedy of a failed rtnetlink request about the link; undefined if the link does not tell. */
+/**
+ * Cause and remedy of a failed rtnetlink request about the link; undefined if the link does not tell.
+ *
+ * @param below - The bridge or the lower device. A link that the failed call had made is gone again: it had their MTU.
+ */
 export async function linkRemedy(
   error: TapfdError,
   ns: NamespaceHandle,
   settings: NativeLinkSettings,
+  below: string | undefined,
 ): Promise<string | undefined> {
   const { code, syscall = '', interface: name } = error;
   if (!syscall.startsWith('rtnetlink ') || name === undefined) return undefined;
   const wantsIpv6 = settings.addresses.some(({ address }) => address.length === 16);
   if (syscall === 'rtnetlink RTM_NEWADDR' && code === 'EINVAL' && wantsIpv6) {
-    const mtu = settings.mtu ?? (await lookUp(ns, name))?.mtu ?? MIN_IPV6_MTU;
-    if (mtu < MIN_IPV6_MTU)
+    let { mtu } = settings;
+    for (const link of [name, below]) mtu ??= (await lookUp(ns, link))?.mtu;
+    if (mtu !== undefined && mtu < MIN_IPV6_MTU)
       return `IPv6 needs an MTU of at least ${MIN_IPV6_MTU}, and that of ${name} is ${mtu}`;
   }
   if (code !== 'EPERM' || hasCapability('CAP_NET_ADMIN')) return undefined;
   const link = await lookUp(ns, name);
-  if (settings.up && link && !isUp(link)) {
+  if (link === undefined) return undefined;
+  if (settings.up && !isUp(link)) {
     return `${name} is down, and setting it up needs CAP_NET_ADMIN: have root do it (ip link set ${name} up), or open it with up: false`;
   }
   return `changing ${name} needs CAP_NET_ADMIN: leave out what is not as it should be, or have root set it`;
 }
 
-function lookUp(ns: NamespaceHandle, name: string): Promise<NativeLink | undefined> {
+async function lookUp(ns: NamespaceHandle, name: string | undefined): Promise<NativeLink | undefined> {
+  if (name === undefined) return undefined;
   return native()
     .getLink(ns, name)
     .catch(() => undefined);

@@ -3,6 +3,7 @@ import { refuseSurplus } from '../base/checks.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import { macvtapSettings } from './check-open-options.js';
+import { linkRemedy } from './link-remedy.js';
 import { Macvtap } from './macvtap.js';
 import { openDevice } from './open-device.js';
 import type { MacvtapOptions } from './open-options.js';
@@ -33,8 +34,10 @@ export async function openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
   const { place, stream, device, persist } = macvtapSettings(options);
   const made = await openDevice(place, {
     open: (ns) =>
-      nativeCall({ operation: 'openMacvtap', interface: device.name }, () =>
-        native().openMacvtap(ns, device),
+      nativeCall(
+        { operation: 'openMacvtap', interface: device.name },
+        () => native().openMacvtap(ns, device),
+        (error) => linkRemedy(error, ns, device.link, device.lower),
       ),
     finish: async ({ queue }) => {
       if (persist) queue.keepLink();

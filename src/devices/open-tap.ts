@@ -4,9 +4,9 @@
  * Here: opening TAP and TUN devices.
  */
 import { refuseSurplus } from '../base/checks.js';
-import { TapfdError } from '../base/errors.js';
+import type { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
-import { fromNative, nativeCall } from '../base/native-call.js';
+import { nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened, NativeTapSettings } from '../base/native-queue.js';
 import { isOnNodevMount } from '../base/permission.js';
@@ -78,24 +78,17 @@ export function tapQueueOpener(settings: NativeTapSettings): OpenedDevice['openF
 }
 
 /** Adds what only this call knows to a failure: the purpose of the path, and the device that has the name. */
-async function explained(
+function explained(
   operation: string,
   ns: NamespaceHandle,
   settings: NativeTapSettings,
   open: () => Promise<NativeOpened>,
 ): Promise<NativeOpened> {
-  const context = { operation, path: settings.devicePath };
-  try {
-    return await nativeCall(context, open);
-  } catch (error) {
-    /* c8 ignore next -- every rejection of the addon becomes a TapfdError; only the types allow for others */
-    if (!(error instanceof TapfdError)) throw error;
-    const remedy =
-      error.syscall === 'ioctl TUNSETIFF'
-        ? await tunSetIffRemedy(error, ns, settings)
-        : (cloneDeviceRemedy(error) ?? (await linkRemedy(error, ns, settings.link)));
-    throw remedy === undefined ? error : fromNative(error.cause, { ...context, remedy });
-  }
+  return nativeCall({ operation, path: settings.devicePath }, open, async (error) =>
+    error.syscall === 'ioctl TUNSETIFF'
+      ? tunSetIffRemedy(error, ns, settings)
+      : (cloneDeviceRemedy(error) ?? linkRemedy(error, ns, settings.link, settings.link.bridge)),
+  );
 }
 
 /** Why the clone device could not be opened. */

@@ -2,13 +2,12 @@
 
 import type { BridgePort, Link } from '../links/link.js';
 import type { Finding } from './finding.js';
+import { hostLink } from './surroundings.js';
 
 export function* diagnoseSegment(link: Link, links: ReadonlyMap<number, Link>): Generator<Finding> {
-  /* c8 ignore next -- a bridge port always has a master; only the types allow for none */
-  const bridge = link.portKind === 'bridge' ? links.get(link.master ?? 0) : undefined;
-  // In a bridge the host speaks through the bridge.
-  yield* arpFindings(bridge ?? link);
-  if (bridge === undefined) return;
+  const bridge = hostLink(link, links);
+  yield* arpFindings(bridge);
+  if (bridge === link) return;
   const ports = [...links.values()].filter(({ master }) => master === bridge.index);
   yield* stateFindings(link, bridge);
   yield* wayOnFindings(

@@ -4,6 +4,7 @@
  * Here: `device.diagnose()`, which queries the kernel at each call.
  */
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import { diagnoseAddresses } from './addresses.js';
 import type { Finding } from './finding.js';
 import { diagnoseLink } from './link.js';
 import { diagnoseMacvtap } from './macvtap.js';
@@ -15,6 +16,7 @@ export async function diagnose(device: DeviceHandle): Promise<Finding[]> {
   const around = await device.control('diagnose', () => lookAround(device));
   const findings = [
     ...diagnoseLink(around),
+    ...diagnoseAddresses(around),
     ...diagnoseQueues(around),
     ...(device.kind === 'macvtap' ? await diagnoseMacvtap(around) : []),
   ];

@@ -15,6 +15,9 @@
  * - `flooding-off`: TAP: a port of its bridge does not get frames to destinations that the bridge does not know.
  * - `port-down`: TAP: the only port that leads on from its bridge, such as the uplink, passes no frames.
  * - `arp-off`: TAP: the host resolves no addresses on the link, or on its bridge.
+ * - `address-duplicate`: an IPv6 address of the link, or of its bridge, is also another's: the host does not use it.
+ * - `address-tentative`: the host does not use an IPv6 address yet. Not told of link-local ones.
+ * - `address-deprecated`: the preferred lifetime of an address has ended. Not told of link-local ones.
  * - `mtu`: ports of its bridge, the bridge itself, or a macvtap and its lower device, have different MTUs.
  * - `kernel-drops`: the kernel has dropped frames on their way to the reader since the device was opened.
  * - `lower-down`: macvtap: the lower device is not up.
@@ -39,6 +42,9 @@ export type FindingCode =
   | 'flooding-off'
   | 'port-down'
   | 'arp-off'
+  | 'address-duplicate'
+  | 'address-tentative'
+  | 'address-deprecated'
   | 'mtu'
   | 'kernel-drops'
   | 'lower-down'

@@ -260,8 +260,6 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   }
 
   #report(event: QmpEvent): void {
-    // What comes in one piece with an event after which a listener has closed the client.
-    if (this.closed) return;
     for (const follower of this.#followers) follower.event(event);
     emitApart(this, 'event', event);
     if (!this.closed && QEMU_EVENT.test(event.event)) emitApart(this, event.event, event);

@@ -81,11 +81,13 @@ t.test('workers are terminated in the middle', async (t) => {
   const ended = await runChild(
     `import { Worker } from 'node:worker_threads';
     import { once } from 'node:events';
-    import { readdirSync } from 'node:fs';
+    import { readdirSync, readlinkSync } from 'node:fs';
     import { setTimeout as wait } from 'node:timers/promises';
     const [, directory] = process.argv;
     const source = ${JSON.stringify(worker)}.replaceAll("from 'tapfd'", "from '" + import.meta.resolve('tapfd') + "'");
-    const openFiles = () => readdirSync('/proc/self/fd').length;
+    const openFiles = () => readdirSync('/proc/self/fd').map((fd) => {
+      try { return fd + ' ' + readlinkSync('/proc/self/fd/' + fd); } catch { return fd; }
+    });
     let before;
     for (let round = 0; round < 5; round++) {
       const workers = [0, 1].map((n) => new Worker(source, { eval: true, workerData: directory + '/' + n }));
@@ -95,8 +97,9 @@ t.test('workers are terminated in the middle', async (t) => {
       before ??= openFiles();
       // The garbage of an environment is closed by threads of its own.
       const giveUp = Date.now() + 10000;
-      while (openFiles() > before && Date.now() < giveUp) await wait(2);
-      if (openFiles() > before) { console.error('descriptors', before, openFiles()); process.exitCode = 1; }
+      while (openFiles().length > before.length && Date.now() < giveUp) await wait(2);
+      const now = openFiles();
+      if (now.length > before.length) { console.error('before', before, 'now', now); process.exitCode = 1; }
     }
     console.log('done');`,
     [directory],

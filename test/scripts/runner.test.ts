@@ -5,6 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { laneOf, testFiles } from '#scripts/test/files.mjs';
 import { inLanes } from '#scripts/test/lanes.mjs';
+import { sweepNamespaces } from '#scripts/test/leftovers.mjs';
 import { runFile } from '#scripts/test/run-file.mjs';
 import { Totals } from '#scripts/test/totals.mjs';
 import { needs } from '../kit/capabilities.js';
@@ -161,6 +162,29 @@ t.test(
     t.match(await runner.ended, { signal: 'SIGINT' });
     t.notOk(existsSync(`/run/netns/${netns}`), 'the namespace is gone');
     while (pids.some(isRunning)) await wait(20);
+  },
+);
+
+t.test(
+  'the next run removes the namespaces of processes that were killed',
+  { skip: needs('root', 'ip') },
+  async (t) => {
+    const ended = startChild('');
+    await ended.ended;
+    const [left, ours, others] = [
+      `tapfd-${ended.pid}-left`,
+      `tapfd-${process.pid}-kept`,
+      `${ended.pid}-kept`,
+    ];
+    for (const name of [left, ours, others]) {
+      await execute('ip', 'netns', 'add', name);
+      t.teardown(() => execute('ip', 'netns', 'delete', name).catch(() => undefined));
+    }
+    sweepNamespaces();
+    t.same(
+      [left, ours, others].map((name) => existsSync(`/run/netns/${name}`)),
+      [false, true, true],
+    );
   },
 );
 

@@ -196,7 +196,7 @@ Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
   SegmentIo::Batch batch{number, bytes, slab_bytes, pairs, end};
   FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, batch, first)
                           : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end);
-  // src/frames/batch-write.ts `report`
+  // src/frames/queued-write.ts `report`
   if (report_bytes >= (4 + 3 * Losses::kMaxReasons) * sizeof(int32_t)) {
     auto* fields = static_cast<int32_t*>(report);
     *fields++ = static_cast<int32_t>(run.next);

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
-import { openTap, openTun } from 'tapfd';
+import { links, openMacvtap, openTap, openTun } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
 import { ownIndex, ownNamespace } from '../../kit/namespace.js';
 import { callsInChild, without } from '../../kit/open-in-child.js';
@@ -36,9 +36,14 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     t.match(nodev.error, { code: 'EACCES', syscall: 'open', path: '/mnt/tun', message: /mounted nodev/ });
     t.notMatch(nodev.error?.message, /run as root/);
     const bare = ['ip', 'netns', 'exec', netns, ...without('net_admin')];
-    const { lacking } = await callsInChild({ prefix: bare }, { lacking: `openTap({ name: 'new' })` });
-    t.match(lacking.error, { code: 'EPERM', message: /this root does not have.*--cap-add=NET_ADMIN/ });
-    t.notMatch(lacking.error?.message, /run as root/);
+    const lacking = await callsInChild(
+      { prefix: bare },
+      { tap: `openTap({ name: 'new' })`, macvtap: `openMacvtap({ lower: 'wire' })` },
+    );
+    for (const { error } of Object.values(lacking)) {
+      t.match(error, { code: 'EPERM', message: /this root does not have.*--cap-add=NET_ADMIN/ });
+      t.notMatch(error?.message, /run as root/);
+    }
   });
 
   row('what the kernel says is not contradicted, and IPv6 names its MTU', async (t) => {
@@ -47,6 +52,13 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
       syscall: 'rtnetlink RTM_NEWADDR',
       message: /IPv6 needs an MTU of at least 1280, and that of row is 1000$/,
     });
+    // Made on one of a small MTU, and gone again.
+    await links.create({ kind: 'bridge', name: 'small', netns });
+    await links.set('small', { mtu: 1000, netns });
+    const small = { netns, addresses: ['fd00::1/64'], ipv6: true };
+    await t.rejects(openTap({ ...small, bridge: 'small' }), { message: /that of tap0 is 1000$/ });
+    await t.rejects(openMacvtap({ ...small, lower: 'small' }), { message: /that of macvtap0 is 1000$/ });
+    await links.remove('small', { netns });
     // One that was there before.
     await run('ip', ['-n', netns, 'tuntap', 'add', 'row', 'mode', 'tun']);
     await run('ip', ['-n', netns, 'link', 'set', 'row', 'mtu', '1000']);

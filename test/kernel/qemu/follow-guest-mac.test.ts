@@ -247,6 +247,10 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     await t.rejects(followGuestMac(qmp, device), elsewhere);
     const empty = await ownNamespace(t);
     await t.rejects(followGuestMac(qmp, device, { netns: empty.name }), elsewhere);
+    await t.rejects(followGuestMac(qmp, device, { netns: 'tapfd-missing' }), {
+      code: 'ENOENT',
+      syscall: 'open',
+    });
   });
 
   t.test('misuse', async (t) => {
