@@ -112,8 +112,8 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
   return made.failure();
 }
 
-// Until a link in another namespace has its own name: that may be taken in the namespace of the request, where
-// the kernel looks for it, too (net/core/rtnetlink.c __rtnl_newlink).
+// Until a link in another namespace has its own name: that may be taken in the namespace of the request,
+// where the kernel looks for it, too (net/core/rtnetlink.c __rtnl_newlink).
 std::string StandInName() {
   char name[IFNAMSIZ];
   std::snprintf(name, sizeof name, "tapfd-%08x", std::random_device()());
@@ -135,8 +135,7 @@ Result<int> CreateElsewhere(RtnlSocket& socket, const NewLink& link, const std::
 // `home` and `peer_home` are in the namespaces where the two ends will be.
 Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& home, RtnlSocket& peer_home) {
   NameChoice names(home, link.name.empty() ? link.kind + "%d" : link.name);
-  NameChoice peer_names(peer_home,
-                        link.kind == "veth" && link.peer_name.empty() ? "veth%d" : link.peer_name);
+  NameChoice peer_names(peer_home, link.kind == "veth" && link.peer_name.empty() ? "veth%d" : link.peer_name);
   for (;;) {
     Result<std::string> name = names.Next(peer_names.fixed());
     if (!name.ok()) return name.failure();

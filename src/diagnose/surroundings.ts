@@ -1,6 +1,7 @@
 /** The surroundings of a device at one moment: its link, the namespace's other links, the device's other queues. */
-
+import { constants } from 'node:os';
 import { native } from '../base/native.js';
+import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { failureOf } from '../descriptor/gone.js';
@@ -40,9 +41,19 @@ async function namespaceAround({ follower, link: last }: DeviceHandle) {
     const listed = await watch.list('diagnose');
     const links = new Map(listed.links.map((link) => [link.index, linkFromNative(link)]));
     const link = links.get(last.index) ?? linkFromNative(last);
-    const addresses = await native().listAddresses(watch.ns, hostLink(link, links).index);
-    return { link, links, addresses: addresses.map(linkAddressFromNative) };
+    return { link, links, addresses: await addressesOf(watch.ns, hostLink(link, links)) };
   } finally {
     watch.release();
   }
+}
+
+/** None of a link that has gone since it was listed. */
+async function addressesOf(ns: NamespaceHandle, { index }: Link): Promise<LinkAddress[]> {
+  const addresses = await native()
+    .listAddresses(ns, index)
+    .catch((error) => {
+      if (error.errno !== -constants.errno.ENODEV) throw error;
+      return [];
+    });
+  return addresses.map(linkAddressFromNative);
 }

@@ -112,11 +112,10 @@ class Forwarding implements BurstTaker {
 
   start(): void {
     const { signal } = this.#plan;
+    // First, because a signal of the caller's own may throw.
+    this.#forget.push(onAbort(signal, () => this.#finish()));
+    this.#forget.push(this.#to.onWritingEnded(() => this.#sinkEnded()));
     this.#receiver.lendBatches(this, this.#plan.maxFrames);
-    this.#forget.push(
-      onAbort(signal, () => this.#finish()),
-      this.#to.onWritingEnded(() => this.#sinkEnded()),
-    );
     if (signal?.aborted) this.#finish();
     else this.#ask();
   }

@@ -2,6 +2,7 @@
  * Steps in QEMU that are undone if one of them fails or the caller's signal is aborted. An undo takes back only what
  * these steps did, as QEMU's answers tell.
  */
+import { onAbort } from '../../base/abort.js';
 import type { QmpCommands } from '../qmp/commands.js';
 import { isNotFound, QmpError } from '../qmp/error.js';
 import { type Undo, UndoList } from './undo-list.js';
@@ -44,21 +45,20 @@ export class Steps {
       end ??= performance.now() + this.#undoTimeoutMs;
       return end - performance.now();
     };
-    const onAbort = (): void => {
+    const letSignalGo = onAbort(this.#signal, () => {
       const limit = beginToUndo() / 2;
       timers.push(setTimeout(() => this.#patience.abort(this.#signal.reason), limit));
-    };
-    this.#signal.addEventListener('abort', onAbort, { once: true });
+    });
     try {
       return await work();
     } catch (error) {
-      this.#signal.removeEventListener('abort', onAbort);
+      letSignalGo();
       const reason = new Error(`QEMU did not answer within ${this.#undoTimeoutMs} ms`);
       timers.push(setTimeout(() => this.#undoLimit.abort(reason), beginToUndo()));
       throw await this.#undoList.undo(operation, error);
       /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
     } finally {
-      this.#signal.removeEventListener('abort', onAbort);
+      letSignalGo();
       for (const timer of timers) clearTimeout(timer);
     }
   }

@@ -1,6 +1,7 @@
 /** `diagnose()` of addresses: on the device's own link, and on the bridge that it is a port of. */
 import t, { type Test } from 'tap';
 import { links, openTap } from 'tapfd';
+import { native } from '#lib/base/native.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { codes, finding } from '../../kit/findings.js';
@@ -73,4 +74,19 @@ t.test('an address that somebody behind the bridge has', async (t) => {
   });
   t.match(message, 'fd00::1/64');
   t.notOk((await codes(tap)).includes('address-tentative'), 'said once');
+});
+
+t.test('the bridge goes, or nothing can be asked, in the middle of it', async (t) => {
+  const { netns, tap } = await place(t, true);
+  const addon = native();
+  const { listAddresses } = addon;
+  t.teardown(() => Object.assign(addon, { listAddresses }));
+  const failure = Object.assign(new Error('refused'), { errno: -24, syscall: 'socket' });
+  addon.listAddresses = () => Promise.reject(failure);
+  await t.rejects(tap.diagnose(), { code: 'EMFILE', syscall: 'socket' });
+  addon.listAddresses = async (ns, index) => {
+    await links.remove('br0', { netns });
+    return listAddresses(ns, index);
+  };
+  t.same(await codes(tap), []);
 });

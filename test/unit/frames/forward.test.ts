@@ -115,6 +115,21 @@ t.test(
   },
 );
 
+t.test('a signal that throws leaves the device to others', async (t) => {
+  const from = tapOverNothing();
+  const to = tapOverNothing();
+  const { signal } = new AbortController();
+  signal.addEventListener = () => {
+    throw new Error('no listeners');
+  };
+  await t.rejects(forward(from.tap, to.tap, { signal }), { message: 'no listeners' });
+  const controller = new AbortController();
+  const stopped = forward(from.tap, to.tap, { signal: controller.signal });
+  controller.abort();
+  t.same(await stopped, { frames: 0, lost: 0 });
+  await Promise.all([from.tap.close(), to.tap.close()]);
+});
+
 t.test('forward fails with what waits when the other device ends', async (t) => {
   const from = tapOverNothing();
   const to = tapOverNothing();

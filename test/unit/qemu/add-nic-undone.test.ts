@@ -2,6 +2,7 @@
  * addNic() that fails at a step, is aborted or loses its connection: what is undone, and what is reported if that
  * fails.
  */
+import { getEventListeners } from 'node:events';
 import { fstatSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
@@ -234,4 +235,25 @@ t.test('a connection that ends in between', async (t) => {
     await client.close();
     await t.rejects(client.addNic({ device: deviceOn(t, 'a') }), { code: 'ERR_TAPFD_QMP_CLOSED' });
   });
+});
+
+t.test('twelve cards of twelve guests wait with one signal', async (t) => {
+  const warnings: Error[] = [];
+  const warned = (warning: Error): number => warnings.push(warning);
+  process.on('warning', warned);
+  t.teardown(() => process.off('warning', warned));
+  const controller = new AbortController();
+  const { signal } = controller;
+  const adding: Promise<unknown>[] = [];
+  for (let i = 0; i < 12; i += 1) {
+    const { monitor, client } = await started(t, qemu());
+    monitor.answer = () => undefined;
+    adding.push(client.addNic({ device: deviceOn(t, 'a') }, { signal, undoTimeoutMs: 20 }));
+    while (monitor.names.at(-1) === 'qmp_capabilities') await nextTurn();
+  }
+  t.equal(getEventListeners(signal, 'abort').length, 1);
+  t.same(warnings, []);
+  controller.abort(new Error('enough'));
+  for (const { status } of await Promise.allSettled(adding)) t.equal(status, 'rejected');
+  t.equal(getEventListeners(signal, 'abort').length, 0);
 });
