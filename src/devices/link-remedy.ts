@@ -32,11 +32,12 @@ export async function linkRemedy(
   }
   if (code !== 'EPERM' || hasCapability('CAP_NET_ADMIN')) return undefined;
   const link = await lookUp(ns, name);
-  if (link === undefined) return undefined;
-  if (settings.up && !isUp(link)) {
+  if (link && settings.up && !isUp(link)) {
     return `${name} is down, and setting it up needs CAP_NET_ADMIN: have root do it (ip link set ${name} up), or open it with up: false`;
   }
-  return `changing ${name} needs CAP_NET_ADMIN: leave out what is not as it should be, or have root set it`;
+  return (
+    link && `changing ${name} needs CAP_NET_ADMIN: leave out what is not as it should be, or have root set it`
+  );
 }
 
 async function lookUp(ns: NamespaceHandle, name: string | undefined): Promise<NativeLink | undefined> {

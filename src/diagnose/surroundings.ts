@@ -7,6 +7,7 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { failureOf } from '../descriptor/gone.js';
 import { type Link, linkFromNative } from '../links/link.js';
 import { type LinkAddress, linkAddressFromNative } from '../links/link-address.js';
+import type { LinkWatch } from '../links/watch.js';
 
 /** What the checks examine. */
 export interface Surroundings {
@@ -25,7 +26,15 @@ export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
     throw failureOf(device, error);
   });
   const others = await device.queue.findOtherQueues(device.kind === 'macvtap' ? '' : name);
-  return { device, ...(await namespaceAround(device)), others };
+  const watch = device.follower.movedAway ? undefined : device.follower.shareWatch();
+  try {
+    const links = watch && (await linksOf(watch));
+    const link = links?.get(device.link.index) ?? linkFromNative(device.link);
+    const addresses = watch && links ? await addressesOf(watch.ns, hostLink(link, links)) : [];
+    return { device, link, links, addresses, others };
+  } finally {
+    watch?.release();
+  }
 }
 
 /** Through which the host itself takes part in the traffic: the bridge, if `link` is a port of one. */
@@ -34,17 +43,9 @@ export function hostLink(link: Link, links: ReadonlyMap<number, Link>): Link {
   return bridge ?? link;
 }
 
-async function namespaceAround({ follower, link: last }: DeviceHandle) {
-  if (follower.movedAway) return { link: linkFromNative(last), links: undefined, addresses: [] };
-  const watch = follower.shareWatch();
-  try {
-    const listed = await watch.list('diagnose');
-    const links = new Map(listed.links.map((link) => [link.index, linkFromNative(link)]));
-    const link = links.get(last.index) ?? linkFromNative(last);
-    return { link, links, addresses: await addressesOf(watch.ns, hostLink(link, links)) };
-  } finally {
-    watch.release();
-  }
+async function linksOf(watch: LinkWatch): Promise<Map<number, Link>> {
+  const { links } = await watch.list('diagnose');
+  return new Map(links.map((link) => [link.index, linkFromNative(link)]));
 }
 
 /** None of a link that has gone since it was listed. */

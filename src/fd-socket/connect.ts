@@ -1,6 +1,6 @@
 /** Connecting to a server's socket. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AbortOptions, signalOf } from '../base/abort.js';
+import { type AbortOptions, signalOf, untilAborted } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -20,8 +20,7 @@ export async function connectForFds(address: string, options: AbortOptions): Pro
     if (signal?.aborted) await socket?.close();
     signal?.throwIfAborted();
     if (socket !== undefined) return socket;
-    // Rejects with Node's own error when aborted; the reason is thrown above.
-    await delay(RETRY_MS, undefined, signal ? { signal } : {}).catch(() => undefined);
+    await untilAborted(signal, delay(RETRY_MS));
   }
 }
 

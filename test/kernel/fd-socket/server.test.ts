@@ -1,4 +1,5 @@
 /** Servers: names, files, permissions, and what remains. */
+import { getEventListeners } from 'node:events';
 import {
   chmodSync,
   existsSync,
@@ -218,6 +219,32 @@ t.test('who may connect', { skip: needs('root') }, async (t) => {
     process.seteuid?.(uid);
   }
   await server.close();
+});
+
+t.test('while the queue is full, any number wait with one signal', async (t) => {
+  const path = `${socketDirectory(t)}/server`;
+  const server = await FdSocket.listen(path, { backlog: 1 });
+  const controller = new AbortController();
+  const { signal } = controller;
+  const inQueue: FdSocket[] = [];
+  const all = Array.from({ length: 20 }, () => FdSocket.connect(path, { signal }));
+  for (const connecting of all) connecting.then((socket) => inQueue.push(socket)).catch(() => undefined);
+  while (inQueue.length < 2) await turn();
+  // Those that try again pass by here every now and then.
+  for (let i = 0; i < 20; i += 1) {
+    t.ok(getEventListeners(signal, 'abort').length <= 1);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  const accepted = await server.accept();
+  const { length } = inQueue;
+  while (inQueue.length === length) await turn();
+  const reason = new Error('enough');
+  controller.abort(reason);
+  const settled = await Promise.allSettled(all);
+  t.equal(settled.filter(({ status }) => status === 'fulfilled').length, inQueue.length);
+  for (const result of settled) if (result.status === 'rejected') t.equal(result.reason, reason);
+  t.equal(getEventListeners(signal, 'abort').length, 0);
+  await Promise.all([accepted, ...inQueue, server].map((one) => one.close()));
 });
 
 t.test('connections are accepted when they are asked for, and one after the other', async (t) => {

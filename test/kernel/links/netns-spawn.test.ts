@@ -186,20 +186,22 @@ for (const [title, parametersOf] of Object.entries(TABLE)) {
 }
 
 t.test('without the privilege nothing runs', async (t) => {
-  const script = `
-    import { createNetns } from 'tapfd';
+  const touched = join(directory, 'touched');
+  const ended = await runChild(
+    `import { createNetns } from 'tapfd';
     const netns = await createNetns();
     process.seteuid(65534);
     try {
       netns.spawn('touch', [process.argv[1]]);
     } catch ({ code, syscall, message }) {
       console.log(JSON.stringify({ code, syscall, message }));
-    }`;
-  const touched = join(directory, 'touched');
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, touched], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.match(JSON.parse(await text(child.stdout)), {
+    }
+    // Coverage is written as root.
+    process.seteuid(0);`,
+    [touched],
+  );
+  t.match(ended, { code: 0, signal: null, errors: '' });
+  t.match(JSON.parse(ended.output), {
     code: 'EPERM',
     syscall: 'setns',
     message: /^netns.spawn: .*CAP_SYS_ADMIN/,
@@ -240,20 +242,4 @@ t.test('in a worker', async (t) => {
   t.match(child, /^net:/);
   t.equal(path, child);
   t.notMatch(child, outside);
-});
-
-t.test('what keeps this process out of the namespace is the error, and no child is started', async (t) => {
-  const { output, errors } = await runChild(`
-    import { createNetns } from 'tapfd';
-    const netns = await createNetns();
-    process.seteuid(65534);
-    try {
-      netns.spawn('true');
-    } catch ({ code, syscall, message }) {
-      console.log(code, syscall, message.includes('CAP_SYS_ADMIN'));
-    }
-    process.seteuid(0);
-    await netns.close();`);
-  t.equal(errors, '');
-  t.equal(output, 'EPERM setns true\n');
 });
