@@ -53,7 +53,7 @@ class NameChoice {
   // Known before the other end's name is chosen; empty if this one is to be chosen, too.
   std::string fixed() const { return is_template() ? "" : wanted_; }
 
-  // Never `besides`, the other name in the same request: both may be in one namespace.
+  // Never `besides`, the other end's name in the same namespace.
   Result<std::string> Next(const std::string& besides = "") {
     if (!is_template()) return wanted_;
     if (!used_) {
@@ -112,8 +112,8 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
   return made.failure();
 }
 
-// Until a link in another namespace has its own name: that may be taken in the namespace of the request,
-// where the kernel looks for it, too (net/core/rtnetlink.c __rtnl_newlink).
+// Before Linux 6.15 the kernel refuses a name for another namespace that is taken in that of the request
+// (net/core/ rtnetlink.c __rtnl_newlink). A link of such a name is made under this one and renamed.
 std::string StandInName() {
   char name[IFNAMSIZ];
   std::snprintf(name, sizeof name, "tapfd-%08x", std::random_device()());
@@ -122,6 +122,9 @@ std::string StandInName() {
 
 Result<int> CreateElsewhere(RtnlSocket& socket, const NewLink& link, const std::string& name,
                             RtnlSocket& home) {
+  if (!GetLinkByName(socket, name).ok()) return CreateNamed(socket, link, name, home);
+  // Nothing shall appear there for nothing.
+  if (GetLinkByName(home, name).ok()) return Failure::FromError(EEXIST, "rtnetlink RTM_NEWLINK");
   Result<int> index = CreateNamed(socket, link, StandInName(), home);
   if (!index.ok()) return index;
   LinkChanges own_name;
@@ -136,15 +139,18 @@ Result<int> CreateElsewhere(RtnlSocket& socket, const NewLink& link, const std::
 Result<int> CreateUnderFreeNames(RtnlSocket& socket, NewLink link, RtnlSocket& home, RtnlSocket& peer_home) {
   NameChoice names(home, link.name.empty() ? link.kind + "%d" : link.name);
   NameChoice peer_names(peer_home, link.kind == "veth" && link.peer_name.empty() ? "veth%d" : link.peer_name);
+  bool together = home.SharesNamespaceWith(peer_home);
   for (;;) {
-    Result<std::string> name = names.Next(peer_names.fixed());
+    Result<std::string> name = names.Next(together ? peer_names.fixed() : "");
     if (!name.ok()) return name.failure();
-    Result<std::string> peer_name = peer_names.Next(name.value());
+    Result<std::string> peer_name = peer_names.Next(together ? name.value() : "");
     if (!peer_name.ok()) return peer_name.failure();
     link.peer_name = peer_name.value();
     Result<int> made = link.changes.netns_fd ? CreateElsewhere(socket, link, name.value(), home)
                                              : CreateNamed(socket, link, name.value(), home);
-    if (made.ok() || made.failure().error != EEXIST) return made;
+    if (made.ok()) return made;
+    made.failure().interface = names.fixed();
+    if (made.failure().error != EEXIST) return made;
     bool skipped = names.Skip(name.value());
     if (peer_names.Skip(peer_name.value()) || skipped) continue;
     // The kernel does not say whose name is taken.
@@ -195,16 +201,13 @@ Result<Link> CreateLink(RtnlSocket& socket, const NewLink& link) {
     *opened = std::move(other.value());
   }
   RtnlSocket& home = target ? *target : socket;
-  bool named = !link.name.empty() && link.name.find("%d") == std::string::npos;
   Result<int> index = CreateUnderFreeNames(socket, link, home, peer_target ? *peer_target : socket);
-  if (!index.ok()) {
-    if (named && index.failure().interface.empty()) index.failure().interface = link.name;
-    return index.failure();
-  }
+  if (!index.ok()) return index.failure();
   // What the kernel takes for its lower device is another one: that of a veth is its peer, that of a macvlan
   // on a macvlan the device below both.
   Result<Link> finished =
       FinishNewLink(home, {index.value(), link.kind, std::nullopt}, ChangesLeftAfterCreation(link));
+  bool named = !link.name.empty() && link.name.find("%d") == std::string::npos;
   if (!finished.ok() && named) finished.failure().interface = link.name;
   return finished;
 }

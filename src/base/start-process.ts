@@ -28,13 +28,20 @@ export async function startProcess(
   // Node begins to listen to a signal when the child is made already: one of the caller's that throws then leaves a child
   // of which nobody knows.
   const own = new AbortController();
-  const forget = onAbort(signal, () => own.abort(signal?.reason));
+  const abort = () => own.abort(signal?.reason);
+  let runs = false;
+  // Of a child that runs, the caller gets to hear the 'error' that this makes: it has the child in this turn.
+  const forget = onAbort(signal, () => (runs ? setImmediate(abort) : abort()));
   try {
     const child = spawn(command, args, signal ? { ...others, signal: own.signal } : others);
     child.once('exit', forget);
+    child.once('spawn', () => {
+      runs = true;
+    });
     return await started(child);
   } catch (error) {
     forget();
+    signal?.throwIfAborted();
     throw spawnFailure(operation, command, error);
   }
 }

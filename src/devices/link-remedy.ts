@@ -25,9 +25,9 @@ export async function linkRemedy(
   if (!syscall.startsWith('rtnetlink ') || name === undefined) return undefined;
   const wantsIpv6 = settings.addresses.some(({ address }) => address.length === 16);
   if (syscall === 'rtnetlink RTM_NEWADDR' && code === 'EINVAL' && wantsIpv6) {
-    let { mtu } = settings;
-    for (const link of [name, below]) mtu ??= (await lookUp(ns, link))?.mtu;
-    if (mtu !== undefined && mtu < MIN_IPV6_MTU)
+    // A TAP that joined a bridge had taken the bridge's, and has its own back.
+    const mtu = settings.mtu ?? Math.min(await mtuOf(ns, name), await mtuOf(ns, below));
+    if (mtu < MIN_IPV6_MTU)
       return `IPv6 needs an MTU of at least ${MIN_IPV6_MTU}, and that of ${name} is ${mtu}`;
   }
   if (code !== 'EPERM' || hasCapability('CAP_NET_ADMIN')) return undefined;
@@ -38,6 +38,10 @@ export async function linkRemedy(
   return (
     link && `changing ${name} needs CAP_NET_ADMIN: leave out what is not as it should be, or have root set it`
   );
+}
+
+async function mtuOf(ns: NamespaceHandle, name: string | undefined): Promise<number> {
+  return (await lookUp(ns, name))?.mtu ?? Number.POSITIVE_INFINITY;
 }
 
 async function lookUp(ns: NamespaceHandle, name: string | undefined): Promise<NativeLink | undefined> {

@@ -6,8 +6,9 @@ import { hostLink, type Surroundings } from './surroundings.js';
 
 export function* diagnoseAddresses({ link, links, addresses }: Surroundings): Generator<Finding> {
   if (links === undefined) return;
-  const { name } = hostLink(link, links);
-  for (const address of addresses) {
+  const { name, up } = hostLink(link, links);
+  // While it is down, nothing can be said of its addresses.
+  for (const address of up ? addresses : []) {
     const finding = findingOf(name, address);
     if (finding) yield { severity: 'warning', interface: name, ...finding };
   }

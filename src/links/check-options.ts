@@ -224,6 +224,8 @@ export function checkNewLink(argument: string, value: unknown): CheckedNewLink {
       break;
     case 'veth':
       checked.peerNetns = readPeer(options.peer, native);
+      if (native.name === native.peerName && checked.moveTo === checked.peerNetns)
+        refuseSameName(native.peerName);
       break;
     case 'vxlan':
       readVxlan(options, native);
@@ -252,6 +254,12 @@ function readBridge(options: object, native: NativeNewLink): void {
   given(options, 'ageingTimeMs', checkHundredths, (time) => {
     native.bridgeAgeingTimeCs = time;
   });
+}
+
+/** Two links of one namespace; two templates get numbers of their own. */
+function refuseSameName(name: string | undefined): void {
+  if (name === undefined || name.includes('%')) return;
+  throw invalidArgument('peer.name', 'another name than that of the link', name);
 }
 
 function readPeer(value: unknown, native: NativeNewLink): CheckedNetns {

@@ -3,6 +3,7 @@ import type { NativeLinkAddress } from '../base/native-links.js';
 import { formatIp } from './ip-prefix.js';
 
 /** `linux/if_addr.h`. */
+const IFA_F_OPTIMISTIC = 0x04;
 const IFA_F_DADFAILED = 0x08;
 const IFA_F_DEPRECATED = 0x20;
 const IFA_F_TENTATIVE = 0x40;
@@ -22,7 +23,7 @@ export interface LinkAddress {
   readonly broadcast?: string;
   /** Added without duplicate address detection. */
   readonly noDad: boolean;
-  /** Duplicate address detection has not ended: the address cannot be used yet. */
+  /** Duplicate address detection has not ended: the address cannot be used yet (an optimistic one can). */
   readonly tentative: boolean;
   /** Another host has the address: it is not used. */
   readonly dadFailed: boolean;
@@ -50,7 +51,7 @@ export function linkAddressFromNative(native: NativeLinkAddress): LinkAddress {
     ...(peer && { peer: formatIp(peer) }),
     ...(broadcast && { broadcast: formatIp(broadcast) }),
     noDad,
-    tentative: (flags & IFA_F_TENTATIVE) !== 0,
+    tentative: (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) === IFA_F_TENTATIVE,
     dadFailed: (flags & IFA_F_DADFAILED) !== 0,
     deprecated: (flags & IFA_F_DEPRECATED) !== 0,
     permanent: (flags & IFA_F_PERMANENT) !== 0,

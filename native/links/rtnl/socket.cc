@@ -1,6 +1,9 @@
 #include "links/rtnl/socket.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <string>
@@ -107,6 +110,16 @@ Result<ByteView> ReceiveFromKernel(int socket, std::vector<uint8_t>& buffer, int
     if (!size.ok()) return size.failure();
     if (from.nl_pid == 0) return ByteView{buffer.data(), size.value()};
   }
+}
+
+bool RtnlSocket::SharesNamespaceWith(const RtnlSocket& other) const {
+  auto file_of = [](const Fd& socket, struct stat* found) {
+    Fd ns(ioctl(socket.get(), SIOCGSKNS));
+    return ns.valid() && fstat(ns.get(), found) == 0;
+  };
+  struct stat own, others;
+  if (!file_of(fd_, &own) || !file_of(other.fd_, &others)) return true;
+  return own.st_dev == others.st_dev && own.st_ino == others.st_ino;
 }
 
 Result<RtnlSocket> RtnlSocket::Open() {

@@ -52,6 +52,9 @@ class RtnlSocket {
   Result<RtnlList> Dump(RtnlMessage& request,
                         std::chrono::milliseconds retry_for = std::chrono::milliseconds(500));
 
+  // Whether both were opened in one network namespace; what cannot be told counts as one.
+  bool SharesNamespaceWith(const RtnlSocket& other) const;
+
  private:
   struct Answer {
     std::vector<RtnlReply> replies;

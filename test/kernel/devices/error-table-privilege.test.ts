@@ -58,6 +58,12 @@ t.test('error table', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip
     const small = { netns, addresses: ['fd00::1/64'], ipv6: true };
     await t.rejects(openTap({ ...small, bridge: 'small' }), { message: /that of tap0 is 1000$/ });
     await t.rejects(openMacvtap({ ...small, lower: 'small' }), { message: /that of macvtap0 is 1000$/ });
+    // An existing one takes the bridge's for the time of the call.
+    await run('ip', ['-n', netns, 'tuntap', 'add', 'joins', 'mode', 'tap']);
+    await t.rejects(openTap({ ...small, name: 'joins', bridge: 'small' }), {
+      message: /that of joins is 1000$/,
+    });
+    await run('ip', ['-n', netns, 'link', 'delete', 'joins']);
     await links.remove('small', { netns });
     // One that was there before.
     await run('ip', ['-n', netns, 'tuntap', 'add', 'row', 'mode', 'tun']);

@@ -39,7 +39,10 @@ for (const bridged of [false, true]) {
       interface: host,
     });
     t.match(tentative.message, 'fd00::2/64');
-    await links.removeAddress(host, 'fd00::2/64', { netns });
+    await links.set(host, { up: false, netns });
+    t.notOk((await codes(tap)).includes('address-tentative'), 'of a link that is down nothing is said');
+    await links.set(host, { up: true, netns });
+    await links.removeAddress(host, 'fd00::2/64', { netns }).catch(() => undefined);
 
     const old = { address: 'fd00::3', prefixLength: 64, noDad: true, validLifetimeSec: 5000 };
     await links.addAddress(host, { ...old, preferredLifetimeSec: 0 }, { netns });

@@ -244,6 +244,8 @@ t.test('names are chosen where the two ends will be', async (t) => {
   t.equal(await name({ kind: 'veth', name: 'x%d', peer: { name: 'x0' }, ...at }), 'x1');
   const together = await Promise.all(Array.from({ length: 20 }, () => name({ kind: 'macvlan', ...moved })));
   t.equal(new Set(together).size, 20, 'each call has a link of its own');
+  t.equal(await name({ kind: 'veth', name: 'v%d', moveTo: other.name, peer: { name: 'v0' }, ...at }), 'v0');
+  t.equal(await name({ kind: 'veth', name: 'same%d', peer: { name: 'same%d' }, ...at }), 'same0');
   t.notOk(
     [...(await ns.linkNames()), ...(await other.linkNames())].some((name) => name.startsWith('tapfd-')),
   );
@@ -262,10 +264,30 @@ t.test('of two names the error has the one that is taken', async (t) => {
     ['there', { kind: 'veth', name: 'free', peer: { name: 'there', netns: other.name }, ...at }],
     ['there', { kind: 'veth', name: 'there', moveTo: other.name, ...at }],
     ['here', { kind: 'veth', name: 'free', peer: { name: 'here' }, moveTo: other.name, ...at }],
-    ['twice', { kind: 'veth', name: 'twice', peer: { name: 'twice' }, ...at }],
   ];
   for (const [taken, options] of refused) {
     await t.rejects(links.create(options), { code: 'EEXIST', interface: taken, message: new RegExp(taken) });
     t.same([await ns.linkNames(), await other.linkNames()], before);
   }
+  const twice: NewLink = { kind: 'veth', name: 'twice', peer: { name: 'twice' }, ...at };
+  const same = { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'peer.name' };
+  await t.rejects(links.create(twice), same);
+  await t.rejects(
+    links.create({ ...twice, moveTo: other.name, peer: { name: 'twice', netns: other.name } }),
+    same,
+  );
+});
+
+t.test('nothing but the link itself is seen where it is made', async (t) => {
+  const ns = await ownNamespace(t);
+  const other = await ownNamespace(t);
+  await links.create({ kind: 'bridge', name: 'taken', netns: other.name });
+  const events = links.watch({ netns: other.name });
+  await events.ready;
+  await t.rejects(links.create({ kind: 'veth', name: 'taken', moveTo: other.name, netns: ns.name }), {
+    code: 'EEXIST',
+  });
+  await links.create({ kind: 'veth', name: 'wanted', moveTo: other.name, netns: ns.name });
+  t.match(await events.next(), { value: { type: 'add', link: { name: 'wanted' } } });
+  await events.close();
 });

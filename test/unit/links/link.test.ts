@@ -2,6 +2,7 @@
 import t from 'tap';
 import type { NativeLink } from '#lib/base/native-links.js';
 import { isAnotherLink, isSameState, linkFromNative } from '#lib/links/link.js';
+import { linkAddressFromNative } from '#lib/links/link-address.js';
 
 const stats = {
   rxPackets: 1,
@@ -124,4 +125,16 @@ t.test('a state of a bridge port that is not known yet counts as disabled', asyn
     'blocking',
     'disabled',
   ]);
+});
+
+t.test('an optimistic address can be used although its detection has not ended', async (t) => {
+  const native = { address: new Uint8Array(16), prefixLength: 64, noDad: false };
+  const [optimistic, tentative] = [0x04, 0x40];
+  for (const [flags, expected] of [
+    [0, false],
+    [tentative, true],
+    [tentative | optimistic, false],
+  ] as const) {
+    t.equal(linkAddressFromNative({ ...native, flags }).tentative, expected);
+  }
 });

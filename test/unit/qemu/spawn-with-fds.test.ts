@@ -158,8 +158,9 @@ t.test('spawnWithFds', async (t) => {
       const aborter = new AbortController();
       const { signal } = aborter;
       const started = spawnWithFds('sleep', ['1000'], [], { signal, stdio: 'ignore' });
-      aborter.abort();
-      await t.rejects(started, { name: 'AbortError' });
+      const reason = new Error('changed my mind');
+      aborter.abort(reason);
+      await t.rejects(started, reason);
       const children = readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8');
       t.equal(children, '', 'not even as a zombie');
     });
@@ -173,6 +174,24 @@ t.test('spawnWithFds', async (t) => {
       }
       await t.rejects(untilAborted(signal, Promise.resolve()), { message: 'no listeners' }, 'each time');
       t.equal(readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8'), '');
+    });
+    t.test('with the news of the start: the caller hears of it', async (t) => {
+      for (const when of [process.nextTick, queueMicrotask, setImmediate]) {
+        const aborter = new AbortController();
+        const started = spawnWithFds('sleep', ['1000'], [], { signal: aborter.signal, stdio: 'ignore' });
+        when(() => aborter.abort(new Error('changed my mind')));
+        const outcome = await started.then(
+          async (child) => {
+            const [[error]] = await Promise.all([
+              once(child, 'error'),
+              new Promise((end) => child.once('exit', end)),
+            ]);
+            return error.cause;
+          },
+          (error) => error,
+        );
+        t.match(outcome, { message: 'changed my mind' });
+      }
     });
     t.test('later: as with any child', async (t) => {
       const aborter = new AbortController();
