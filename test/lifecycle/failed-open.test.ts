@@ -19,6 +19,7 @@ import {
   openTun,
   TapfdError,
 } from 'tapfd';
+import type { DeviceHandle } from '#lib/descriptor/device-handle.js';
 import { fileNeeds, needs } from '../kit/capabilities.js';
 import { FailingSyscalls, rerunWithFailingSyscalls } from '../kit/failing-syscalls.js';
 import { inventory, settled } from '../kit/inventory.js';
@@ -224,7 +225,10 @@ function failOpenings(failing: FailingSyscalls, share: number): void {
     const tap = await openTap({ netns, multiQueue: true });
     t.teardown(() => tap[Symbol.asyncDispose]());
     // It asks once which namespace its link is in: what it holds for that is no part of the opening.
-    while (descriptorTargets().some((target) => target.startsWith('net:'))) await wait(2);
+    const { follower } = Reflect.get(tap, 'device') as DeviceHandle;
+    await follower.answered();
+    for (let seen = ''; seen !== String(descriptorTargets()); await wait(20))
+      seen = String(descriptorTargets());
     return () => ({
       async open() {
         const queue = await tap.openQueue();
