@@ -18,7 +18,7 @@ import { build, checkSystem, compileTests, installDependencies } from '../prepar
 import { runScript, say, Trouble } from '../run-command.mjs';
 import { canCover, handDown, missingCapabilities } from './capabilities.mjs';
 import { startCoverage, uncovered } from './coverage.mjs';
-import { laneOf, PLACES, testFiles } from './files.mjs';
+import { LAST, laneOf, PLACES, testFiles } from './files.mjs';
 import { inLanes } from './lanes.mjs';
 import { leftSince, namespacesAndLinks, sweepNamespaces } from './leftovers.mjs';
 import { runFile } from './run-file.mjs';
@@ -93,11 +93,13 @@ async function runFiles(files, { isWhole, depth }) {
   const start = Date.now();
   const before = namespacesAndLinks();
   const totals = new Totals({ inCi, missing });
-  await inLanes(files, laneOf, PLACES, async (path) => {
-    const result = await runFile(path, env);
-    say(result.output);
-    totals.add(result);
-  });
+  for (const places of [PLACES, LAST]) {
+    await inLanes(files, laneOf, places, async (path) => {
+      const result = await runFile(path, env);
+      say(result.output);
+      totals.add(result);
+    });
+  }
   if (inCi) await runFailedAgain(totals, env);
 
   say(`\nran for ${((Date.now() - start) / 1000).toFixed(0)} s; the slowest files:`);

@@ -59,6 +59,7 @@ t.test('a lane runs as many at once as it has places, in order', async (t) => {
     ],
   );
   t.equal(laneOf('test/guest/x.test.ts'), 'guest');
+  t.equal(laneOf('test/guest/table1.test.ts'), 'alone');
   t.equal(laneOf('test/native/frames/x.test.ts'), 'native');
   t.equal(laneOf('test/unit/x.test.ts'), 'other');
 });
