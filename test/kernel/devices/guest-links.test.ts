@@ -179,7 +179,9 @@ t.test('guest links', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', '
   t.test('filters that this thread has set are found by diagnose()', async (t) => {
     const tap = closedWith(t, await openTap({ netns, multiQueue: true }));
     const queue = closedWith(t, await tap.openQueue());
-    const codes = async () => (await queue.diagnose()).map(({ code }) => code);
+    // The kernel speaks IPv6 on the new link: what the filters drop of that is found, too.
+    const codes = async () =>
+      (await queue.diagnose()).map(({ code }) => code).filter((code) => code !== 'kernel-drops');
     t.strictSame(await codes(), []);
     await tap.setTxFilter({ addresses: [MAC] });
     t.strictSame(await codes(), ['tx-filter']);
