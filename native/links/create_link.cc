@@ -112,8 +112,8 @@ Result<int> CreateNamed(RtnlSocket& socket, const NewLink& link, const std::stri
   return made.failure();
 }
 
-// Before Linux 6.15 the kernel refuses a name for another namespace that is taken in that of the request
-// (net/core/ rtnetlink.c __rtnl_newlink). A link of such a name is made under this one and renamed.
+// A link whose name is taken in the namespace of the request is made under this one and renamed: kernels that
+// look for the name there refuse it (__rtnl_newlink in net/core/rtnetlink.c).
 std::string StandInName() {
   char name[IFNAMSIZ];
   std::snprintf(name, sizeof name, "tapfd-%08x", std::random_device()());

@@ -39,10 +39,15 @@ for (const bridged of [false, true]) {
       interface: host,
     });
     t.match(tentative.message, 'fd00::2/64');
+    await links.removeAddress(host, 'fd00::2/64', { netns });
+
     await links.set(host, { up: false, netns });
+    await links.addAddress(host, 'fd00::4/64', { netns });
+    const asleep = (await links.addresses(host, { netns })).find(({ address }) => address === 'fd00::4');
+    t.match(asleep, { tentative: true });
     t.notOk((await codes(tap)).includes('address-tentative'), 'of a link that is down nothing is said');
+    await links.removeAddress(host, 'fd00::4/64', { netns });
     await links.set(host, { up: true, netns });
-    await links.removeAddress(host, 'fd00::2/64', { netns }).catch(() => undefined);
 
     const old = { address: 'fd00::3', prefixLength: 64, noDad: true, validLifetimeSec: 5000 };
     await links.addAddress(host, { ...old, preferredLifetimeSec: 0 }, { netns });
