@@ -139,6 +139,35 @@ export const FOLDERS = [
     sentence: 'the entry tapfd. On top of devices.',
     on: ['src/devices'],
   },
+  {
+    path: 'src/packets',
+    short: 'entry tapfd/packets',
+    main: 'index.ts',
+    sentence: 'the entry tapfd/packets: headers of frames, read and written. On top of base.',
+    on: ['src/base'],
+  },
+  {
+    path: 'src/capture',
+    short: 'entry tapfd/capture',
+    main: 'index.ts',
+    sentence: 'the entry tapfd/capture: frames in pcapng files. On top of devices.',
+    on: ['src/devices'],
+  },
+  {
+    path: 'src/testing',
+    short: 'entry tapfd/testing',
+    main: 'index.ts',
+    sentence:
+      'the entry tapfd/testing: private networks and expectations for tests. On top of capture and packets.',
+    on: ['src', 'src/capture', 'src/packets'],
+  },
+  {
+    path: 'src/cli',
+    short: 'the command',
+    main: 'main.ts',
+    sentence: 'the command tapfd. On top of all entries.',
+    on: ['src/testing', 'src/qemu'],
+  },
 ];
 
 /** The folder of the table that a file lives in: the deepest. @param {string} file @returns {Folder} */
