@@ -54,7 +54,7 @@ export function ipv4Text(bytes: Uint8Array, at = 0): string {
 export function ipv6Text(bytes: Uint8Array, at = 0): string {
   const groups: number[] = [];
   for (let place = at; place < at + IPV6_BYTES; place += 2) {
-    groups.push(((bytes[place] ?? 0) << 8) | (bytes[place + 1] ?? 0));
+    groups.push((bytes[place] << 8) | bytes[place + 1]);
   }
   const { start, length } = longestZeroRun(groups);
   const isMapped = start === 0 && length === 5 && groups[5] === 0xffff;

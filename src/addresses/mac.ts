@@ -28,6 +28,6 @@ export function checkMac(argument: string, value: unknown): Buffer {
 
 /** The text of the MAC that begins at `at`, if there are 6 bytes. */
 export function macText(bytes: Uint8Array, at = 0): string {
-  const pair = (place: number) => HEX[bytes[at + place] ?? 0];
+  const pair = (place: number) => HEX[bytes[at + place]];
   return `${pair(0)}:${pair(1)}:${pair(2)}:${pair(3)}:${pair(4)}:${pair(5)}`;
 }

@@ -124,9 +124,9 @@ export function layersOf(
   };
 }
 
-function linkLayers({ ethernet, vlans, arp, ...from }: DecodedLayers): Layers {
+function linkLayers({ ethernet, vlans, arp, ipv4, ipv6 }: DecodedLayers): Layers {
   if (ethernet === undefined) return {};
-  const network = (arp && ETHERTYPE.arp) ?? (from.ipv4 && ETHERTYPE.ipv4) ?? (from.ipv6 && ETHERTYPE.ipv6);
+  const network = (arp && ETHERTYPE.arp) ?? (ipv4 && ETHERTYPE.ipv4) ?? (ipv6 && ETHERTYPE.ipv6);
   const usual = usualEtherTypes(vlans?.length ?? 0, network);
   const { source, destination, etherType } = ethernet;
   return {

@@ -16,6 +16,7 @@ import type { LayerName, Problem, ProblemCode } from './problem.js';
 
 export const PROTOCOL = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
 const ABSENT = -1;
+const NO_PROBLEMS: readonly Problem[] = [];
 
 /** The offset of each header, -1 where it is absent. */
 export class Outline {
@@ -42,7 +43,7 @@ export class Outline {
   isFragment = false;
   /** The packet is longer than the bytes that are there. */
   isTruncated = false;
-  readonly problems: Problem[] = [];
+  problems: readonly Problem[] = NO_PROBLEMS;
 
   constructor(bytes: Uint8Array, isFrame: boolean) {
     this.end = bytes.length;
@@ -52,7 +53,7 @@ export class Outline {
   }
 
   #note(layer: LayerName, code: ProblemCode, text: string): void {
-    this.problems.push({ layer, code, text });
+    this.problems = [...this.problems, { layer, code, text }];
   }
 
   /** Whether the header of that many bytes is there. */
@@ -83,7 +84,7 @@ export class Outline {
   }
 
   #readVersion(bytes: Uint8Array): void {
-    const version = (bytes[0] ?? 0) >> 4;
+    const version = bytes[0] >> 4;
     if (version === 6) this.#readIpv6(bytes);
     else if (version === 4 || bytes.length === 0) this.#readIpv4(bytes);
     else this.#note('ipv4', 'bad-version', `IP version ${version}`);
@@ -115,12 +116,12 @@ export class Outline {
   #readIpv4(bytes: Uint8Array): void {
     if (!this.#holds('ipv4', IPV4_BYTES)) return;
     const at = this.payload;
-    const version = (bytes[at] ?? 0) >> 4;
+    const version = bytes[at] >> 4;
     if (version !== 4) {
       this.#note('ipv4', 'bad-version', `IP version ${version}`);
       return;
     }
-    const headerBytes = ((bytes[at] ?? 0) & 0x0f) * 4;
+    const headerBytes = (bytes[at] & 0x0f) * 4;
     if (headerBytes < IPV4_BYTES) {
       this.#note('ipv4', 'bad-length', `a header of ${headerBytes} bytes`);
       return;
@@ -133,13 +134,13 @@ export class Outline {
     else this.#endAt('ipv4', at + totalBytes);
     const fragment = u16(bytes, at + 6);
     this.isFragment = (fragment & 0x3fff) !== 0;
-    if ((fragment & 0x1fff) === 0) this.#readTransport(bytes, bytes[at + 9] ?? 0, PROTOCOL.icmp);
+    if ((fragment & 0x1fff) === 0) this.#readTransport(bytes, bytes[at + 9], PROTOCOL.icmp);
   }
 
   #readIpv6(bytes: Uint8Array): void {
     if (!this.#holds('ipv6', IPV6_BYTES)) return;
     const at = this.payload;
-    const version = (bytes[at] ?? 0) >> 4;
+    const version = bytes[at] >> 4;
     if (version !== 6) {
       this.#note('ipv6', 'bad-version', `IP version ${version}`);
       return;
@@ -147,13 +148,13 @@ export class Outline {
     this.ipv6 = at;
     this.payload = at + IPV6_BYTES;
     this.#endAt('ipv6', this.payload + ipv6PayloadBytes(bytes, at));
-    let next = bytes[at + 6] ?? 0;
+    let next = bytes[at + 6];
     while (isExtension(next)) {
       if (!this.#holds('ipv6', MIN_EXTENSION_BYTES)) return;
       const length = extensionBytes(bytes, this.payload, next);
       if (!this.#holds('ipv6', length)) return;
       const fragment = next === FRAGMENT ? u16(bytes, this.payload + 2) : 0;
-      next = bytes[this.payload] ?? 0;
+      next = bytes[this.payload];
       this.payload += length;
       this.extensionCount += 1;
       if ((fragment & 0xfff9) !== 0) this.isFragment = true;
@@ -184,8 +185,7 @@ export class Outline {
         this.#note('udp', 'bad-length', `a length of ${length} bytes, of which ${this.end - at} are there`);
       }
     } else if (!isJumbo) this.end = at + length;
-    const ports = [u16(bytes, at), u16(bytes, at + 2)];
-    if (ports.includes(DHCP_SERVER_PORT) || ports.includes(DHCP_CLIENT_PORT)) this.#readDhcp(bytes);
+    if (isDhcpPort(u16(bytes, at)) || isDhcpPort(u16(bytes, at + 2))) this.#readDhcp(bytes);
   }
 
   #readDhcp(bytes: Uint8Array): void {
@@ -201,7 +201,7 @@ export class Outline {
 
   #readTcp(bytes: Uint8Array): void {
     if (!this.#holds('tcp', TCP_BYTES)) return;
-    const headerBytes = ((bytes[this.payload + 12] ?? 0) >> 4) * 4;
+    const headerBytes = (bytes[this.payload + 12] >> 4) * 4;
     if (headerBytes < TCP_BYTES) {
       this.#note('tcp', 'bad-length', `a header of ${headerBytes} bytes`);
       return;
@@ -212,13 +212,13 @@ export class Outline {
   }
 
   #readIcmp(bytes: Uint8Array): void {
-    if (!this.#holds('icmp', icmpBytes(bytes[this.payload] ?? 0))) return;
+    if (!this.#holds('icmp', icmpBytes(bytes[this.payload]))) return;
     this.icmp = this.payload;
-    this.payload += icmpBytes(bytes[this.icmp] ?? 0);
+    this.payload += icmpBytes(bytes[this.icmp]);
   }
 
   #readIcmpv6(bytes: Uint8Array): void {
-    const layout = icmpv6Layout(bytes[this.payload] ?? 0);
+    const layout = icmpv6Layout(bytes[this.payload]);
     if (!this.#holds('icmpv6', layout.bytes)) return;
     this.icmpv6 = this.payload;
     this.payload += layout.bytes;
@@ -228,6 +228,10 @@ export class Outline {
       this.#note('icmpv6', 'bad-option', `${this.end - this.payload} bytes at the end are no option`);
     }
   }
+}
+
+function isDhcpPort(port: number): boolean {
+  return port === DHCP_SERVER_PORT || port === DHCP_CLIENT_PORT;
 }
 
 /** RFC 2675: a jumbogram has its length in the first option of a hop-by-hop header, as the kernel's BIG TCP has it. */

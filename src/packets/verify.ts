@@ -20,7 +20,7 @@ export interface ChecksumCheck {
 /** The checksum of the IPv4 header. */
 export function checkIpv4(bytes: Buffer, outline: Outline): ChecksumCheck {
   const at = outline.ipv4;
-  const end = at + ((bytes[at] ?? 0) & 0x0f) * 4;
+  const end = at + (bytes[at] & 0x0f) * 4;
   const found = u16(bytes, at + 10);
   return { layer: 'ipv4', found, right: rightChecksum(bytes, at, end, at + 10, 0), partial: undefined };
 }
@@ -65,12 +65,12 @@ function pseudoSumOf(
 ): number {
   if (ipv4 !== -1) return pseudoSum(bytes, ipv4 + 12, bytes, ipv4 + 16, 4, protocol, length);
   let place = ipv6 + IPV6_BYTES;
-  let next = bytes[ipv6 + 6] ?? 0;
+  let next = bytes[ipv6 + 6];
   let final: Buffer | undefined;
   for (let count = 0; count < outline.extensionCount; count++) {
     if (next === ROUTING) final ??= finalDestination(bytes, place);
     const length = extensionBytes(bytes, place, next);
-    next = bytes[place] ?? 0;
+    next = bytes[place];
     place += length;
   }
   return pseudoSum(bytes, ipv6 + 8, final ?? bytes, final ? 0 : ipv6 + 24, 16, protocol, length);

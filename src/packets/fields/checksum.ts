@@ -7,8 +7,8 @@ import { invalidArgument } from '../../base/errors.js';
 export function sumWords(bytes: Uint8Array, start: number, end: number, initial = 0): number {
   let sum = initial;
   const even = end - ((end - start) & 1);
-  for (let at = start; at < even; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-  if (even < end) sum += (bytes[even] ?? 0) << 8;
+  for (let at = start; at < even; at += 2) sum += (bytes[at] << 8) | bytes[at + 1];
+  if (even < end) sum += bytes[even] << 8;
   // A number holds the sum of 2^37 words exactly; the operators for bits would cut it at 32.
   while (sum > 0xffff) sum = (sum % 0x1_0000) + Math.floor(sum / 0x1_0000);
   return sum;

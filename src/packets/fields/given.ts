@@ -82,7 +82,7 @@ export class Given {
   text(name: string, fallback = ''): string {
     const value = this.#fields[name] ?? fallback;
     // Of the other characters `latin1` keeps one byte only.
-    if (typeof value === 'string' && /^[\u0000-\u00ff]*$/.test(value)) return value;
+    if (typeof value === 'string' && !/[^\p{ASCII}\u0080-\u00ff]/u.test(value)) return value;
     throw invalidArgument(this.argument(name), 'text of characters up to U+00FF', value);
   }
 

@@ -17,7 +17,7 @@ export abstract class Header {
   }
 
   protected u8(offset: number): number {
-    return this.bytes[this.at + offset] ?? 0;
+    return this.bytes[this.at + offset];
   }
 
   protected u16(offset: number): number {
@@ -45,7 +45,7 @@ export abstract class Header {
 }
 
 export function u16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+  return (bytes[at] << 8) | bytes[at + 1];
 }
 
 export function u32(bytes: Uint8Array, at: number): number {

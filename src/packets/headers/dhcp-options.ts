@@ -93,7 +93,7 @@ export function dhcpOptionsEnd(
   while (place < end) {
     const code = bytes[place];
     if (code === END) return { end: place + 1, isComplete: true };
-    const length = code === PAD ? 1 : 2 + (bytes[place + 1] ?? 0);
+    const length = code === PAD ? 1 : 2 + bytes[place + 1];
     if (place + length > end || (code !== PAD && place + 1 >= end)) return { end: place, isComplete: false };
     place += length;
   }
@@ -105,13 +105,13 @@ export function readDhcpOptions(bytes: Buffer, at: number, end: number): DhcpOpt
   const options: DhcpOption[] = [];
   let place = at;
   while (place < end) {
-    const code = bytes[place] ?? 0;
+    const code = bytes[place];
     if (code === PAD || code === END) {
       options.push({ type: code === PAD ? 'pad' : 'end' });
       place += 1;
       continue;
     }
-    const next = place + 2 + (bytes[place + 1] ?? 0);
+    const next = place + 2 + bytes[place + 1];
     options.push(readOption(code, bytes.subarray(place + 2, next)));
     place = next;
   }
@@ -123,7 +123,7 @@ function readOption(code: number, data: Buffer): DhcpOption {
   switch (type) {
     case 'message-type':
       if (data.length !== 1) break;
-      return { type, value: MESSAGE_TYPES[data[0] ?? 0] ?? data[0] ?? 0 };
+      return { type, value: MESSAGE_TYPES[data[0]] ?? data[0] };
     case 'subnet-mask':
     case 'broadcast-address':
     case 'requested-address':

@@ -68,7 +68,7 @@ export function isExtension(nextHeader: number): boolean {
 /** Its length in bytes, from its first two. */
 export function extensionBytes(bytes: Uint8Array, at: number, type: number): number {
   if (type === FRAGMENT) return MIN_EXTENSION_BYTES;
-  const units = bytes[at + 1] ?? 0;
+  const units = bytes[at + 1];
   // RFC 4302: in words of 4 bytes, minus 2.
   return type === AUTHENTICATION ? (units + 2) * 4 : (units + 1) * 8;
 }
@@ -81,22 +81,22 @@ export function readExtensions(bytes: Buffer, at: number, first: number, count: 
   while (extensions.length < count) {
     const end = place + extensionBytes(bytes, place, type);
     extensions.push(readExtension(bytes, place, end, type));
-    type = bytes[place] ?? 0;
+    type = bytes[place];
     place = end;
   }
   return extensions;
 }
 
 function readExtension(bytes: Buffer, at: number, end: number, number: number): Ipv6Extension {
-  const nextHeader = bytes[at] ?? 0;
+  const nextHeader = bytes[at];
   const type = TYPES[number];
   switch (type) {
     case 'routing':
       return {
         type,
         nextHeader,
-        routingType: bytes[at + 2] ?? 0,
-        segmentsLeft: bytes[at + 3] ?? 0,
+        routingType: bytes[at + 2],
+        segmentsLeft: bytes[at + 3],
         data: bytes.subarray(at + 4, end),
       };
     case 'fragment':

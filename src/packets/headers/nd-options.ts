@@ -52,7 +52,7 @@ const NO_END = 0xffff_ffff;
 export function ndOptionsEnd(bytes: Uint8Array, at: number, end: number): number {
   let place = at;
   while (place + UNIT <= end) {
-    const length = (bytes[place + 1] ?? 0) * UNIT;
+    const length = bytes[place + 1] * UNIT;
     if (length === 0 || place + length > end) break;
     place += length;
   }
@@ -64,8 +64,8 @@ export function readNdOptions(bytes: Buffer, at: number, end: number): NdOption[
   const options: NdOption[] = [];
   let place = at;
   while (place < end) {
-    const length = (bytes[place + 1] ?? 0) * UNIT;
-    options.push(readOption(bytes[place] ?? 0, bytes.subarray(place + 2, place + length)));
+    const length = bytes[place + 1] * UNIT;
+    options.push(readOption(bytes[place], bytes.subarray(place + 2, place + length)));
     place += length;
   }
   return options;
@@ -84,9 +84,9 @@ function readOption(number: number, data: Buffer): NdOption {
       if (data.length !== 30) break;
       return {
         type: 'prefix-information',
-        prefixLength: data[0] ?? 0,
-        onLink: ((data[1] ?? 0) & 0x80) !== 0,
-        autonomous: ((data[1] ?? 0) & 0x40) !== 0,
+        prefixLength: data[0],
+        onLink: (data[1] & 0x80) !== 0,
+        autonomous: (data[1] & 0x40) !== 0,
         validLifetime: u32(data, 2),
         preferredLifetime: u32(data, 6),
         prefix: ipv6Text(data, 14),

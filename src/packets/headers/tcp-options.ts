@@ -41,7 +41,7 @@ export function readTcpOptions(
   const options: TcpOption[] = [];
   let place = at;
   while (place < end) {
-    const kind = bytes[place] ?? 0;
+    const kind = bytes[place];
     if (kind === END) {
       options.push({ type: 'end' });
       return { options, badAt: undefined };
@@ -51,7 +51,7 @@ export function readTcpOptions(
       place += 1;
       continue;
     }
-    const length = place + 1 < end ? (bytes[place + 1] ?? 0) : 0;
+    const length = place + 1 < end ? bytes[place + 1] : 0;
     if (length < 2 || place + length > end) return { options, badAt: place };
     options.push(readOption(kind, bytes.subarray(place + 2, place + length)));
     place += length;
@@ -65,7 +65,7 @@ function readOption(kind: number, data: Buffer): TcpOption {
       if (data.length === 2) return { type: 'mss', value: u16(data, 0) };
       break;
     case 3:
-      if (data.length === 1) return { type: 'window-scale', shift: data[0] ?? 0 };
+      if (data.length === 1) return { type: 'window-scale', shift: data[0] };
       break;
     case 4:
       if (data.length === 0) return { type: 'sack-permitted' };
