@@ -149,13 +149,16 @@ const PROBES = {
     commandProbe('nft') ??
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
   passt: () => commandProbe('passt'),
+  tshark: () => commandProbe('tshark'),
+  scapy: () => commandProbe('scapy3'),
   chromium: () => commandProbe('chromium'),
 };
 
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
- *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'tshark' | 'scapy'
+ *   | 'chromium'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -203,6 +206,8 @@ const BESIDE_COVERAGE = [
   'wireguard',
   'nft',
   'passt',
+  'tshark',
+  'scapy',
   'chromium',
 ];
 
