@@ -105,7 +105,7 @@ export class PacketMaker {
       }),
       () => ({
         ipv4: { ...ipv4, moreFragments: true },
-        udp: { ...this.udp().udp, length: 4000, checksum: this.number(16) },
+        udp: { ...this.udp().udp, length: 4000, checksum: 1 + this.below(65_535) },
         payload: this.bytes(16),
       }),
       () => ({ ipv4: { ...ipv4, protocol: 253 }, payload: this.bytes(this.below(40)) }),
