@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 import t from 'tap';
 import { decodeFrame, decodePacket, encodeFrame, encodePacket, type Layers, summarize } from 'tapfd/packets';
-import { foreignBytes, transferred } from '../../kit/odd-values.js';
+import { foreignBytes } from '../../kit/odd-values.js';
 
 const ethernet = { source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' };
 const ipv4 = { source: '10.0.0.1', destination: '10.0.0.2' };
@@ -68,7 +68,6 @@ t.test('bytes of every kind', async (t) => {
   const bytes = encodePacket({ ipv4, udp, payload });
   t.equal(decodePacket(new Uint8Array(bytes)).udp?.sourcePort, 1000);
   t.equal(decodePacket(foreignBytes([...bytes])).udp?.sourcePort, 1000);
-  t.equal(decodePacket(transferred()).ipv4, undefined);
 });
 
 t.test('fragments have no ports but in the first', async (t) => {
@@ -208,7 +207,7 @@ t.test('problems: IP', async (t) => {
   t.same(problems(encodePacket(packet).subarray(0, 25)), ['ipv4 truncated', 'udp truncated']);
   t.same(problems(encodePacket(packet).subarray(0, 35)), ['ipv4 truncated'], 'no checksum can be checked');
   t.same(problems(changed(packet, { 0: 0x44 })), ['ipv4 bad-length']);
-  t.same(problems(changed({ ipv4 }, { 0: 0x4f })), ['ipv4 truncated']);
+  t.same(problems(changed({ ipv4: { ...ipv4, protocol: 253 } }, { 0: 0x4f })), ['ipv4 truncated']);
   t.same(problems(changed(packet, { 3: 19 })), ['ipv4 bad-length', 'ipv4 bad-checksum']);
   t.same(problems(changed(packet, { 8: 1 })), ['ipv4 bad-checksum']);
   t.match(decodePacket(changed(packet, { 8: 1 })).problems[0]?.text, /^the checksum is 0x\w{4}, 0x\w{4} would be right$/);
@@ -241,7 +240,7 @@ t.test('problems: transport', async (t) => {
   t.same(problems(changed({ ipv4, tcp: { ...udp, options } }, { 41: 9 })), ['tcp bad-checksum', 'tcp bad-option']);
   const cut = changed({ ipv4, tcp: { ...udp, options: [...Array(3).fill({ type: 'nop' }), { type: 'end' }] } }, { 43: 5 });
   t.same(problems(cut), ['tcp bad-checksum', 'tcp bad-option']);
-  t.same(encodePacket(decodePacket(cut).layers()).length, cut.length - 4, 'what is no option is left out');
+  t.equal(encodePacket(decodePacket(cut).layers()).length, cut.length, 'what is no option is left out');
   t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 1 }, payload: Buffer.alloc(7) })), ['icmp truncated']);
   t.same(problems(changed({ ipv4, icmp: { type: 'echo-request' } }, { 20: 13 })), ['icmp truncated']);
   t.same(problems(changed({ ipv4, icmp: { type: 'echo-request' } }, { 27: 1 })), ['icmp bad-checksum']);
@@ -287,7 +286,10 @@ t.test('jumbograms', async (t) => {
     payload: long,
     trailer: Buffer.alloc(2),
   });
-  t.match(decodePacket(bytes), { payload: { length: 70_000 }, trailer: { length: 2 } });
+  const packet = decodePacket(bytes);
+  t.equal(packet.payload.length, 70_000);
+  t.equal(packet.trailer.length, 2);
+  t.same(packet.problems, []);
 });
 
 t.test('routing headers name the address that checksums use', async (t) => {

@@ -318,5 +318,7 @@ t.test('bytes that are none', async (t) => {
     refuses(t, decodeFrame, [wrong], 'bytes');
     refuses(t, decodePacket, [wrong], 'bytes');
   }
+  refuses(t, decodePacket, [transferred()], 'bytes');
   refuses(t, encodePacket, [{ ipv4, udp, payload: transferred() }], 'payload');
+  refuses(t, encodePacket, [{ ipv4 }], 'ipv4.protocol');
 });
