@@ -5,20 +5,9 @@
  */
 import { randomInt } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import { decodeFrame, encodeFrame, type Layers, type Packet, replyTo, summarize } from 'tapfd/packets';
 
 const BROADCAST = 'ff:ff:ff:ff:ff:ff';
-const ETHERTYPE_IPV4 = 0x0800;
-const ETHERTYPE_ARP = 0x0806;
-const ARP_REQUEST = 1;
-const ARP_REPLY = 2;
-const PROTOCOL_ICMP = 1;
-const ICMP_ECHO_REPLY = 0;
-const ICMP_ECHO_REQUEST = 8;
-
-const ETHERNET_HEADER_BYTES = 14;
-const ARP_BYTES = 28;
-const IPV4_HEADER_BYTES = 20;
-const ICMP_HEADER_BYTES = 8;
 
 export interface EthernetHostOptions {
   /** Its MAC: on a macvtap that of the device; on a TAP any but the device's own, which is the kernel's. */
@@ -78,7 +67,12 @@ export class EthernetHost {
         `${address} (${mac}) does not answer the ping of ${this.address}`,
         () => {
           sent = performance.now();
-          this.#send(mac, ETHERTYPE_IPV4, this.#echo(ICMP_ECHO_REQUEST, address, sequence, payload));
+          this.#send({
+            ethernet: { source: this.mac, destination: mac },
+            ipv4: { source: this.address, destination: address },
+            icmp: { type: 'echo-request', identifier: this.#identifier, sequence },
+            payload,
+          });
         },
         (found) => {
           this.#echoWaiters.set(sequence, (from, content) =>
@@ -101,7 +95,11 @@ export class EthernetHost {
       return await askUntil<string>(
         performance.now() + timeoutMs,
         `no answer to the ARP request of ${this.address} for ${address}`,
-        () => this.#send(BROADCAST, ETHERTYPE_ARP, this.#arp(ARP_REQUEST, '00:00:00:00:00:00', address)),
+        () =>
+          this.#send({
+            ethernet: { source: this.mac, destination: BROADCAST },
+            arp: { operation: 'request', senderAddress: this.address, targetAddress: address },
+          }),
         (found) => this.#arpWaiters.set(address, found),
       );
     } finally {
@@ -110,114 +108,49 @@ export class EthernetHost {
   }
 
   #receive(frame: Buffer): void {
-    if (frame.length < ETHERNET_HEADER_BYTES) return;
-    const destination = macAt(frame, 0);
+    const packet = decodeFrame(frame);
+    const { ethernet } = packet;
+    if (ethernet === undefined) return;
     // A bridge floods frames for unknown MACs: ignore those addressed to others.
-    if (destination !== this.mac && (frame.readUInt8(0) & 1) === 0) return;
+    const isForGroup = (frame.readUInt8(0) & 1) === 1;
+    if (ethernet.destination !== this.mac && !isForGroup) return;
     this.#onFrame?.('received', describeFrame(frame));
-    const body = frame.subarray(ETHERNET_HEADER_BYTES);
-    const type = frame.readUInt16BE(12);
-    if (type === ETHERTYPE_ARP) this.#receiveArp(body);
-    else if (type === ETHERTYPE_IPV4) this.#receiveIpv4(macAt(frame, 6), body);
+    if (isRequest(packet, this.address)) this.#answer(packet);
+    else this.#take(packet, ethernet.source);
   }
 
-  #receiveArp(arp: Buffer): void {
-    if (arp.length < ARP_BYTES || addressAt(arp, 24) !== this.address) return;
-    const operation = arp.readUInt16BE(6);
-    const senderMac = macAt(arp, 8);
-    const senderAddress = addressAt(arp, 14);
-    if (operation === ARP_REQUEST) {
-      this.#send(senderMac, ETHERTYPE_ARP, this.#arp(ARP_REPLY, senderMac, senderAddress));
-    } else if (operation === ARP_REPLY) {
-      this.#arpWaiters.get(senderAddress)?.(senderMac);
+  #answer(packet: Packet): void {
+    const reply = replyTo(packet, { mac: this.mac });
+    if (reply === undefined) return;
+    if (packet.icmp) this.answered += 1;
+    this.#send(reply);
+  }
+
+  /** Passes an answer to whoever waits for it. */
+  #take({ arp, ipv4, icmp, payload }: Packet, from: string): void {
+    if (arp?.operation === 'reply' && arp.targetAddress === this.address) {
+      this.#arpWaiters.get(arp.senderAddress)?.(arp.senderMac);
     }
+    const isOurs = ipv4?.destination === this.address && icmp?.identifier === this.#identifier;
+    if (isOurs && icmp.type === 'echo-reply') this.#echoWaiters.get(icmp.sequence ?? -1)?.(from, payload);
   }
 
-  #receiveIpv4(from: string, packet: Buffer): void {
-    const icmp = icmpOf(packet);
-    if (icmp === undefined || addressAt(packet, 16) !== this.address) return;
-    const type = icmp.readUInt8(0);
-    const identifier = icmp.readUInt16BE(4);
-    const sequence = icmp.readUInt16BE(6);
-    const payload = icmp.subarray(ICMP_HEADER_BYTES);
-    if (type === ICMP_ECHO_REQUEST) {
-      this.answered += 1;
-      const reply = this.#echo(ICMP_ECHO_REPLY, addressAt(packet, 12), sequence, payload, identifier);
-      this.#send(from, ETHERTYPE_IPV4, reply);
-    } else if (type === ICMP_ECHO_REPLY && identifier === this.#identifier) {
-      this.#echoWaiters.get(sequence)?.(from, payload);
-    }
-  }
-
-  #send(destination: string, type: number, body: Buffer): void {
-    const header = Buffer.alloc(ETHERNET_HEADER_BYTES);
-    macBytes(destination).copy(header, 0);
-    macBytes(this.mac).copy(header, 6);
-    header.writeUInt16BE(type, 12);
-    const frame = Buffer.concat([header, body]);
+  #send(layers: Layers): void {
+    const frame = encodeFrame(layers);
     this.#onFrame?.('sent', describeFrame(frame));
     this.#device.write(frame);
   }
-
-  /** RFC 826, for IPv4 over Ethernet. */
-  #arp(operation: number, targetMac: string, targetAddress: string): Buffer {
-    const arp = Buffer.alloc(ARP_BYTES);
-    arp.writeUInt16BE(1, 0); // Ethernet
-    arp.writeUInt16BE(ETHERTYPE_IPV4, 2);
-    arp.writeUInt8(6, 4);
-    arp.writeUInt8(4, 5);
-    arp.writeUInt16BE(operation, 6);
-    macBytes(this.mac).copy(arp, 8);
-    addressBytes(this.address).copy(arp, 14);
-    macBytes(targetMac).copy(arp, 18);
-    addressBytes(targetAddress).copy(arp, 24);
-    return arp;
-  }
-
-  /** An IPv4 packet (RFC 791) with an ICMP echo (RFC 792). */
-  #echo(
-    type: number,
-    destination: string,
-    sequence: number,
-    payload: Buffer,
-    identifier = this.#identifier,
-  ): Buffer {
-    const packet = Buffer.alloc(IPV4_HEADER_BYTES + ICMP_HEADER_BYTES + payload.length);
-    packet.writeUInt8(0x45, 0); // version 4, header of five words
-    packet.writeUInt16BE(packet.length, 2);
-    packet.writeUInt8(64, 8); // time to live
-    packet.writeUInt8(PROTOCOL_ICMP, 9);
-    addressBytes(this.address).copy(packet, 12);
-    addressBytes(destination).copy(packet, 16);
-    packet.writeUInt16BE(checksum(packet.subarray(0, IPV4_HEADER_BYTES)), 10);
-
-    const icmp = packet.subarray(IPV4_HEADER_BYTES);
-    icmp.writeUInt8(type, 0);
-    icmp.writeUInt16BE(identifier, 4);
-    icmp.writeUInt16BE(sequence, 6);
-    payload.copy(icmp, ICMP_HEADER_BYTES);
-    icmp.writeUInt16BE(checksum(icmp), 2);
-    return packet;
-  }
 }
 
-/** Describes a frame in one line: `ARP 10.0.0.2 asks who has 10.0.0.1`. */
+/** Whether a packet asks the host with this address for its MAC, or for an echo. */
+function isRequest({ arp, ipv4, icmp }: Packet, address: string): boolean {
+  if (arp) return arp.operation === 'request' && arp.targetAddress === address;
+  return icmp?.type === 'echo-request' && ipv4?.destination === address;
+}
+
+/** Describes a frame in one line: `52:54:00:00:00:01 > ff:ff:ff:ff:ff:ff, ARP, request who-has 10.0.0.2 tell 10.0.0.1`. */
 export function describeFrame(frame: Buffer): string {
-  const macs = `${macAt(frame, 6)} > ${macAt(frame, 0)}`;
-  const body = frame.subarray(ETHERNET_HEADER_BYTES);
-  const type = frame.readUInt16BE(12);
-  if (type === ETHERTYPE_ARP && body.length >= ARP_BYTES) {
-    const [sender, target] = [addressAt(body, 14), addressAt(body, 24)];
-    return body.readUInt16BE(6) === ARP_REQUEST
-      ? `${macs} ARP ${sender} asks who has ${target}`
-      : `${macs} ARP ${sender} tells ${target}: it is ${macAt(body, 8)}`;
-  }
-  const icmp = type === ETHERTYPE_IPV4 ? icmpOf(body) : undefined;
-  if (icmp !== undefined && [ICMP_ECHO_REPLY, ICMP_ECHO_REQUEST].includes(icmp.readUInt8(0))) {
-    const echo = icmp.readUInt8(0) === ICMP_ECHO_REQUEST ? 'request' : 'reply';
-    return `${macs} ICMP echo ${echo} ${icmp.readUInt16BE(6)} from ${addressAt(body, 12)} to ${addressAt(body, 16)}`;
-  }
-  return `${macs} type 0x${type.toString(16).padStart(4, '0')}, ${frame.length} bytes`;
+  return summarize(decodeFrame(frame), { macs: true });
 }
 
 /** Calls `ask` now and every second, until an answer comes or `deadline` passes. */
@@ -243,43 +176,4 @@ function askUntil<T>(
     });
     ask();
   });
-}
-
-/** The ICMP message in a complete, unfragmented IPv4 packet; undefined if there is none. */
-function icmpOf(packet: Buffer): Buffer | undefined {
-  if (packet.length < IPV4_HEADER_BYTES || packet.readUInt8(0) >> 4 !== 4) return undefined;
-  const headerBytes = (packet.readUInt8(0) & 0x0f) * 4;
-  // Some wires pad short frames to 60 bytes, so take the length from the packet.
-  const totalBytes = packet.readUInt16BE(2);
-  const isFragment = (packet.readUInt16BE(6) & 0x3fff) !== 0;
-  if (packet.readUInt8(9) !== PROTOCOL_ICMP || isFragment) return undefined;
-  if (totalBytes > packet.length || totalBytes < headerBytes + ICMP_HEADER_BYTES) return undefined;
-  return packet.subarray(headerBytes, totalBytes);
-}
-
-/** The Internet checksum, RFC 1071. */
-function checksum(bytes: Buffer): number {
-  let sum = 0;
-  for (let i = 0; i + 1 < bytes.length; i += 2) sum += bytes.readUInt16BE(i);
-  if (bytes.length % 2 === 1) sum += bytes.readUInt8(bytes.length - 1) << 8;
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return ~sum & 0xffff;
-}
-
-function macAt(bytes: Buffer, offset: number): string {
-  return Array.from(bytes.subarray(offset, offset + 6), (byte) => byte.toString(16).padStart(2, '0')).join(
-    ':',
-  );
-}
-
-function macBytes(mac: string): Buffer {
-  return Buffer.from(mac.replaceAll(':', ''), 'hex');
-}
-
-function addressAt(bytes: Buffer, offset: number): string {
-  return bytes.subarray(offset, offset + 4).join('.');
-}
-
-function addressBytes(address: string): Buffer {
-  return Buffer.from(address.split('.').map(Number));
 }

@@ -11,6 +11,7 @@ import { IPV6_NAMES } from './headers/ipv6.js';
 import { TCP_FLAG_NAMES, TCP_NAMES } from './headers/tcp.js';
 import { UDP_NAMES } from './headers/udp.js';
 import type { DecodedLayers } from './layers.js';
+import type { Packet } from './packet.js';
 
 /**
  * What a value shall be: the value itself (an address in any of its spellings), a RegExp for its text, a function that
@@ -35,7 +36,7 @@ export type PacketPattern = {
   readonly [name in keyof DecodedLayers]?: Pattern<Exclude<DecodedLayers[name], undefined>> | undefined;
 } & {
   /** The packet that an ICMP error quotes. */
-  readonly quoted?: PacketPattern | null | undefined;
+  readonly quoted?: PacketPattern | null | ((packet: Packet | undefined) => boolean) | undefined;
 };
 
 /** The names that exist below a name; undefined where there is a value, not an object. */
@@ -100,6 +101,9 @@ const HEADERS: Shape = {
   trailer: undefined,
 };
 
+/** An object that contains itself has no end. */
+const MAX_QUOTED_DEPTH = 8;
+
 /** A name that no packet has would never match, or always: it is refused. */
 export function checkPattern(pattern: unknown, path = '', depth = 0): void {
   const given = checkObject(path || 'pattern', pattern);
@@ -107,8 +111,10 @@ export function checkPattern(pattern: unknown, path = '', depth = 0): void {
   for (const [name, value] of Object.entries(given)) {
     const inner = path === '' ? name : `${path}.${name}`;
     if (name !== 'quoted') checkPart(inner, value, HEADERS[name]);
-    else if (typeof value === 'object' && value !== null) {
-      if (depth === 8) throw invalidArgument(inner, 'at most 8 packets deep', value);
+    else if (value !== undefined && value !== null && typeof value !== 'function') {
+      if (depth === MAX_QUOTED_DEPTH) {
+        throw invalidArgument(inner, `at most ${MAX_QUOTED_DEPTH} packets deep`, value);
+      }
       checkPattern(value, inner, depth + 1);
     }
   }

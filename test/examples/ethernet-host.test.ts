@@ -1,5 +1,6 @@
 import { Duplex } from 'node:stream';
 import t from 'tap';
+import { decodeFrame, encodeFrame, replyTo } from 'tapfd/packets';
 import { describeFrame, EthernetHost } from '../../examples/ethernet-host.ts';
 
 /** Two ends of a wire: what is written to one is read from the other, one chunk a frame. */
@@ -26,7 +27,7 @@ t.test('two hosts find and ping each other', async (t) => {
   const seen: string[] = [];
   const pinging = new EthernetHost(left, {
     ...LEFT,
-    onFrame: (direction, text) => seen.push(`${direction} ${text}`),
+    onFrame: (direction, text) => seen.push(`${direction} ${text.replace(/id \d+/, 'id ID')}`),
   });
   const answering = new EthernetHost(right, RIGHT);
 
@@ -38,10 +39,10 @@ t.test('two hosts find and ping each other', async (t) => {
   }
   t.equal(answering.answered, 3);
   t.same(seen.slice(0, 4), [
-    `sent ${LEFT.mac} > ff:ff:ff:ff:ff:ff ARP 10.0.0.1 asks who has 10.0.0.2`,
-    `received ${RIGHT.mac} > ${LEFT.mac} ARP 10.0.0.2 tells 10.0.0.1: it is ${RIGHT.mac}`,
-    `sent ${LEFT.mac} > ${RIGHT.mac} ICMP echo request 1 from 10.0.0.1 to 10.0.0.2`,
-    `received ${RIGHT.mac} > ${LEFT.mac} ICMP echo reply 1 from 10.0.0.2 to 10.0.0.1`,
+    `sent ${LEFT.mac} > ff:ff:ff:ff:ff:ff, ARP, request who-has 10.0.0.2 tell 10.0.0.1`,
+    `received ${RIGHT.mac} > ${LEFT.mac}, ARP, reply 10.0.0.2 is-at ${RIGHT.mac}`,
+    `sent ${LEFT.mac} > ${RIGHT.mac}, IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id ID, seq 1, length 3`,
+    `received ${RIGHT.mac} > ${LEFT.mac}, IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id ID, seq 1, length 3`,
   ]);
 });
 
@@ -55,14 +56,9 @@ t.test('a host that gets no answer says so', async (t) => {
   const [west, east] = wire();
   const asker = new EthernetHost(west, LEFT);
   east.on('data', (frame: Buffer) => {
-    if (frame.readUInt16BE(12) !== 0x0806) return;
-    const reply = Buffer.from(frame);
-    reply.writeUInt16BE(2, 20);
-    frame.copy(reply, 0, 6, 12);
-    Buffer.from('525400000002', 'hex').copy(reply, 6);
-    Buffer.from('5254000000020a000002', 'hex').copy(reply, 22);
-    frame.copy(reply, 32, 22, 32);
-    east.write(reply);
+    const packet = decodeFrame(frame);
+    const reply = packet.arp && replyTo(packet, { mac: RIGHT.mac });
+    if (reply) east.write(encodeFrame(reply));
   });
   await t.rejects(asker.ping(RIGHT.address, { timeoutMs: 50 }), /does not answer the ping/);
 });
@@ -72,14 +68,20 @@ t.test("what is not the host's is let pass", async (t) => {
   const received: string[] = [];
   const host = new EthernetHost(left, { ...LEFT, onFrame: (direction) => received.push(direction) });
   const other = new EthernetHost(right, RIGHT);
-  const request = Buffer.from(
+  const request = encodeFrame({
     // To another MAC, as a bridge floods it.
-    '525400000009525400000002080045000024000000004001' +
-      '00000a0000020a0000010800' +
-      '00000001000100000000000000000000',
-    'hex',
-  );
+    ethernet: { source: RIGHT.mac, destination: '52:54:00:00:00:09' },
+    ipv4: { source: RIGHT.address, destination: LEFT.address },
+    icmp: { type: 'echo-request', identifier: 1 },
+  });
   right.write(request);
+  right.write(
+    encodeFrame({
+      ethernet: { source: RIGHT.mac, destination: LEFT.mac },
+      ipv4: { source: RIGHT.address, destination: LEFT.address },
+      icmp: { type: 'echo-request', checksum: 1 }, // wrong
+    }),
+  );
   right.write(Buffer.alloc(13)); // shorter than an Ethernet header
   right.write(Buffer.from('ffffffffffff52540000000286dd60', 'hex')); // another protocol
   right.write(Buffer.from('ffffffffffff5254000000020806', 'hex')); // an ARP header that is cut off
@@ -91,6 +93,6 @@ t.test("what is not the host's is let pass", async (t) => {
 
 t.test('frames are described', async (t) => {
   const start = 'ffffffffffff525400000002';
-  t.match(describeFrame(Buffer.from(`${start}86dd60`, 'hex')), /type 0x86dd, 15 bytes$/);
-  t.match(describeFrame(Buffer.from(`${start}0806`, 'hex')), /type 0x0806, 14 bytes$/);
+  t.match(describeFrame(Buffer.from(`${start}88b560`, 'hex')), /ethertype 0x88b5, length 1$/);
+  t.match(describeFrame(Buffer.from(`${start}0806`, 'hex')), /\[arp: 0 bytes are left for a header of 8\]$/);
 });

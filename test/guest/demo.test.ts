@@ -34,9 +34,9 @@ t.test('with guests', { skip: needs(...NETWORK, 'guest') }, async (t) => {
   const { status, output } = await runDemo([]);
   t.equal(status, 0);
   if (status !== 0) t.comment(output);
-  t.match(output, /JavaScript received .* ARP 10\.77\.0\.3 asks who has 10\.77\.0\.2/);
-  t.match(output, /JavaScript sent .* ICMP echo reply 1 from 10\.77\.0\.2 to 10\.77\.0\.3/);
-  t.match(output, /JavaScript sent .* ICMP echo reply 1 from 10\.77\.0\.2 to 10\.77\.0\.4/);
+  t.match(output, /JavaScript received .* ARP, request who-has 10\.77\.0\.2 tell 10\.77\.0\.3/);
+  t.match(output, /JavaScript sent .* IP 10\.77\.0\.2 > 10\.77\.0\.3: ICMP echo reply, id \d+, seq 1,/);
+  t.match(output, /JavaScript sent .* IP 10\.77\.0\.2 > 10\.77\.0\.4: ICMP echo reply, id \d+, seq 1,/);
   t.match(output, '10.77.0.3 (52:54:00:77:00:03) answered in', 'JavaScript reached the guest on the TAP');
   t.match(output, '10.77.0.4 (52:54:00:77:00:04) answered in', 'and the one on the macvtap');
   t.match(output, 'guest A: 64 bytes from 10.77.0.4', 'TAP to macvtap');

@@ -1,5 +1,6 @@
 /** Frames that only a test sends, and reading up to one of them. */
 import { type FrameStream, parseMac } from 'tapfd';
+import { encodeFrame } from 'tapfd/packets';
 
 /** IEEE 802 "local experimental": no protocol of the kernel's sends or answers it. */
 const TEST_ETHERTYPE = 0x88b5;
@@ -27,18 +28,14 @@ export function testFrame({ to, from, text, length = 60 }: TestFrame): Buffer {
 
 /** The same in a UDP packet from this port: what goes to one of several queues is chosen by addresses and ports. */
 export function flowFrame({ to, from, text, length = 80 }: TestFrame, port: number): Buffer {
-  const frame = testFrame({ to, from, text: '', length });
-  frame.writeUInt16BE(ETHERTYPE_IPV4, 12);
-  const ip = frame.subarray(14, 34);
-  ip.set([0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 17]);
-  ip.writeUInt16BE(length - 14, 2);
-  ip.set([10, 77, 0, 1, 10, 77, 0, 2], 12);
-  ip.writeUInt16BE(~sum16(ip) & 0xffff, 10);
-  frame.writeUInt16BE(port, 34);
-  frame.writeUInt16BE(TEST_PORT, 36);
-  frame.writeUInt16BE(length - 34, 38);
-  frame.write(text, UDP_FRAME_HEADER_BYTES);
-  return frame;
+  const payload = Buffer.alloc(length - UDP_FRAME_HEADER_BYTES);
+  payload.write(text);
+  return encodeFrame({
+    ethernet: { source: from, destination: to },
+    ipv4: { source: '10.77.0.1', destination: '10.77.0.2', dontFragment: true },
+    udp: { sourcePort: port, destinationPort: TEST_PORT, checksum: 0 },
+    payload,
+  });
 }
 
 /** The text of a test frame that follows `skip` bytes; undefined for any other frame. */

@@ -100,7 +100,12 @@ export class PacketMaker {
       () => ({ ipv4, ...this.icmp() }),
       () => ({ ipv4, dhcp: this.dhcp() }),
       () => ({
-        ipv4: { ...ipv4, protocol: 17, moreFragments: this.flag(), fragmentOffset: 8 * (1 + this.below(8000)) },
+        ipv4: {
+          ...ipv4,
+          protocol: 17,
+          moreFragments: this.flag(),
+          fragmentOffset: 8 * (1 + this.below(8000)),
+        },
         payload: this.bytes(8 * (1 + this.below(10))),
       }),
       () => ({

@@ -58,7 +58,10 @@ export async function readByTshark(
     .map((line) => {
       const values = line.split(SEPARATOR);
       return new Map(
-        fields.map((field, place) => [field, values[place] === '' ? [] : values[place].split(BETWEEN_VALUES)]),
+        fields.map((field, place) => [
+          field,
+          values[place] === '' ? [] : values[place].split(BETWEEN_VALUES),
+        ]),
       );
     });
 }

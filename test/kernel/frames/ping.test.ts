@@ -8,8 +8,7 @@ import { ownNamespace, vethPair } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
 
-const IPV6 = Buffer.from('fd000000000000000000000000000002', 'hex');
-const HOST: Host = { mac: '02:00:00:00:00:02', ipv4: '10.9.0.2', ipv6: IPV6 };
+const HOST: Host = { mac: '02:00:00:00:00:02', ipv4: '10.9.0.2', ipv6: 'fd00::2' };
 const NO_DAD = { address: 'fd00::1', prefixLength: 64, noDad: true };
 
 t.test('TUN: the kernel pings JavaScript over IPv4 and IPv6', async (t) => {

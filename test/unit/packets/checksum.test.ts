@@ -1,8 +1,8 @@
 /** Checksums: known ones, and in two ways the same. */
 import t from 'tap';
 import { checksum, pseudoHeaderSum, updateChecksum } from 'tapfd/packets';
-import { refuses } from '../../kit/refuses.js';
 import { PacketMaker } from '../../kit/random-packets.js';
+import { refuses } from '../../kit/refuses.js';
 
 t.test('known ones', async (t) => {
   // RFC 1071, section 3: the sum is ddf2.

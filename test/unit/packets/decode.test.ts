@@ -38,8 +38,20 @@ t.test('a frame that tcpdump has captured', async (t) => {
   t.match(packet, {
     ethernet: { destination: '00:11:22:33:44:55', source: '66:77:88:99:aa:bb', etherType: 0x0800 },
     vlans: undefined,
-    ipv4: { totalLength: 60, dontFragment: true, ttl: 64, source: '192.168.0.104', destination: '192.168.0.1' },
-    tcp: { sourcePort: 43478, destinationPort: 80, sequence: 0x63c3b1a5, window: 64240, flags: { syn: true, ack: false } },
+    ipv4: {
+      totalLength: 60,
+      dontFragment: true,
+      ttl: 64,
+      source: '192.168.0.104',
+      destination: '192.168.0.1',
+    },
+    tcp: {
+      sourcePort: 43478,
+      destinationPort: 80,
+      sequence: 0x63c3b1a5,
+      window: 64240,
+      flags: { syn: true, ack: false },
+    },
     udp: undefined,
     icmp: undefined,
     isFragment: false,
@@ -72,10 +84,17 @@ t.test('bytes of every kind', async (t) => {
 
 t.test('fragments have no ports but in the first', async (t) => {
   const first = decodePacket(
-    encodePacket({ ipv4: { ...ipv4, moreFragments: true }, udp: { ...udp, length: 99, checksum: 5 }, payload }),
+    encodePacket({
+      ipv4: { ...ipv4, moreFragments: true },
+      udp: { ...udp, length: 99, checksum: 5 },
+      payload,
+    }),
   );
   t.match(first, { isFragment: true, udp: { sourcePort: 1000 }, problems: [] });
-  const bytes = encodePacket({ ipv4: { ...ipv4, fragmentOffset: 16, protocol: 17 }, payload: encodePacket({ ipv4, udp }) });
+  const bytes = encodePacket({
+    ipv4: { ...ipv4, fragmentOffset: 16, protocol: 17 },
+    payload: encodePacket({ ipv4, udp }),
+  });
   t.match(decodePacket(bytes), { isFragment: true, udp: undefined, problems: [] });
   const extensions = [{ type: 'fragment', fragmentOffset: 16, nextHeader: 17 }] as const;
   const later = decodePacket(encodePacket({ ipv6: { ...ipv6, extensions }, payload }));
@@ -97,24 +116,50 @@ t.test('IPv6 addresses are as RFC 5952 has them', async (t) => {
   ] as const) {
     t.equal(decodePacket(encodePacket({ ipv6: { source: given, destination: given } })).ipv6?.source, text);
   }
-  for (const wrong of ['', ':', ':::', '1::2::3', '1:2:3:4:5:6:7', '1:2:3:4:5:6:7:8:9', '12345::', '::1.2.3', '1.2.3.4::', '1:2:3:4:5:6:7::8', 'g::']) {
-    t.throws(() => encodePacket({ ipv6: { source: wrong, destination: '::' } }), { argument: 'ipv6.source' }, wrong);
+  for (const wrong of [
+    '',
+    ':',
+    ':::',
+    '1::2::3',
+    '1:2:3:4:5:6:7',
+    '1:2:3:4:5:6:7:8:9',
+    '12345::',
+    '::1.2.3',
+    '1.2.3.4::',
+    '1:2:3:4:5:6:7::8',
+    'g::',
+  ]) {
+    t.throws(
+      () => encodePacket({ ipv6: { source: wrong, destination: '::' } }),
+      { argument: 'ipv6.source' },
+      wrong,
+    );
   }
 });
 
 t.test('the packet that an error quotes', async (t) => {
   const original = encodePacket({ ipv4, udp, payload });
   const error = decodePacket(
-    encodePacket({ ipv4, icmp: { type: 'destination-unreachable', code: 3 }, payload: original.subarray(0, 28) }),
+    encodePacket({
+      ipv4,
+      icmp: { type: 'destination-unreachable', code: 3 },
+      payload: original.subarray(0, 28),
+    }),
   );
   t.same(error.problems, []);
   t.match(error.quoted, { udp: { destinationPort: 2000 }, problems: [{ layer: 'ipv4', code: 'truncated' }] });
   t.equal(error.quoted?.quoted, undefined);
   const extended = decodePacket(
-    encodePacket({ ipv4, icmp: { type: 'time-exceeded', length: 9 }, payload: Buffer.concat([original, Buffer.alloc(8)]) }),
+    encodePacket({
+      ipv4,
+      icmp: { type: 'time-exceeded', length: 9 },
+      payload: Buffer.concat([original, Buffer.alloc(8)]),
+    }),
   );
   t.equal(extended.quoted?.bytes.length, 36, 'RFC 4884: extensions follow');
-  const v6 = decodePacket(encodePacket({ ipv6, icmpv6: { type: 'packet-too-big', mtu: 1280 }, quoted: { ipv6, udp } }));
+  const v6 = decodePacket(
+    encodePacket({ ipv6, icmpv6: { type: 'packet-too-big', mtu: 1280 }, quoted: { ipv6, udp } }),
+  );
   t.match(v6, { icmpv6: { mtu: 1280 }, quoted: { ipv6: { source: 'fd00::1' }, udp: {} } });
   const none = decodePacket(encodePacket({ ipv4, icmp: { type: 'time-exceeded' } }));
   t.equal(none.quoted, undefined);
@@ -143,7 +188,9 @@ t.test('options that are known, malformed and unknown', async (t) => {
     t.same(tcp?.options[0], { type, data });
   }
   const nd = [1, 2, 3, 5, 25].map((type) => ({ type, data: Buffer.alloc(14) }));
-  const solicitation = decodePacket(encodePacket({ ipv6, icmpv6: { type: 'router-solicitation', options: nd } }));
+  const solicitation = decodePacket(
+    encodePacket({ ipv6, icmpv6: { type: 'router-solicitation', options: nd } }),
+  );
   t.same(solicitation.icmpv6?.options, nd);
   const redirect = decodePacket(
     encodePacket({
@@ -163,21 +210,36 @@ t.test('options that are known, malformed and unknown', async (t) => {
   t.same(message.dhcp?.options, [...dhcp, { type: 'end' }]);
   t.equal(message.dhcp?.messageType, undefined, 'BOOTP');
   const strange = decodePacket(
-    encodePacket({ ipv4, dhcp: { ...client, operation: 9, options: [{ type: 'interface-mtu', bytes: 1400 }] } }),
+    encodePacket({
+      ipv4,
+      dhcp: { ...client, operation: 9, options: [{ type: 'interface-mtu', bytes: 1400 }] },
+    }),
   );
   t.match(strange.dhcp, { operation: 9, options: [{ type: 'interface-mtu', bytes: 1400 }, { type: 'end' }] });
 });
 
 t.test('names that fill their field', async (t) => {
   const { dhcp } = decodePacket(
-    encodePacket({ ipv4, dhcp: { operation: 'reply', clientMac: ethernet.source, serverName: 'x'.repeat(64), bootFile: '\u00e9' } }),
+    encodePacket({
+      ipv4,
+      dhcp: {
+        operation: 'reply',
+        clientMac: ethernet.source,
+        serverName: 'x'.repeat(64),
+        bootFile: '\u00e9',
+      },
+    }),
   );
   t.equal(dhcp?.serverName, 'x'.repeat(64));
   t.equal(dhcp?.bootFile, '\u00e9');
 });
 
 t.test('frames of IEEE 802.3', async (t) => {
-  const frame = encodeFrame({ ethernet: { ...ethernet, etherType: 3 }, payload: Buffer.from('424203'), trailer: Buffer.alloc(43) });
+  const frame = encodeFrame({
+    ethernet: { ...ethernet, etherType: 3 },
+    payload: Buffer.from('424203'),
+    trailer: Buffer.alloc(43),
+  });
   frame.writeUInt16BE(6, 12);
   t.match(decodeFrame(frame), { payload: Buffer.from('424203'), trailer: Buffer.alloc(43), problems: [] });
   frame.writeUInt16BE(1000, 12);
@@ -188,7 +250,11 @@ t.test('frames of IEEE 802.3', async (t) => {
 
 t.test('problems: Ethernet and ARP', async (t) => {
   const codes = (frame: Buffer) => decodeFrame(frame).problems.map(({ layer, code }) => `${layer} ${code}`);
-  const frame = encodeFrame({ ethernet, vlans: [{ id: 1 }], arp: { operation: 'request', senderAddress: '10.0.0.1', targetAddress: '10.0.0.2' } });
+  const frame = encodeFrame({
+    ethernet,
+    vlans: [{ id: 1 }],
+    arp: { operation: 'request', senderAddress: '10.0.0.1', targetAddress: '10.0.0.2' },
+  });
   t.same(codes(frame), []);
   t.same(codes(frame.subarray(0, 13)), ['ethernet truncated']);
   t.same(codes(frame.subarray(0, 16)), ['vlans truncated']);
@@ -210,7 +276,10 @@ t.test('problems: IP', async (t) => {
   t.same(problems(changed({ ipv4: { ...ipv4, protocol: 253 } }, { 0: 0x4f })), ['ipv4 truncated']);
   t.same(problems(changed(packet, { 3: 19 })), ['ipv4 bad-length', 'ipv4 bad-checksum']);
   t.same(problems(changed(packet, { 8: 1 })), ['ipv4 bad-checksum']);
-  t.match(decodePacket(changed(packet, { 8: 1 })).problems[0]?.text, /^the checksum is 0x\w{4}, 0x\w{4} would be right$/);
+  t.match(
+    decodePacket(changed(packet, { 8: 1 })).problems[0]?.text,
+    /^the checksum is 0x\w{4}, 0x\w{4} would be right$/,
+  );
   const v6 = { ipv6, udp, payload };
   t.same(problems(encodePacket(v6).subarray(0, 39)), ['ipv6 truncated']);
   t.same(problems(changed(v6, { 5: 99 })), ['ipv6 truncated']);
@@ -231,21 +300,41 @@ t.test('problems: transport', async (t) => {
   t.same(problems(changed({ ipv4, udp, payload }, { 30: 0 })), ['udp bad-checksum']);
   t.same(problems(encodePacket({ ipv4, udp: { ...udp, checksum: 0 }, payload })), [], 'there is none');
   t.same(problems(encodePacket({ ipv6, udp: { ...udp, checksum: 0 }, payload })), ['udp no-checksum']);
-  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 17 }, payload: Buffer.alloc(7) })), ['udp truncated']);
-  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 6 }, payload: Buffer.alloc(19) })), ['tcp truncated']);
+  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 17 }, payload: Buffer.alloc(7) })), [
+    'udp truncated',
+  ]);
+  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 6 }, payload: Buffer.alloc(19) })), [
+    'tcp truncated',
+  ]);
   t.same(problems(changed({ ipv4, tcp: udp }, { 32: 0x40 })), ['tcp bad-length']);
   t.same(problems(changed({ ipv4, tcp: udp }, { 32: 0x60 })), ['tcp truncated']);
   const options = [{ type: 253, data: Buffer.alloc(2) }];
-  t.same(problems(changed({ ipv4, tcp: { ...udp, options } }, { 41: 1 })), ['tcp bad-checksum', 'tcp bad-option']);
-  t.same(problems(changed({ ipv4, tcp: { ...udp, options } }, { 41: 9 })), ['tcp bad-checksum', 'tcp bad-option']);
-  const cut = changed({ ipv4, tcp: { ...udp, options: [...Array(3).fill({ type: 'nop' }), { type: 'end' }] } }, { 43: 5 });
+  t.same(problems(changed({ ipv4, tcp: { ...udp, options } }, { 41: 1 })), [
+    'tcp bad-checksum',
+    'tcp bad-option',
+  ]);
+  t.same(problems(changed({ ipv4, tcp: { ...udp, options } }, { 41: 9 })), [
+    'tcp bad-checksum',
+    'tcp bad-option',
+  ]);
+  const cut = changed(
+    { ipv4, tcp: { ...udp, options: [...Array(3).fill({ type: 'nop' }), { type: 'end' }] } },
+    { 43: 5 },
+  );
   t.same(problems(cut), ['tcp bad-checksum', 'tcp bad-option']);
   t.equal(encodePacket(decodePacket(cut).layers()).length, cut.length, 'what is no option is left out');
-  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 1 }, payload: Buffer.alloc(7) })), ['icmp truncated']);
+  t.same(problems(encodePacket({ ipv4: { ...ipv4, protocol: 1 }, payload: Buffer.alloc(7) })), [
+    'icmp truncated',
+  ]);
   t.same(problems(changed({ ipv4, icmp: { type: 'echo-request' } }, { 20: 13 })), ['icmp truncated']);
   t.same(problems(changed({ ipv4, icmp: { type: 'echo-request' } }, { 27: 1 })), ['icmp bad-checksum']);
-  t.same(problems(encodePacket({ ipv6: { ...ipv6, nextHeader: 58 }, payload: Buffer.alloc(7) })), ['icmpv6 truncated']);
-  const solicitation = { ipv6, icmpv6: { type: 'router-solicitation', options: [{ type: 'mtu', mtu: 1 }] } } as const;
+  t.same(problems(encodePacket({ ipv6: { ...ipv6, nextHeader: 58 }, payload: Buffer.alloc(7) })), [
+    'icmpv6 truncated',
+  ]);
+  const solicitation = {
+    ipv6,
+    icmpv6: { type: 'router-solicitation', options: [{ type: 'mtu', mtu: 1 }] },
+  } as const;
   t.same(problems(changed(solicitation, { 49: 0 })), ['icmpv6 bad-option', 'icmpv6 bad-checksum']);
   t.same(problems(changed(solicitation, { 49: 2 })), ['icmpv6 bad-option', 'icmpv6 bad-checksum']);
   t.same(decodePacket(changed(solicitation, { 49: 0 })).payload.length, 8);
@@ -254,7 +343,11 @@ t.test('problems: transport', async (t) => {
 t.test('problems: DHCP', async (t) => {
   const dhcp = { operation: 'request', clientMac: ethernet.source, messageType: 'discover' } as const;
   const at = 20 + 8 + 240;
-  t.same(problems(changed({ ipv4, dhcp }, { [at + 3]: 0 })), ['dhcp bad-option', 'udp bad-checksum'], 'no end');
+  t.same(
+    problems(changed({ ipv4, dhcp }, { [at + 3]: 0 })),
+    ['dhcp bad-option', 'udp bad-checksum'],
+    'no end',
+  );
   t.same(problems(changed({ ipv4, dhcp }, { [at + 1]: 3 })), ['dhcp bad-option', 'udp bad-checksum']);
   t.same(problems(changed({ ipv4, dhcp }, { [at + 3]: 1 })), ['dhcp bad-option', 'udp bad-checksum']);
   t.equal(decodePacket(changed({ ipv4, dhcp }, { [at - 1]: 0 })).dhcp, undefined, 'no cookie');
@@ -314,7 +407,10 @@ t.test('routing headers name the address that checksums use', async (t) => {
 
 t.test('JSON and console.log show the fields', async (t) => {
   const packet = decodeFrame(encodeFrame({ ethernet, ipv4, udp, payload }));
-  t.match(JSON.parse(JSON.stringify(packet)), { ipv4: { source: '10.0.0.1' }, udp: { destinationPort: 2000 } });
+  t.match(JSON.parse(JSON.stringify(packet)), {
+    ipv4: { source: '10.0.0.1' },
+    udp: { destinationPort: 2000 },
+  });
   t.match(JSON.parse(JSON.stringify(packet.udp)), { sourcePort: 1000, destinationPort: 2000, length: 16 });
   t.match(inspect(packet), /destinationPort: 2000/);
   t.match(inspect(packet.udp), /destinationPort: 2000/);

@@ -57,7 +57,15 @@ t.test('ARP, byte by byte', async (t) => {
 t.test('types of VLAN tags', async (t) => {
   const one = encodeFrame({ ethernet, vlans: [{ id: 5 }], ipv4, udp });
   t.equal(one.toString('hex', 12, 18), '810000050800');
-  const two = encodeFrame({ ethernet, vlans: [{ id: 5, dropEligible: true }, { id: 6, priority: 7 }], ipv6, udp });
+  const two = encodeFrame({
+    ethernet,
+    vlans: [
+      { id: 5, dropEligible: true },
+      { id: 6, priority: 7 },
+    ],
+    ipv6,
+    udp,
+  });
   t.equal(two.toString('hex', 12, 22), '88a810058100e00686dd');
   const own = encodeFrame({ ethernet: { ...ethernet, etherType: 0x9100 }, vlans: [{ id: 1 }], ipv4, udp });
   t.equal(own.toString('hex', 12, 18), '910000010800', 'a type that is given stands');
@@ -78,7 +86,10 @@ t.test('wrong values on purpose', async (t) => {
   t.equal(bytes.readUInt16BE(24), 1);
   t.equal(bytes.readUInt16BE(38), 4);
   t.equal(bytes.readUInt16BE(40), 0);
-  const segment = encodePacket({ ipv6: { ...ipv6, payloadLength: 1, nextHeader: 2 }, tcp: { ...tcp, headerLength: 60, checksum: 3 } });
+  const segment = encodePacket({
+    ipv6: { ...ipv6, payloadLength: 1, nextHeader: 2 },
+    tcp: { ...tcp, headerLength: 60, checksum: 3 },
+  });
   t.equal(segment.readUInt16BE(4), 1);
   t.equal(segment[6], 2);
   t.equal(segment[52], 0xf0);
@@ -123,7 +134,9 @@ t.test('options and padding', async (t) => {
   const one = decodePacket(encodePacket({ ipv4: { ...ipv4, options: Buffer.from([1]) }, udp }));
   t.equal(one.ipv4?.headerLength, 24);
   t.same(one.ipv4?.options, Buffer.from([1, 0, 0, 0]));
-  const segment = decodePacket(encodePacket({ ipv4, tcp: { ...tcp, options: [{ type: 'window-scale', shift: 7 }] } }));
+  const segment = decodePacket(
+    encodePacket({ ipv4, tcp: { ...tcp, options: [{ type: 'window-scale', shift: 7 }] } }),
+  );
   t.same(segment.tcp?.options, [{ type: 'window-scale', shift: 7 }, { type: 'end' }]);
   for (const length of [0, 1, 5, 6, 7]) {
     const extensions = [{ type: 'hop-by-hop', data: Buffer.alloc(length) }] as const;
@@ -151,24 +164,46 @@ t.test('next headers', async (t) => {
 });
 
 t.test('DHCP brings its own ports', async (t) => {
-  const request = decodeFrame(encodeFrame({ ethernet, ipv4, dhcp: { operation: 'request', messageType: 'discover' } }));
-  t.match(request, { udp: { sourcePort: 68, destinationPort: 67 }, dhcp: { messageType: 'discover', clientMac: ethernet.source } });
+  const request = decodeFrame(
+    encodeFrame({ ethernet, ipv4, dhcp: { operation: 'request', messageType: 'discover' } }),
+  );
+  t.match(request, {
+    udp: { sourcePort: 68, destinationPort: 67 },
+    dhcp: { messageType: 'discover', clientMac: ethernet.source },
+  });
   t.same(request.dhcp?.options, [{ type: 'message-type', value: 'discover' }, { type: 'end' }]);
   const reply = decodePacket(
     encodePacket({
       ipv4,
       udp: { destinationPort: 67 },
-      dhcp: { operation: 'reply', clientMac: ethernet.source, messageType: 250, options: [{ type: 'message-type', value: 250 }, { type: 'pad' }, { type: 'end' }] },
+      dhcp: {
+        operation: 'reply',
+        clientMac: ethernet.source,
+        messageType: 250,
+        options: [{ type: 'message-type', value: 250 }, { type: 'pad' }, { type: 'end' }],
+      },
       payload: Buffer.alloc(3),
     }),
   );
-  t.match(reply, { udp: { sourcePort: 67, destinationPort: 67 }, dhcp: { operation: 'reply', messageType: 250 } });
-  t.same(reply.dhcp?.options.map(({ type }) => type), ['message-type', 'pad', 'end']);
+  t.match(reply, {
+    udp: { sourcePort: 67, destinationPort: 67 },
+    dhcp: { operation: 'reply', messageType: 250 },
+  });
+  t.same(
+    reply.dhcp?.options.map(({ type }) => type),
+    ['message-type', 'pad', 'end'],
+  );
   t.equal(reply.payload.length, 3);
 });
 
 t.test('a packet can be given as it was decoded', async (t) => {
-  const frame = encodeFrame({ ethernet, ipv4, icmp: { type: 'destination-unreachable', code: 3 }, quoted: { ipv4, udp }, trailer: Buffer.alloc(4) });
+  const frame = encodeFrame({
+    ethernet,
+    ipv4,
+    icmp: { type: 'destination-unreachable', code: 3 },
+    quoted: { ipv4, udp },
+    trailer: Buffer.alloc(4),
+  });
   t.same(encodeFrame(decodeFrame(frame)), frame);
   t.same(encodePacket(decodePacket(frame.subarray(14))), frame.subarray(14));
   t.equal(field(decodeFrame(frame), 'quoted.udp.destinationPort'), 2000);
@@ -213,7 +248,18 @@ t.test('what does not go together', async (t) => {
     [{ vlans: [], ipv4, udp }, 'vlans'],
     [{ arp }, 'arp'],
     [{ ipv4, dhcp: { operation: 'request' } }, 'dhcp.clientMac'],
-    [{ ipv4, dhcp: { operation: 'request', clientMac: ethernet.source, messageType: 'ack', options: [{ type: 'message-type', value: 'nak' }] } }, 'dhcp.messageType'],
+    [
+      {
+        ipv4,
+        dhcp: {
+          operation: 'request',
+          clientMac: ethernet.source,
+          messageType: 'ack',
+          options: [{ type: 'message-type', value: 'nak' }],
+        },
+      },
+      'dhcp.messageType',
+    ],
   ];
   for (const [layers, argument] of packets) refuses(t, encodePacket, [layers], argument);
   for (const layers of [undefined, null, 1, 'x', []]) refuses(t, encodePacket, [layers], 'layers');
@@ -223,12 +269,21 @@ t.test('what does not go together', async (t) => {
 });
 
 t.test('values that a field cannot have', async (t) => {
-  const over4 = (name: string, value: unknown): [object, string] => [{ ipv4: { ...ipv4, [name]: value }, udp }, `ipv4.${name}`];
-  const over6 = (name: string, value: unknown): [object, string] => [{ ipv6: { ...ipv6, [name]: value }, udp }, `ipv6.${name}`];
+  const over4 = (name: string, value: unknown): [object, string] => [
+    { ipv4: { ...ipv4, [name]: value }, udp },
+    `ipv4.${name}`,
+  ];
+  const over6 = (name: string, value: unknown): [object, string] => [
+    { ipv6: { ...ipv6, [name]: value }, udp },
+    `ipv6.${name}`,
+  ];
   const extension = (value: object): object => ({ ipv6: { ...ipv6, extensions: [value] }, udp });
   const option = (value: unknown): object => ({ ipv4, tcp: { ...tcp, options: [value] } });
   const nd = (value: object): object => ({ ipv6, icmpv6: { type: 'router-solicitation', options: [value] } });
-  const dhcp = (value: object): object => ({ ipv4, dhcp: { operation: 'reply', clientMac: ethernet.source, ...value } });
+  const dhcp = (value: object): object => ({
+    ipv4,
+    dhcp: { operation: 'reply', clientMac: ethernet.source, ...value },
+  });
   const dhcpOption = (value: object): object => dhcp({ options: [value] });
   const packets: [object, string][] = [
     over4('ttl', 256),
@@ -281,10 +336,16 @@ t.test('values that a field cannot have', async (t) => {
     [{ ipv6, icmpv6: { type: 'echo-request', target: 'fe80::1' } }, 'icmpv6.target'],
     [{ ipv6, icmpv6: { type: 'neighbor-solicitation' } }, 'icmpv6.target'],
     [{ ipv6, icmpv6: { type: 'router-advertisement' } }, 'icmpv6.routerLifetime'],
-    [{ ipv6, icmpv6: { type: 'router-advertisement', routerLifetime: 0, preference: 'best' } }, 'icmpv6.preference'],
+    [
+      { ipv6, icmpv6: { type: 'router-advertisement', routerLifetime: 0, preference: 'best' } },
+      'icmpv6.preference',
+    ],
     [nd({ type: 'mtu', mac: ethernet.source }), 'icmpv6.options[0].mac'],
     [nd({ type: 'source-link-layer-address', mac: '02' }), 'icmpv6.options[0].mac'],
-    [nd({ type: 'prefix-information', prefix: 'fd00::', prefixLength: 129 }), 'icmpv6.options[0].prefixLength'],
+    [
+      nd({ type: 'prefix-information', prefix: 'fd00::', prefixLength: 129 }),
+      'icmpv6.options[0].prefixLength',
+    ],
     [nd({ type: 'recursive-dns-server', addresses: ['10.0.0.1'] }), 'icmpv6.options[0].addresses[0]'],
     [nd({ type: 14, data: Buffer.alloc(2040) }), 'icmpv6.options[0]'],
     [dhcp({ serverName: 'x'.repeat(65) }), 'dhcp.serverName'],

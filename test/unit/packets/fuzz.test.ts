@@ -53,7 +53,8 @@ t.test('frames cut short, with bits turned, and of random bytes', async (t) => {
     for (let length = 0; length < frame.length; length++) attempt(frame.subarray(0, length));
     for (let turned = 0; turned < 40; turned++) {
       const damaged = Buffer.from(frame);
-      for (let bits = 0; bits <= maker.below(4); bits++) damaged[maker.below(Math.min(90, damaged.length))] ^= 1 << maker.below(8);
+      for (let bits = 0; bits <= maker.below(4); bits++)
+        damaged[maker.below(Math.min(90, damaged.length))] ^= 1 << maker.below(8);
       attempt(damaged);
     }
     const random = maker.bytes(maker.below(120));

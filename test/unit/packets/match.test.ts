@@ -9,7 +9,12 @@ const packet = decodeFrame(
     ethernet,
     vlans: [{ id: 10, priority: 3 }],
     ipv6: { source: 'fe80::1', destination: 'ff02::1' },
-    tcp: { sourcePort: 1000, destinationPort: 80, flags: { syn: true }, options: [{ type: 'mss', value: 1440 }] },
+    tcp: {
+      sourcePort: 1000,
+      destinationPort: 80,
+      flags: { syn: true },
+      options: [{ type: 'mss', value: 1440 }],
+    },
     payload: Buffer.from('GET /'),
   }),
 );
@@ -18,7 +23,10 @@ const error = decodeFrame(
     ethernet,
     ipv4: { source: '10.0.0.1', destination: '10.0.0.2' },
     icmp: { type: 'destination-unreachable', code: 3 },
-    quoted: { ipv4: { source: '10.0.0.2', destination: '10.0.0.3' }, udp: { sourcePort: 5, destinationPort: 53 } },
+    quoted: {
+      ipv4: { source: '10.0.0.2', destination: '10.0.0.3' },
+      udp: { sourcePort: 5, destinationPort: 53 },
+    },
   }),
 );
 
@@ -37,7 +45,7 @@ t.test('what matches', async (t) => {
     { payload: /^GET/g },
     { udp: null, trailer: null, quoted: null, icmpv6: null },
     { udp: undefined, tcp: { window: undefined } },
-    { udp: (udp) => udp === undefined },
+    { udp: (udp) => udp === undefined, quoted: (quoted) => quoted === undefined },
   ];
   for (const pattern of patterns) {
     t.same(differences(packet, pattern), []);

@@ -1,6 +1,14 @@
 /** Replies. */
 import t from 'tap';
-import { decodeFrame, decodePacket, encodeFrame, encodePacket, type Layers, type Packet, replyTo } from 'tapfd/packets';
+import {
+  decodeFrame,
+  decodePacket,
+  encodeFrame,
+  encodePacket,
+  type Layers,
+  type Packet,
+  replyTo,
+} from 'tapfd/packets';
 import { refuses } from '../../kit/refuses.js';
 
 const OWN = '02:00:00:00:00:02';
@@ -51,7 +59,10 @@ t.test('what a host answers', async (t) => {
     payload,
     problems: [],
   });
-  t.match(reply(frame({ ipv4, udp, payload })), { udp: { sourcePort: 2000, destinationPort: 1000 }, payload: Buffer.alloc(0) });
+  t.match(reply(frame({ ipv4, udp, payload })), {
+    udp: { sourcePort: 2000, destinationPort: 1000 },
+    payload: Buffer.alloc(0),
+  });
   const layers = replyTo(decodePacket(encodePacket({ ipv4, udp })));
   t.match(layers, { ipv4: { source: '10.0.0.2', destination: '10.0.0.1' } });
   t.equal(layers?.ethernet, undefined, 'a TUN has no MACs');
@@ -65,7 +76,13 @@ t.test('sequence numbers of TCP', async (t) => {
     [{ ack: true }, payload, 4],
   ] as const) {
     t.match(reply(frame({ ipv4, tcp: { ...tcp, flags }, payload: data })), {
-      tcp: { sourcePort: 2000, destinationPort: 1000, sequence: 9, acknowledgment, flags: { ack: true, syn: false } },
+      tcp: {
+        sourcePort: 2000,
+        destinationPort: 1000,
+        sequence: 9,
+        acknowledgment,
+        flags: { ack: true, syn: false },
+      },
     });
   }
   t.equal(reply(frame({ ipv4, tcp: { ...tcp, flags: { rst: true } } })), undefined);

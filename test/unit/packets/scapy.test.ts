@@ -51,7 +51,18 @@ t.test('what scapy makes', { skip: needs('scapy') }, async (t) => {
     t.same(packet.problems, [], `${summarize(packet)}: ${one.bytes}`);
     t.equal(encodeFrame(packet.layers()).toString('hex'), one.bytes, 'encoding gives the same bytes');
   }
-  const kinds = ['arp', 'ipv4', 'ipv6', 'icmp', 'icmpv6', 'udp', 'tcp', 'dhcp', 'vlans[1]', 'ipv6.extensions[2]'];
+  const kinds = [
+    'arp',
+    'ipv4',
+    'ipv6',
+    'icmp',
+    'icmpv6',
+    'udp',
+    'tcp',
+    'dhcp',
+    'vlans[1]',
+    'ipv6.extensions[2]',
+  ];
   for (const kind of kinds) {
     t.ok(
       made.some(({ fields }) => Object.keys(fields).some((path) => path.startsWith(kind))),

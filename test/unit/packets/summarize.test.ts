@@ -15,7 +15,10 @@ t.test('packets of every kind', async (t) => {
   const lines: [Layers, string][] = [
     [{ ipv4, udp: ports, payload }, 'IP 10.0.0.1.1000 > 10.0.0.2.80: UDP, length 5'],
     [{ ipv6, udp: ports, payload }, 'IP6 fe80::1.1000 > fe80::2.80: UDP, length 5'],
-    [{ ipv4, tcp: { ...ports, window: 9 } }, 'IP 10.0.0.1.1000 > 10.0.0.2.80: Flags [none], seq 0, win 9, length 0'],
+    [
+      { ipv4, tcp: { ...ports, window: 9 } },
+      'IP 10.0.0.1.1000 > 10.0.0.2.80: Flags [none], seq 0, win 9, length 0',
+    ],
     [
       {
         ipv4,
@@ -36,7 +39,16 @@ t.test('packets of every kind', async (t) => {
       'IP 10.0.0.1.1000 > 10.0.0.2.80: Flags [S.e], seq 1, ack 2, win 65535, options [mss 1460,sackOK,TS val 3 ecr 4,nop,wscale 7], length 0',
     ],
     [
-      { ipv4, tcp: { ...ports, options: [{ type: 'sack', blocks: [{ left: 1, right: 2 }] }, { type: 99, data: payload }] } },
+      {
+        ipv4,
+        tcp: {
+          ...ports,
+          options: [
+            { type: 'sack', blocks: [{ left: 1, right: 2 }] },
+            { type: 99, data: payload },
+          ],
+        },
+      },
       'IP 10.0.0.1.1000 > 10.0.0.2.80: Flags [none], seq 0, win 65535, options [sack {1:2},option 99,eol], length 0',
     ],
     [
@@ -67,19 +79,34 @@ t.test('packets of every kind', async (t) => {
     [
       {
         ipv6,
-        icmpv6: { type: 'neighbor-solicitation', target: 'fe80::3', options: [{ type: 'source-link-layer-address', mac }] },
+        icmpv6: {
+          type: 'neighbor-solicitation',
+          target: 'fe80::3',
+          options: [{ type: 'source-link-layer-address', mac }],
+        },
       },
       `IP6 fe80::1 > fe80::2: ICMP6 neighbor solicitation, who has fe80::3, source mac ${mac}, length 0`,
     ],
     [
       {
         ipv6,
-        icmpv6: { type: 'neighbor-advertisement', target: 'fe80::3', options: [{ type: 'target-link-layer-address', mac }] },
+        icmpv6: {
+          type: 'neighbor-advertisement',
+          target: 'fe80::3',
+          options: [{ type: 'target-link-layer-address', mac }],
+        },
       },
       `IP6 fe80::1 > fe80::2: ICMP6 neighbor advertisement, tgt is fe80::3, target mac ${mac}, length 0`,
     ],
     [
-      { ipv6, icmpv6: { type: 'router-advertisement', routerLifetime: 9, options: [prefix, { type: 'mtu', mtu: 1 }] } },
+      {
+        ipv6,
+        icmpv6: {
+          type: 'router-advertisement',
+          routerLifetime: 9,
+          options: [prefix, { type: 'mtu', mtu: 1 }],
+        },
+      },
       'IP6 fe80::1 > fe80::2: ICMP6 router advertisement, prefix fd00::/64, length 0',
     ],
     [
@@ -111,7 +138,10 @@ t.test('packets of every kind', async (t) => {
     ],
     [
       {
-        ipv6: { ...ipv6, extensions: [{ type: 'fragment', fragmentOffset: 8, identification: 6, nextHeader: 17 }] },
+        ipv6: {
+          ...ipv6,
+          extensions: [{ type: 'fragment', fragmentOffset: 8, identification: 6, nextHeader: 17 }],
+        },
         payload,
       },
       'IP6 fe80::1 > fe80::2: frag 6:5@8, protocol 17, length 5',
@@ -144,20 +174,38 @@ t.test('packets of every kind', async (t) => {
 
 t.test('frames', async (t) => {
   const arp = { senderAddress: '10.0.0.1', targetAddress: '10.0.0.2' };
-  const line = (layers: Layers, macs = false) => summarize(decodeFrame(encodeFrame({ ethernet, ...layers })), { macs });
+  const line = (layers: Layers, macs = false) =>
+    summarize(decodeFrame(encodeFrame({ ethernet, ...layers })), { macs });
   t.equal(line({ arp: { operation: 'request', ...arp } }), 'ARP, request who-has 10.0.0.2 tell 10.0.0.1');
   t.equal(line({ arp: { operation: 'reply', ...arp } }), `ARP, reply 10.0.0.1 is-at ${mac}`);
   t.equal(line({ arp: { operation: 8, ...arp } }, true), `${mac} > 02:00:00:00:00:02, ARP, operation 8`);
   t.equal(
-    line({ vlans: [{ id: 5, priority: 2 }, { id: 6, etherType: 0x88b5 }], payload }),
+    line({
+      vlans: [
+        { id: 5, priority: 2 },
+        { id: 6, etherType: 0x88b5 },
+      ],
+      payload,
+    }),
     'vlan 5, p 2, vlan 6, p 0, ethertype 0x88b5, length 5',
   );
   t.equal(line({ ethernet: { ...ethernet, etherType: 5 }, payload }), '802.3, length 5');
-  t.equal(summarize(decodePacket(Buffer.alloc(3)), { macs: true }), 'no packet, length 3 [ipv4: 3 bytes are left for a header of 20]'.replace('3 bytes are left for a header of 20', 'IP version 0'));
+  t.equal(
+    summarize(decodePacket(Buffer.alloc(3)), { macs: true }),
+    'no packet, length 3 [ipv4: 3 bytes are left for a header of 20]'.replace(
+      '3 bytes are left for a header of 20',
+      'IP version 0',
+    ),
+  );
   const wrong = encodePacket({ ipv4: { ...ipv4, checksum: 1 }, udp: { ...ports, checksum: 2 } });
-  t.match(summarize(decodePacket(wrong)), / \[ipv4: the checksum is 0x0001, .*\] \[udp: the checksum is 0x0002, .*\]$/);
   t.match(
-    summarize(decodePacket(encodePacket({ ipv4: { ...ipv4, totalLength: 4000, moreFragments: true }, udp: ports }))),
+    summarize(decodePacket(wrong)),
+    / \[ipv4: the checksum is 0x0001, .*\] \[udp: the checksum is 0x0002, .*\]$/,
+  );
+  t.match(
+    summarize(
+      decodePacket(encodePacket({ ipv4: { ...ipv4, totalLength: 4000, moreFragments: true }, udp: ports })),
+    ),
     /frag 0:0@0\+, UDP, length 0 \[ipv4: 3972 bytes are missing at the end\]/,
   );
   refuses(t, summarize, [Buffer.alloc(1)], 'packet');

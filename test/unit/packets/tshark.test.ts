@@ -30,7 +30,8 @@ const FIELDS: Record<string, (packet: Packet) => Value | readonly Value[]> = {
   'vlan.etype': (packet) => innerTag(packet)?.etherType,
   'arp.hw.type': ({ arp }) => arp?.hardwareType,
   'arp.proto.type': ({ arp }) => arp?.protocolType,
-  'arp.opcode': ({ arp }) => (arp?.operation === 'request' ? 1 : arp?.operation === 'reply' ? 2 : arp?.operation),
+  'arp.opcode': ({ arp }) =>
+    arp?.operation === 'request' ? 1 : arp?.operation === 'reply' ? 2 : arp?.operation,
   'arp.src.hw_mac': ({ arp }) => arp?.senderMac,
   'arp.src.proto_ipv4': ({ arp }) => arp?.senderAddress,
   'arp.dst.hw_mac': ({ arp }) => arp?.targetMac,
@@ -196,7 +197,11 @@ function fragmentUnits(packet: Packet): number | undefined {
 }
 
 function optionsOf(dhcp: Packet['dhcp'], type: string, field: string): Value[] {
-  return dhcp?.options.flatMap((one) => (one.type === type ? (Object.entries(one).find(([name]) => name === field)?.[1] ?? []) : [])) ?? [];
+  return (
+    dhcp?.options.flatMap((one) =>
+      one.type === type ? (Object.entries(one).find(([name]) => name === field)?.[1] ?? []) : [],
+    ) ?? []
+  );
 }
 
 /** Wireshark's text of a value, as a value: it writes numbers in decimal or hexadecimal, flags as 0, 1, True, False. */
@@ -222,7 +227,9 @@ function disagreements(packet: Packet, seen: ReadonlyMap<string, string[]>): obj
     const theirs = seen.get(field) ?? [];
     const isSame = own.every((value, place) => place < theirs.length && same(value, theirs[place]));
     const isWhole = theirs.length === own.length || packet.quoted !== undefined;
-    return isSame && isWhole ? [] : { field, own, theirs, line: summarize(packet), bytes: packet.bytes.toString('hex') };
+    return isSame && isWhole
+      ? []
+      : { field, own, theirs, line: summarize(packet), bytes: packet.bytes.toString('hex') };
   });
 }
 
