@@ -21,7 +21,7 @@ export type { NdOption } from './headers/nd-options.js';
 export type { Tcp, TcpFields, TcpFlags } from './headers/tcp.js';
 export type { SackBlock, TcpOption } from './headers/tcp-options.js';
 export type { Udp, UdpFields } from './headers/udp.js';
-export type { Layers } from './layers.js';
+export type { DecodedLayers, Layers } from './layers.js';
 export { type Difference, differences, matches } from './match.js';
 export { decodeFrame, decodePacket, Packet } from './packet.js';
 export type { PacketPattern, Pattern } from './pattern.js';

@@ -72,19 +72,31 @@ export const LAYER_NAMES = [
   'trailer',
 ] as const;
 
-/** The headers that were decoded. */
+/** The headers of a {@link Packet}: undefined where there is none. */
 export interface DecodedLayers {
+  /** MACs and type. */
   readonly ethernet: Ethernet | undefined;
+  /** The VLAN tags, from the outermost. */
   readonly vlans: readonly Vlan[] | undefined;
+  /** ARP for IPv4 over Ethernet. */
   readonly arp: Arp | undefined;
+  /** IPv4. */
   readonly ipv4: Ipv4 | undefined;
+  /** IPv6 with its extension headers. */
   readonly ipv6: Ipv6 | undefined;
+  /** ICMP over IPv4. */
   readonly icmp: Icmp | undefined;
+  /** ICMPv6 over IPv6. */
   readonly icmpv6: Icmpv6 | undefined;
+  /** UDP. */
   readonly udp: Udp | undefined;
+  /** TCP. */
   readonly tcp: Tcp | undefined;
+  /** DHCPv4. */
   readonly dhcp: Dhcp | undefined;
+  /** What follows the last header: empty if nothing does. */
   readonly payload: Buffer;
+  /** What follows the end of the packet: empty if nothing does. */
   readonly trailer: Buffer;
 }
 

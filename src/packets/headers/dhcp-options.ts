@@ -30,33 +30,60 @@ export const MESSAGE_TYPES: NamesByNumber<DhcpMessageType> = {
 
 /** An option of DHCPv4. What the library does not know, or is malformed, has its number as `type`, and `data`. */
 export type DhcpOption =
-  | { readonly type: 'pad' | 'end' }
-  | { readonly type: 'message-type'; readonly value: DhcpMessageType | number }
   | {
+      /** Which option it is. */
+      readonly type: 'pad' | 'end';
+    }
+  | {
+      /** Which option it is. */
+      readonly type: 'message-type';
+      /** A number if it is of another kind. */
+      readonly value: DhcpMessageType | number;
+    }
+  | {
+      /** Which option it is. */
       readonly type: 'subnet-mask' | 'broadcast-address' | 'requested-address' | 'server-identifier';
+
+      /** IPv4. */
       readonly address: string;
     }
   | {
+      /** Which option it is. */
       readonly type: 'routers' | 'dns-servers' | 'ntp-servers';
+
+      /** IPv4, in their order. */
       readonly addresses: readonly string[];
     }
   | {
+      /** Which option it is. */
       readonly type: 'lease-time' | 'renewal-time' | 'rebinding-time';
       /** 4294967295 is without end. */
       readonly seconds: number;
     }
-  | { readonly type: 'interface-mtu' | 'maximum-message-size'; readonly bytes: number }
   | {
+      /** Which option it is. */
+      readonly type: 'interface-mtu' | 'maximum-message-size';
+      /** Of a packet. */
+      readonly bytes: number;
+    }
+  | {
+      /** Which option it is. */
       readonly type: 'host-name' | 'domain-name' | 'message' | 'vendor-class';
       /** Each byte is one character: a hostile one may send any. */
       readonly text: string;
     }
   | {
+      /** Which option it is. */
       readonly type: 'parameter-request-list';
       /** Numbers of the options that the client asks for. */
       readonly codes: readonly number[];
     }
-  | { readonly type: number; readonly data: Buffer };
+  | {
+      /** Which option it is. */
+      readonly type: number;
+      /** What follows type and length: a view. */
+      readonly data: Buffer;
+    };
 
 const TYPES: NamesByNumber<string> = {
   0: 'pad',

@@ -7,6 +7,7 @@ import { numbers } from './tcp-options.js';
 /** An extension header of IPv6. Bytes are views of the packet's memory. */
 export type Ipv6Extension =
   | {
+      /** Which header it is. */
       readonly type: 'hop-by-hop' | 'destination-options';
       /** The type of what follows. */
       readonly nextHeader: number;
@@ -14,6 +15,7 @@ export type Ipv6Extension =
       readonly data: Buffer;
     }
   | {
+      /** Which header it is. */
       readonly type: 'routing';
       /** The type of what follows. */
       readonly nextHeader: number;
@@ -25,6 +27,7 @@ export type Ipv6Extension =
       readonly data: Buffer;
     }
   | {
+      /** Which header it is. */
       readonly type: 'fragment';
       /** The type of what follows in the first fragment. */
       readonly nextHeader: number;
@@ -36,6 +39,7 @@ export type Ipv6Extension =
       readonly identification: number;
     }
   | {
+      /** Which header it is. */
       readonly type: 'authentication';
       /** The type of what follows. */
       readonly nextHeader: number;
@@ -127,7 +131,10 @@ function readExtension(bytes: Buffer, at: number, end: number, number: number): 
 /** An extension header to encode: `nextHeader` is filled in. */
 export type Ipv6ExtensionFields = Ipv6Extension extends infer Each
   ? Each extends Ipv6Extension
-    ? Omit<Each, 'nextHeader'> & { readonly nextHeader?: number | undefined }
+    ? Omit<Each, 'nextHeader'> & {
+        /** Default: the type of what follows. */
+        readonly nextHeader?: number | undefined;
+      }
     : never
   : never;
 

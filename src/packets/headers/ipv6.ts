@@ -91,6 +91,7 @@ export class Ipv6Header extends Header implements Ipv6 {
 
 /** An IPv6 header to encode. */
 export type Ipv6Fields = Fields<Omit<Ipv6, 'extensions'>, 'source' | 'destination'> & {
+  /** In their order. Default: none. */
   readonly extensions?: readonly Ipv6ExtensionFields[] | undefined;
 };
 

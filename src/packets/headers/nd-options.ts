@@ -9,9 +9,17 @@ import { numbers } from './tcp-options.js';
 
 /** An option of neighbour discovery. What the library does not know, or is malformed, has its number as `type`, and `data`. */
 export type NdOption =
-  | { readonly type: 'source-link-layer-address' | 'target-link-layer-address'; readonly mac: string }
   | {
+      /** Which option it is. */
+      readonly type: 'source-link-layer-address' | 'target-link-layer-address';
+      /** The MAC. */
+      readonly mac: string;
+    }
+  | {
+      /** Which option it is. */
       readonly type: 'prefix-information';
+
+      /** 0 to 128. */
       readonly prefixLength: number;
       /** Addresses with this prefix are on the link itself. */
       readonly onLink: boolean;
@@ -21,21 +29,37 @@ export type NdOption =
       readonly validLifetime: number;
       /** Seconds; 4294967295 is without end. */
       readonly preferredLifetime: number;
+
+      /** An IPv6 address. */
       readonly prefix: string;
     }
   | {
+      /** Which option it is. */
       readonly type: 'redirected-header';
       /** The beginning of the packet that caused the redirect. */
       readonly data: Buffer;
     }
-  | { readonly type: 'mtu'; readonly mtu: number }
   | {
+      /** Which option it is. */
+      readonly type: 'mtu';
+      /** Bytes of a packet. */
+      readonly mtu: number;
+    }
+  | {
+      /** Which option it is. */
       readonly type: 'recursive-dns-server';
       /** Seconds; 4294967295 is without end. */
       readonly lifetime: number;
+
+      /** IPv6, in their order. */
       readonly addresses: readonly string[];
     }
-  | { readonly type: number; readonly data: Buffer };
+  | {
+      /** Which option it is. */
+      readonly type: number;
+      /** What follows type and length: a view. */
+      readonly data: Buffer;
+    };
 
 const TYPES: NamesByNumber<string> = {
   1: 'source-link-layer-address',

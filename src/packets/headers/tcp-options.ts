@@ -13,12 +13,42 @@ export interface SackBlock {
 
 /** An option of TCP. What the library does not know, or is malformed, has its number as `type`, and `data`. */
 export type TcpOption =
-  | { readonly type: 'end' | 'nop' | 'sack-permitted' }
-  | { readonly type: 'mss'; readonly value: number }
-  | { readonly type: 'window-scale'; readonly shift: number }
-  | { readonly type: 'sack'; readonly blocks: readonly SackBlock[] }
-  | { readonly type: 'timestamps'; readonly value: number; readonly echo: number }
-  | { readonly type: number; readonly data: Buffer };
+  | {
+      /** Which option it is. */
+      readonly type: 'end' | 'nop' | 'sack-permitted';
+    }
+  | {
+      /** Which option it is. */
+      readonly type: 'mss';
+      /** `mss`: bytes of the largest segment. `timestamps`: the clock of the sender. */
+      readonly value: number;
+    }
+  | {
+      /** Which option it is. */
+      readonly type: 'window-scale';
+      /** By how many bits `window` is to be shifted. */
+      readonly shift: number;
+    }
+  | {
+      /** Which option it is. */
+      readonly type: 'sack';
+      /** In their order. */
+      readonly blocks: readonly SackBlock[];
+    }
+  | {
+      /** Which option it is. */
+      readonly type: 'timestamps';
+      /** `mss`: bytes of the largest segment. `timestamps`: the clock of the sender. */
+      readonly value: number;
+      /** The clock of the receiver, as it was last seen. */
+      readonly echo: number;
+    }
+  | {
+      /** Which option it is. */
+      readonly type: number;
+      /** What follows type and length: a view. */
+      readonly data: Buffer;
+    };
 
 const TYPES: NamesByNumber<string> = {
   0: 'end',

@@ -121,6 +121,7 @@ export class TcpHeader extends Header implements Tcp {
 
 /** A TCP header to encode: flags that are left out are false. */
 export type TcpFields = Fields<Omit<Tcp, 'flags'>, 'sourcePort' | 'destinationPort'> & {
+  /** Those that are set. */
   readonly flags?: Fields<TcpFlags> | undefined;
 };
 
