@@ -89,6 +89,7 @@ const PROBES = {
   ip: () => commandProbe('ip'),
   ping: () => commandProbe('ping'),
   tcpdump: () => commandProbe('tcpdump'),
+  tshark: () => commandProbe('tshark') ?? commandProbe('capinfos'),
   iperf3: () => commandProbe('iperf3'),
   curl: () => commandProbe('curl'),
   python3: () => {
@@ -154,7 +155,7 @@ const PROBES = {
 
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
- *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
+ *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'tshark' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
  */
 
@@ -197,6 +198,7 @@ export function lackOf(capability) {
 const BESIDE_COVERAGE = [
   'iperf3',
   'curl',
+  'tshark',
   'guest',
   'v86',
   'user-mode-linux',

@@ -2,7 +2,8 @@
 import type { Writable } from 'node:stream';
 import { onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
-import { TapfdError } from '../base/errors.js';
+import { invalidArgument, TapfdError } from '../base/errors.js';
+import { OBSERVE } from '../descriptor/observers.js';
 import type { FrameStream } from '../frames/stream.js';
 import {
   type CaptureOptions,
@@ -178,6 +179,9 @@ export class Capture {
     refuseSurplus('add', arguments, 1);
     checkDevice('device', device);
     if (this.#state !== 'running') throw new TapfdError('ERR_TAPFD_CLOSED', 'add: the capture has ended');
+    if (this.#devices.has(device)) {
+      throw invalidArgument('device', 'one that this capture does not have yet', device);
+    }
     this.#add(device).begin();
   }
 
@@ -201,8 +205,10 @@ export class Capture {
 
   #add(device: FrameStream): CapturedDevice {
     const { snapLength, filter } = this.#settings;
+    // First: it throws where a device has ended.
+    const observe = device[OBSERVE];
     const id = this.#output.addInterface(CapturedDevice.describe(device, snapLength, filter !== undefined));
-    const captured = new CapturedDevice(device, id, this.#sink);
+    const captured = new CapturedDevice(device, observe, id, this.#sink);
     this.#devices.set(device, captured);
     this.#running.add(captured);
     return captured;

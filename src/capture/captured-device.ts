@@ -1,5 +1,5 @@
 /** One device in a capture: its frames as the file has them, and what is counted. */
-import { type FrameDirection, type FrameObserver, OBSERVE } from '../descriptor/observers.js';
+import type { FrameDirection, FrameObserver, Observe } from '../descriptor/observers.js';
 import type { FrameStats } from '../frames/counters.js';
 import type { FrameStream } from '../frames/stream.js';
 import type { CaptureFilter } from './capture-options.js';
@@ -44,8 +44,8 @@ export class CapturedDevice implements FrameObserver {
   /** A filter that writes to its own device is not asked about that. */
   #inFilter = false;
 
-  /** @throws TapfdError `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`. */
-  constructor(device: FrameStream, id: number, sink: FrameSink) {
+  /** @param observe - The device's. @param id - The number of its interface. */
+  constructor(device: FrameStream, observe: Observe, id: number, sink: FrameSink) {
     this.#device = device;
     this.#id = id;
     this.#sink = sink;
@@ -53,7 +53,7 @@ export class CapturedDevice implements FrameObserver {
     this.#headers = { kind, packetInfo: device.flags.packetInfo, vnetHeaderBytes };
     this.#headerBytes = headerBytes(this.#headers);
     this.#before = device.stats;
-    this.#unobserve = device[OBSERVE](this);
+    this.#unobserve = observe(this);
   }
 
   /** The device, for the file. */

@@ -102,7 +102,8 @@ export class Outlet {
     if (this.#failure === undefined && this.#ends) {
       this.#writable.off('close', this.#closed);
       this.#writable.end();
-      await finished(this.#writable, { readable: false, cleanup: true }).catch(this.#fail);
+      // What it rejects with is the writable's 'error', or that there was none.
+      await finished(this.#writable, { readable: false, cleanup: true }).catch(this.#closed);
     }
     while (this.#own > 0 && this.#failure === undefined) await this.#progress();
     this.#forget();
@@ -140,12 +141,17 @@ export class Outlet {
       this.#closed();
       return;
     }
-    const goesOn = this.#writable.write(chunk, (error) => {
-      if (error) return;
-      this.#free(chunk.length);
-      this.#wake();
-    });
-    if (!goesOn) this.#blocked = true;
+    try {
+      const goesOn = this.#writable.write(chunk, (error) => {
+        if (error) return;
+        this.#free(chunk.length);
+        this.#wake();
+      });
+      if (!goesOn) this.#blocked = true;
+    } catch (error) {
+      // Its own code threw.
+      this.#fail(error as Error);
+    }
   }
 
   readonly #drained = (): void => {

@@ -85,7 +85,7 @@ export class PcapngReader implements AsyncIterable<CapturedFrame> {
 
   /** Closes the source. A loop that waits throws `ERR_TAPFD_CLOSED`. */
   async close(): Promise<void> {
-    await this.#source.close();
+    this.#source.close();
   }
 
   /** As {@link close}. */
@@ -110,7 +110,7 @@ export class PcapngReader implements AsyncIterable<CapturedFrame> {
       else if (magic.readUInt32LE(0) === BLOCK.section) yield* pcapngFrames(source, limits);
       else throw formatError('the file is neither pcapng nor pcap', 0);
     } finally {
-      await source.close();
+      source.close();
     }
   }
 }
