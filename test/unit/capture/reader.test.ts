@@ -308,7 +308,7 @@ t.test('however the bytes come', async (t) => {
   const file = new Collected();
   const writer = new PcapngWriter(file, { comment: 'cut' });
   writer.addInterface({ linkType: 'ethernet' });
-  const lengths = [60, 0, 1, 1500, 9000, 3];
+  const lengths = [60, 0, 1, 1500, 700, 3];
   for (const length of lengths) writer.writeFrame({ interface: 0, bytes: Buffer.alloc(length, length) });
   await writer.close();
   const { bytes } = file;
