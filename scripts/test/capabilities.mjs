@@ -89,6 +89,7 @@ const PROBES = {
   ip: () => commandProbe('ip'),
   ping: () => commandProbe('ping'),
   tcpdump: () => commandProbe('tcpdump'),
+  tshark: () => commandProbe('tshark') ?? commandProbe('capinfos'),
   iperf3: () => commandProbe('iperf3'),
   curl: () => commandProbe('curl'),
   python3: () => {
@@ -200,6 +201,7 @@ export function lackOf(capability) {
 const BESIDE_COVERAGE = [
   'iperf3',
   'curl',
+  'tshark',
   'guest',
   'v86',
   'user-mode-linux',
