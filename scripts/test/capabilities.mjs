@@ -150,7 +150,6 @@ const PROBES = {
     commandProbe('nft') ??
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
   passt: () => commandProbe('passt'),
-  tshark: () => commandProbe('tshark'),
   scapy: () => commandProbe('scapy3'),
   chromium: () => commandProbe('chromium'),
 };
@@ -208,7 +207,6 @@ const BESIDE_COVERAGE = [
   'wireguard',
   'nft',
   'passt',
-  'tshark',
   'scapy',
   'chromium',
 ];
