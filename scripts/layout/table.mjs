@@ -71,8 +71,8 @@ export const FOLDERS = [
     path: 'src/links',
     short: 'links, namespaces',
     main: 'links.ts',
-    sentence: 'links, addresses, MACs and namespaces, and watching them. On top of base.',
-    on: ['src/base'],
+    sentence: 'links, addresses, MACs and namespaces, and watching them. On top of addresses.',
+    on: ['src/addresses'],
   },
   {
     path: 'src/fd-socket',

@@ -73,3 +73,13 @@ function longestZeroRun(groups: readonly number[]): { start: number; length: num
   }
   return longest;
 }
+
+/** The 4 or 16 bytes of an address of either family. */
+export function ipBytes(text: string): Buffer | undefined {
+  return ipv4Bytes(text) ?? ipv6Bytes(text);
+}
+
+/** The text of 4 or 16 bytes. */
+export function ipText(bytes: Uint8Array): string {
+  return bytes.length === 4 ? ipv4Text(bytes) : ipv6Text(bytes);
+}

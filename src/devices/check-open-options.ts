@@ -1,4 +1,6 @@
 /** Checks of the opening calls' options, before any system call, and the native settings made from them. */
+
+import { checkMac } from '../addresses/mac.js';
 import { checkSignal } from '../base/abort.js';
 import {
   checkBoolean,
@@ -27,7 +29,7 @@ import type {
 import { ALL_OFFLOADS, checkOffload, offloadMasks } from '../descriptor/offload.js';
 import type { MacCheck, StreamSettings } from '../descriptor/settings.js';
 import { checkIpPrefix } from '../links/ip-prefix.js';
-import { checkMac, checkUnicastMac } from '../links/mac.js';
+import { checkUnicastMac } from '../links/mac.js';
 import { checkMacvlanMode, macvlanModeNumber } from '../links/macvlan-mode.js';
 import type { OpenPlace } from './open-device.js';
 import {

@@ -1,10 +1,11 @@
 /** A TAP device: Ethernet frames. */
 
+import { checkMac } from '../addresses/mac.js';
 import { checkBoolean, checkList, checkObject, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import type { OpenQueueOptions } from '../descriptor/settings.js';
-import { checkMac, checkUnicastMac, isMulticastMac } from '../links/mac.js';
+import { checkUnicastMac, isMulticastMac } from '../links/mac.js';
 import { TunTapDevice } from './tun-tap-device.js';
 
 /** `drivers/net/tun.c` FLT_EXACT_COUNT: with one more address the kernel turns the filter off. */

@@ -1,5 +1,5 @@
 /** IP addresses with a prefix length, as interfaces have them: `10.0.0.1/24`, `fd00::1/64`. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { ipBytes } from '../addresses/ip.js';
 import { checkBoolean, checkInteger, checkObject, checkOptionNames, optional } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import type { NativeIpPrefix } from '../base/native-links.js';
@@ -43,10 +43,15 @@ export type IpPrefixLike = string | IpPrefix;
 
 /** An IPv4 or IPv6 address as text, without a zone. */
 export function checkIpAddress(argument: string, value: unknown): string {
-  if (typeof value !== 'string' || value.includes('%') || !(isIPv4(value) || isIPv6(value))) {
-    throw invalidArgument(argument, 'an IPv4 or IPv6 address', value);
-  }
-  return value;
+  checkIpBytes(argument, value);
+  return String(value);
+}
+
+/** Its 4 or 16 bytes. */
+function checkIpBytes(argument: string, value: unknown): Buffer {
+  const bytes = typeof value === 'string' ? ipBytes(value) : undefined;
+  if (bytes === undefined) throw invalidArgument(argument, 'an IPv4 or IPv6 address', value);
+  return bytes;
 }
 
 /** Checks the value of the option `argument`, and parses it. `alsoKnown`: keys that it may have, too, without effect. */
@@ -58,7 +63,7 @@ export function checkIpPrefix(
   if (typeof value === 'string') return fromText(argument, value);
   const given: { [name in keyof IpPrefix]?: unknown } = checkObject(argument, value);
   checkOptionNames(argument, given, [...PREFIX_NAMES, ...alsoKnown], argument);
-  const address = ipBytes(checkIpAddress(`${argument}.address`, given.address));
+  const address = checkIpBytes(`${argument}.address`, given.address);
   const valid = checkLifetime(`${argument}.validLifetimeSec`, given.validLifetimeSec, 1, MAX_LIFETIME);
   const preferred = checkLifetime(
     `${argument}.preferredLifetimeSec`,
@@ -88,7 +93,7 @@ function checkLifetime(argument: string, value: unknown, min: number, max: numbe
 
 function checkSameFamily(argument: string, value: unknown, as: Uint8Array): Uint8Array | undefined {
   return optional(value, (given) => {
-    const bytes = ipBytes(checkIpAddress(argument, given));
+    const bytes = checkIpBytes(argument, given);
     if (bytes.length === as.length) return bytes;
     throw invalidArgument(argument, 'of the same family as the address', given);
   });
@@ -99,51 +104,11 @@ function fromText(argument: string, text: string): NativeIpPrefix {
   if (match?.[1] === undefined) {
     throw invalidArgument(argument, 'an address with its prefix length, such as "10.0.0.1/24"', text);
   }
-  const address = ipBytes(checkIpAddress(argument, match[1]));
+  const address = checkIpBytes(argument, match[1]);
   const prefixLength = Number(match[2]);
   const longest = address.length * 8;
   if (prefixLength > longest) {
     throw invalidArgument(argument, `an address with a prefix length from 0 to ${longest}`, text);
   }
   return { address, prefixLength, noDad: false };
-}
-
-/** The 4 or 16 bytes of an address that {@link checkIpAddress} has checked. */
-export function ipBytes(address: string): Uint8Array {
-  if (isIPv4(address)) return Uint8Array.from(address.split('.'), Number);
-  // `::` stands for the missing groups, which are zero.
-  const [head = '', tail] = address.split('::');
-  const before = groupBytes(head);
-  const after = groupBytes(tail ?? '');
-  return Uint8Array.from([...before, ...Array<number>(16 - before.length - after.length).fill(0), ...after]);
-}
-
-/** The bytes of `1:22:333`; the last group may be an IPv4 address. */
-function groupBytes(groups: string): number[] {
-  if (groups === '') return [];
-  return groups.split(':').flatMap((group) => {
-    if (group.includes('.')) return group.split('.').map(Number);
-    const value = Number.parseInt(group, 16);
-    return [value >> 8, value & 0xff];
-  });
-}
-
-/** Formats 4 or 16 bytes; IPv6 as in RFC 5952. */
-export function formatIp(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.');
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  const groups = Array.from({ length: 8 }, (_, i) => view.getUint16(i * 2).toString(16));
-  const { start, length } = longestZeroRun(groups);
-  if (length < 2) return groups.join(':');
-  return `${groups.slice(0, start).join(':')}::${groups.slice(start + length).join(':')}`;
-}
-
-function longestZeroRun(groups: string[]): { start: number; length: number } {
-  let longest = { start: 0, length: 0 };
-  let run = 0;
-  groups.forEach((group, place) => {
-    run = group === '0' ? run + 1 : 0;
-    if (run > longest.length) longest = { start: place - run + 1, length: run };
-  });
-  return longest;
 }

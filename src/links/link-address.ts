@@ -1,6 +1,7 @@
 /** The public form of an address of a link. */
+
+import { ipText } from '../addresses/ip.js';
 import type { NativeLinkAddress } from '../base/native-links.js';
-import { formatIp } from './ip-prefix.js';
 
 /** `linux/if_addr.h`. */
 const IFA_F_OPTIMISTIC = 0x04;
@@ -45,11 +46,11 @@ export function linkAddressFromNative(native: NativeLinkAddress): LinkAddress {
   const { address, prefixLength, noDad, peer, broadcast, flags } = native;
   const { validLifetimeSec, preferredLifetimeSec } = native;
   return {
-    address: formatIp(address),
+    address: ipText(address),
     prefixLength,
     family: address.length === 4 ? 4 : 6,
-    ...(peer && { peer: formatIp(peer) }),
-    ...(broadcast && { broadcast: formatIp(broadcast) }),
+    ...(peer && { peer: ipText(peer) }),
+    ...(broadcast && { broadcast: ipText(broadcast) }),
     noDad,
     tentative: (flags & (IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) === IFA_F_TENTATIVE,
     dadFailed: (flags & IFA_F_DADFAILED) !== 0,

@@ -1,5 +1,5 @@
 /**
- * src/links/: links, addresses, MACs and namespaces, and watching them. On top of base.
+ * src/links/: links, addresses, MACs and namespaces, and watching them. On top of addresses.
  *
  * Here: the public functions on links, over rtnetlink.
  */

@@ -1,29 +1,11 @@
-/** Ethernet (MAC) addresses: text, bytes, random ones. */
+/** Ethernet (MAC) addresses: those of links, and random ones. */
 import { randomFillSync } from 'node:crypto';
-import { types } from 'node:util';
-import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
+import { checkMac, MAC_BYTES, macBytes, macText } from '../addresses/mac.js';
+import { checkObject, checkOptionNames, isUint8Array, refuseSurplus } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 
-const MAC_BYTES = 6;
 const MULTICAST_BIT = 0x01;
 const LOCALLY_ADMINISTERED_BIT = 0x02;
-
-/** The bytes of `aa:bb:…` or `aa-bb-…` if there are `min` to `max` of them. */
-function bytesOf(text: unknown, min: number, max: number): Buffer | undefined {
-  if (typeof text !== 'string') return undefined;
-  const separator = text.includes('-') ? '-' : ':';
-  const parts = text.split(separator);
-  if (parts.length < min || parts.length > max) return undefined;
-  if (!parts.every((part) => /^[0-9a-f]{2}$/i.test(part))) return undefined;
-  return Buffer.from(parts.join(''), 'hex');
-}
-
-/** Checks a MAC in the option `argument`. Returns its 6 bytes. */
-export function checkMac(argument: string, value: unknown): Buffer {
-  const bytes = bytesOf(value, MAC_BYTES, MAC_BYTES);
-  if (bytes === undefined) throw invalidArgument(argument, 'a MAC such as "02:00:00:00:00:01"', value);
-  return bytes;
-}
 
 /** Like {@link checkMac}, for a MAC that an interface can have (`linux/etherdevice.h` is_valid_ether_addr): neither multicast nor zero. */
 export function checkUnicastMac(argument: string, value: unknown): Buffer {
@@ -51,10 +33,10 @@ export function parseMac(text: string): Buffer {
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for another length or type.
  */
 export function formatMac(bytes: Uint8Array): string {
-  if (!types.isUint8Array(bytes) || bytes.length !== MAC_BYTES) {
+  if (!isUint8Array(bytes) || bytes.length !== MAC_BYTES) {
     throw invalidArgument('bytes', `${MAC_BYTES} bytes`, bytes);
   }
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  return macText(bytes);
 }
 
 /** Options of {@link randomMac}. */
@@ -92,7 +74,7 @@ export function randomMac(options: RandomMacOptions = {}): string {
 }
 
 function checkPrefix(prefix: unknown): Buffer {
-  const bytes = bytesOf(prefix, 1, MAC_BYTES - 1);
+  const bytes = macBytes(prefix, 1, MAC_BYTES - 1);
   if (bytes === undefined || isMulticastBit(bytes)) {
     throw invalidArgument('prefix', `the first 1 to ${MAC_BYTES - 1} bytes of a unicast MAC`, prefix);
   }
@@ -110,7 +92,7 @@ function isMulticastBit(bytes: Uint8Array): boolean {
  */
 export function isMulticastMac(mac: string | Uint8Array): boolean {
   if (typeof mac === 'string') return isMulticastBit(parseMac(mac));
-  if (!types.isUint8Array(mac) || mac.length !== MAC_BYTES) {
+  if (!isUint8Array(mac) || mac.length !== MAC_BYTES) {
     throw invalidArgument('mac', `a MAC as text or ${MAC_BYTES} bytes`, mac);
   }
   return isMulticastBit(mac);

@@ -49,7 +49,7 @@ export function encodeFrame(layers: Layers | Packet): Buffer {
   if (given.ethernet === undefined) {
     throw invalidArgument('ethernet', 'given: encodePacket makes packets without it', given.ethernet);
   }
-  const { network, bytes } = given.arp === undefined ? encodeIp(given, true, 0) : encodeOnlyArp(given);
+  const { network, bytes } = given.arp === undefined ? encodeIp(given, 0) : encodeOnlyArp(given);
   const tags = checkList('vlans', given.vlans ?? [], 'a list', (argument, value) => ({ argument, value }));
   const [etherType, ...tagTypes] = usualEtherTypes(tags.length, network);
   return Buffer.concat([
@@ -88,7 +88,7 @@ function encodeIpPacket(call: string, path: string, layers: unknown, depth: numb
   if (given.ipv4 === undefined && given.ipv6 === undefined) {
     throw invalidArgument('ipv4', 'given, or ipv6', undefined);
   }
-  return Buffer.concat([encodeIp(given, false, depth).bytes, bytesOf('trailer', given.trailer)]);
+  return Buffer.concat([encodeIp(given, depth).bytes, bytesOf('trailer', given.trailer)]);
 }
 
 function checkLayers(call: string, layers: unknown, path?: string): Given {
@@ -122,7 +122,7 @@ function encodeOnlyArp(given: Given): Encoded {
   return { network: ETHERTYPE.arp, bytes: encodeArp(given.arp, source, destination) };
 }
 
-function encodeIp(given: Given, isFrame: boolean, depth: number): Encoded {
+function encodeIp(given: Given, depth: number): Encoded {
   const payload = encodePayload(given, depth);
   if (given.ipv4 !== undefined) {
     refuse(given, 'ipv6', 'a packet has one IP header');
@@ -142,7 +142,7 @@ function encodeIp(given: Given, isFrame: boolean, depth: number): Encoded {
   for (const name of ['icmp', 'icmpv6', 'udp', 'tcp', 'dhcp', 'quoted'] as const) {
     refuse(given, name, 'there is no IP header for it');
   }
-  return { network: undefined, bytes: isFrame ? payload : NOTHING };
+  return { network: undefined, bytes: payload };
 }
 
 function encodePayload(given: Given, depth: number): Buffer {

@@ -1,5 +1,5 @@
 /** Whether a packet is as a pattern says, and where it is not. */
-import { ipv4Bytes, ipv6Bytes } from '../addresses/ip.js';
+import { ipBytes } from '../addresses/ip.js';
 import { macBytes } from '../addresses/mac.js';
 import { checkPacket, plain } from './fields.js';
 import { Packet } from './packet.js';
@@ -125,5 +125,5 @@ function isSameText(actual: string, expected: string): boolean {
 }
 
 function addressBytes(text: string): Buffer | undefined {
-  return macBytes(text) ?? ipv4Bytes(text) ?? ipv6Bytes(text);
+  return macBytes(text) ?? ipBytes(text);
 }

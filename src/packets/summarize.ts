@@ -70,8 +70,9 @@ function ends({ udp, tcp }: Packet, source: string, destination: string): string
 
 /** tcpdump's `(frag 1234:1480@0+)`: identification, length, offset, and whether more follow. */
 function fragmentText({ isFragment, ipv4, ipv6, payload }: Packet): string {
-  if (!isFragment) return '';
-  const header = ipv4 ?? ipv6?.extensions.find((extension) => extension.type === 'fragment');
+  const header = isFragment
+    ? (ipv4 ?? ipv6?.extensions.find((extension) => extension.type === 'fragment'))
+    : undefined;
   if (header === undefined) return '';
   const { identification, fragmentOffset, moreFragments } = header;
   return `frag ${identification}:${payload.length}@${fragmentOffset}${moreFragments ? '+' : ''}, `;

@@ -74,7 +74,7 @@ export class PacketMaker {
   arp(): Layers {
     return {
       arp: {
-        operation: this.pick('request', 'reply', 3),
+        operation: this.pick<'request' | 'reply' | number>('request', 'reply', 3),
         senderMac: this.mac(),
         senderAddress: this.ipv4Address(),
         targetMac: this.mac(),

@@ -1,5 +1,5 @@
 /** The Internet checksum (RFC 1071): of IP, ICMP, UDP and TCP. */
-import { ipv4Bytes, ipv6Bytes } from '../../addresses/ip.js';
+import { ipBytes } from '../../addresses/ip.js';
 import { checkBytes, checkInteger, checkObject, checkOptionNames } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 
@@ -129,7 +129,7 @@ export function pseudoHeaderSum(header: PseudoHeader): number {
 }
 
 function anyIpBytes(argument: string, value: unknown): Buffer {
-  const bytes = typeof value === 'string' ? (ipv4Bytes(value) ?? ipv6Bytes(value)) : undefined;
+  const bytes = typeof value === 'string' ? ipBytes(value) : undefined;
   if (bytes === undefined) throw invalidArgument(argument, 'an IPv4 or IPv6 address', value);
   return bytes;
 }

@@ -11,7 +11,7 @@ import {
   PREFERENCES,
   type Special,
 } from './icmpv6-types.js';
-import { encodeNdOption, readNdOptions } from './nd-options.js';
+import { encodeNdOption, type NdOptionFields, readNdOptions } from './nd-options.js';
 import type { Surroundings } from './udp.js';
 
 export class Icmpv6Header extends Header implements Icmpv6 {
@@ -113,7 +113,10 @@ export class Icmpv6Header extends Header implements Icmpv6 {
 }
 
 /** An ICMPv6 message to encode: without the fields that its type does not have. */
-export type Icmpv6Fields = Fields<Icmpv6, 'type'>;
+export type Icmpv6Fields = Fields<Omit<Icmpv6, 'options'>, 'type'> & {
+  /** Neighbour discovery: in their order. Default: none. */
+  readonly options?: readonly NdOptionFields[] | undefined;
+};
 
 /** The message without its payload; and the hop limit that its receiver demands, if it does. */
 export function encodeIcmpv6(

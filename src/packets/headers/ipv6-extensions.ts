@@ -1,7 +1,7 @@
 /** The extension headers of IPv6 (RFC 8200; the authentication header: RFC 4302). */
 import { invalidArgument } from '../../base/errors.js';
 import { checkNamed, Given, type NamesByNumber, padded } from '../fields/given.js';
-import { u16, u32 } from '../fields/header.js';
+import { type Fields, u16, u32 } from '../fields/header.js';
 import { numbers } from './tcp-options.js';
 
 /** An extension header of IPv6. Bytes are views of the packet's memory. */
@@ -128,13 +128,10 @@ function readExtension(bytes: Buffer, at: number, end: number, number: number): 
   }
 }
 
-/** An extension header to encode: `nextHeader` is filled in. */
+/** An extension header to encode: `nextHeader` and the length are filled in, numbers and flags are 0 and false. */
 export type Ipv6ExtensionFields = Ipv6Extension extends infer Each
   ? Each extends Ipv6Extension
-    ? Omit<Each, 'nextHeader'> & {
-        /** Default: the type of what follows. */
-        readonly nextHeader?: number | undefined;
-      }
+    ? Fields<Each, 'type'>
     : never
   : never;
 

@@ -4,7 +4,7 @@ import { macText } from '../../addresses/mac.js';
 import { checkList } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 import { checkIpv6, checkNamed, Given, type NamesByNumber, padded } from '../fields/given.js';
-import { u32 } from '../fields/header.js';
+import { type Fields, u32 } from '../fields/header.js';
 import { numbers } from './tcp-options.js';
 
 /** An option of neighbour discovery. What the library does not know, or is malformed, has its number as `type`, and `data`. */
@@ -60,6 +60,11 @@ export type NdOption =
       /** What follows type and length: a view. */
       readonly data: Buffer;
     };
+
+/** An option to encode: of a prefix, the length is 64, both flags are true, and the lifetimes without end. */
+export type NdOptionFields =
+  | NdOption
+  | Fields<Extract<NdOption, { readonly type: 'prefix-information' }>, 'type' | 'prefix'>;
 
 const TYPES: NamesByNumber<string> = {
   1: 'source-link-layer-address',

@@ -62,6 +62,7 @@ t.test('bad arguments', async (t) => {
   refuses(t, updateChecksum, [0, bytes, Buffer.alloc(4)], 'after');
   const header = { source: '10.0.0.1', destination: '10.0.0.2', protocol: 17, length: 12 };
   refuses(t, pseudoHeaderSum, [{ ...header, source: 'host' }], 'source');
+  refuses(t, pseudoHeaderSum, [{ ...header, source: 10 }], 'source');
   refuses(t, pseudoHeaderSum, [{ ...header, destination: 'fd00::1' }], 'destination');
   refuses(t, pseudoHeaderSum, [{ ...header, protocol: 256 }], 'protocol');
   refuses(t, pseudoHeaderSum, [{ ...header, length: 0.5 }], 'length');

@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import t from 'tap';
 import { decodeFrame, decodePacket, encodeFrame, encodePacket, type Layers, summarize } from 'tapfd/packets';
 import { foreignBytes } from '../../kit/odd-values.js';
+import { refuses } from '../../kit/refuses.js';
 
 const ethernet = { source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' };
 const ipv4 = { source: '10.0.0.1', destination: '10.0.0.2' };
@@ -129,12 +130,16 @@ t.test('IPv6 addresses are as RFC 5952 has them', async (t) => {
     '1:2:3:4:5:6:7::8',
     'g::',
   ]) {
-    t.throws(
-      () => encodePacket({ ipv6: { source: wrong, destination: '::' } }),
-      { argument: 'ipv6.source' },
-      wrong,
-    );
+    refuses(t, encodePacket, [{ ipv6: { source: wrong, destination: '::' } }], 'ipv6.source');
   }
+});
+
+t.test('time stamps of ICMP', async (t) => {
+  const stamps = { originate: 1, receive: 2, transmit: 2 ** 32 - 1 };
+  const message = decodePacket(encodePacket({ ipv4, icmp: { type: 'timestamp-reply', ...stamps } }));
+  t.match(message.icmp, { ...stamps, gateway: undefined });
+  const echo = decodePacket(encodePacket({ ipv4, icmp: { type: 'echo-reply' } }));
+  t.match(echo.icmp, { originate: undefined, receive: undefined, transmit: undefined });
 });
 
 t.test('the packet that an error quotes', async (t) => {

@@ -79,7 +79,7 @@ t.test('what a packet without problems says comes back from the encoder', async 
 
 t.test('errors that quote errors', async (t) => {
   const ip = { source: '10.0.0.1', destination: '10.0.0.2' };
-  let payload = Buffer.alloc(0);
+  let payload: Buffer = Buffer.alloc(0);
   let depth = 0;
   while (payload.length < 60_000) {
     payload = encodePacket({ ipv4: ip, icmp: { type: 'time-exceeded', checksum: 0 }, payload });

@@ -58,8 +58,8 @@ const FIELDS: Record<string, (packet: Packet) => Value | readonly Value[]> = {
   'ipv6.hlim': ({ ipv6 }) => ipv6?.hopLimit,
   'ipv6.src': ({ ipv6 }) => ipv6?.source,
   'ipv6.dst': ({ ipv6 }) => ipv6?.destination,
-  'ipv6.hopopts.nxt': (packet) => extension(packet, 'hop-by-hop')?.nextHeader,
-  'ipv6.dstopts.nxt': (packet) => extension(packet, 'destination-options')?.nextHeader,
+  'ipv6.hopopts.nxt': (packet) => nextAfter(packet, 'hop-by-hop'),
+  'ipv6.dstopts.nxt': (packet) => nextAfter(packet, 'destination-options'),
   'ipv6.routing.nxt': (packet) => extension(packet, 'routing')?.nextHeader,
   'ipv6.routing.type': (packet) => extension(packet, 'routing')?.routingType,
   'ipv6.routing.segleft': (packet) => extension(packet, 'routing')?.segmentsLeft,
@@ -189,6 +189,10 @@ function innerTag(packet: Packet) {
 function extension<Type extends string>({ ipv6 }: Packet, type: Type) {
   type Member = NonNullable<Packet['ipv6']>['extensions'][number];
   return ipv6?.extensions.find((one): one is Extract<Member, { type: Type }> => one.type === type);
+}
+
+function nextAfter({ ipv6 }: Packet, type: string): number | undefined {
+  return ipv6?.extensions.find((one) => one.type === type)?.nextHeader;
 }
 
 function fragmentUnits(packet: Packet): number | undefined {
