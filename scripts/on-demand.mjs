@@ -46,6 +46,9 @@ export async function installOnDemand(set) {
   await makeOnce(directory, async (temporary) => {
     for (const file of FILES) cpSync(join(ROOT, set, file), join(temporary, file));
     const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+    // Programs for an emulator.
+    const foreign = /-(arm64|x64)$/.exec(set)?.[1];
+    if (foreign !== undefined) options.push(`--cpu=${foreign}`);
     await step(`installing the packages of ${set}`, 'npm', ['ci', ...options], {
       cwd: temporary,
       remedy: `npm says above what is wrong; without the registry, copy ${directory} from another machine`,

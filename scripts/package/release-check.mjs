@@ -17,7 +17,9 @@ await runScript(async () => {
   const tools = await installOnDemand('test/package/matrix/tools');
   const directory = mkdtempSync(join(tmpdir(), 'tapfd-release-'));
   try {
-    await step('packing, with all checks of the tarball', 'npm', ['pack', '--pack-destination', directory], { cwd: ROOT });
+    await step('packing, with all checks of the tarball', 'npm', ['pack', '--pack-destination', directory], {
+      cwd: ROOT,
+    });
     const [name] = readdirSync(directory);
     const tarball = join(directory, name ?? '');
     refuse('publint', await publintFaults(tools, tarball));

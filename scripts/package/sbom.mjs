@@ -53,7 +53,9 @@ export async function makeSbom() {
     ...sbom,
     components: [...sbom.components, ...inside],
     dependencies: sbom.dependencies.map(({ ref, dependsOn }) =>
-      ref === own ? { ref, dependsOn: [...dependsOn, ...inside.map((part) => part['bom-ref'])] } : { ref, dependsOn },
+      ref === own
+        ? { ref, dependsOn: [...dependsOn, ...inside.map((part) => part['bom-ref'])] }
+        : { ref, dependsOn },
     ),
   };
 }
@@ -93,26 +95,34 @@ export function sbomFaults(sbom) {
   const { name, version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   /** @type {string[]} */
   const faults = [];
-  if (sbom.bomFormat !== 'CycloneDX' || !/^1\.\d$/.test(sbom.specVersion)) faults.push('it is no CycloneDX list');
+  if (sbom.bomFormat !== 'CycloneDX' || !/^1\.\d$/.test(sbom.specVersion))
+    faults.push('it is no CycloneDX list');
   const { component } = sbom.metadata;
   if (component.purl !== `pkg:npm/${name}@${version}`) faults.push(`it is of ${component.purl}`);
-  const wanted = new Map(runTimePackages().map((one) => [`pkg:npm/${one.name.replace('@', '%40')}@${one.version}`, one]));
+  const wanted = new Map(
+    runTimePackages().map((one) => [`pkg:npm/${one.name.replace('@', '%40')}@${one.version}`, one]),
+  );
   const listed = new Map(sbom.components.map((one) => [one.purl ?? one.name, one]));
   for (const [purl, { integrity, license }] of wanted) {
     const one = listed.get(purl);
     const hash = Buffer.from(integrity.replace(/^sha512-/, ''), 'base64').toString('hex');
     if (one === undefined) faults.push(`it lacks ${purl}`);
-    else if (!one.hashes?.some(({ alg, content }) => alg === 'SHA-512' && content === hash)) faults.push(`${purl} has no hash`);
-    else if (!one.licenses?.some((of) => of.license?.id === license)) faults.push(`${purl} lacks the licence ${license}`);
+    else if (!one.hashes?.some(({ alg, content }) => alg === 'SHA-512' && content === hash))
+      faults.push(`${purl} has no hash`);
+    else if (!one.licenses?.some((of) => of.license?.id === license))
+      faults.push(`${purl} lacks the licence ${license}`);
   }
   for (const [purl] of listed) {
-    if (purl.startsWith('pkg:npm/') && !wanted.has(purl)) faults.push(`it has ${purl}, which is no run-time dependency`);
+    if (purl.startsWith('pkg:npm/') && !wanted.has(purl))
+      faults.push(`it has ${purl}, which is no run-time dependency`);
   }
   for (const part of INSIDE_PREBUILDS) {
     if (!sbom.components.some((one) => one.name === part)) faults.push(`it lacks ${part}`);
   }
   const refs = new Set([component['bom-ref'], ...sbom.components.map((one) => one['bom-ref'])]);
-  const loose = sbom.dependencies.flatMap(({ ref, dependsOn }) => [ref, ...dependsOn]).filter((ref) => !refs.has(ref));
+  const loose = sbom.dependencies
+    .flatMap(({ ref, dependsOn }) => [ref, ...dependsOn])
+    .filter((ref) => !refs.has(ref));
   if (loose.length > 0) faults.push(`its dependencies name ${loose.join(', ')}, which it does not list`);
   return faults;
 }

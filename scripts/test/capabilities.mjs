@@ -21,6 +21,7 @@ import { installCommand } from '../debian-packages.mjs';
 import { findGuestImage } from '../guest/image.mjs';
 import { findV86Image } from '../guest/v86-image.mjs';
 import { isOnDemandInstalled } from '../on-demand.mjs';
+import { checkPrebuilds } from '../prebuilds/check.mjs';
 import { ROOT } from '../prepare.mjs';
 import { findCommand } from '../run-command.mjs';
 
@@ -40,6 +41,7 @@ const PROBE_WIRE = 'ip link add name wire type veth';
 
 /** Sets of packages for the tests of the tarball. */
 export const MATRIX_RUNTIMES = `test/package/matrix/runtimes-${process.arch}`;
+export const ARM64_RUNTIMES = 'test/package/matrix/runtimes-arm64';
 export const MATRIX_TOOLS = 'test/package/matrix/tools';
 const REGISTRY_PATIENCE_MS = 20_000;
 
@@ -167,6 +169,20 @@ const PROBES = {
   passt: () => commandProbe('passt'),
   chromium: () => commandProbe('chromium'),
   'qemu-aarch64': () => commandProbe('qemu-aarch64-static'),
+  'arm64-runtime': () => onDemandProbe(ARM64_RUNTIMES),
+  musl: () =>
+    existsSync('/lib/ld-musl-x86_64.so.1')
+      ? undefined
+      : { problem: "there is no loader of musl's programs for x64", remedy: installCommand(['musl-gcc']) },
+  prebuilds: () => {
+    try {
+      checkPrebuilds();
+      return undefined;
+    } catch (error) {
+      const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, ' ') : String(error);
+      return { problem: reason, remedy: 'npm run prebuilds' };
+    }
+  },
   'matrix-runtimes': () => onDemandProbe(MATRIX_RUNTIMES),
   'matrix-tools': () => onDemandProbe(MATRIX_TOOLS),
   registry: () => {
@@ -185,7 +201,7 @@ const PROBES = {
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium' | 'qemu-aarch64'
- *   | 'matrix-runtimes' | 'matrix-tools' | 'registry'} Capability
+ *   | 'arm64-runtime' | 'musl' | 'prebuilds' | 'matrix-runtimes' | 'matrix-tools' | 'registry'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -235,6 +251,9 @@ const BESIDE_COVERAGE = [
   'passt',
   'chromium',
   'qemu-aarch64',
+  'arm64-runtime',
+  'musl',
+  'prebuilds',
   'matrix-runtimes',
   'matrix-tools',
   'registry',

@@ -17,7 +17,14 @@ import { buildV86Image } from '../guest/v86-image.mjs';
 import { installOnDemand } from '../on-demand.mjs';
 import { build, checkSystem, compileTests, installDependencies } from '../prepare.mjs';
 import { runScript, say, Trouble } from '../run-command.mjs';
-import { canCover, handDown, MATRIX_RUNTIMES, MATRIX_TOOLS, missingCapabilities } from './capabilities.mjs';
+import {
+  ARM64_RUNTIMES,
+  canCover,
+  handDown,
+  MATRIX_RUNTIMES,
+  MATRIX_TOOLS,
+  missingCapabilities,
+} from './capabilities.mjs';
 import { startCoverage, uncovered } from './coverage.mjs';
 import { LAST, laneOf, PLACES, testFiles } from './files.mjs';
 import { inLanes } from './lanes.mjs';
@@ -68,12 +75,19 @@ async function prepareTools(files) {
   await ensureCommands(commands);
   await prepareImage('guest image', buildGuestImage);
   await prepareImage('machine for v86', buildV86Image);
-  if (files.some((file) => file.startsWith('test/package/matrix/'))) await preparePackages();
+  if (files.some((file) => file.startsWith('test/package/matrix/'))) {
+    await preparePackages(MATRIX_RUNTIMES, MATRIX_TOOLS);
+  }
+  if (files.includes('test/deep/prebuilds.test.ts')) await preparePackages(ARM64_RUNTIMES);
 }
 
-/** 1 GB that only the tests of the tarball use. */
-async function preparePackages() {
-  for (const set of [MATRIX_RUNTIMES, MATRIX_TOOLS]) {
+/**
+ * Large ones that only the tests of the tarball use.
+ *
+ * @param {...string} sets
+ */
+async function preparePackages(...sets) {
+  for (const set of sets) {
     try {
       say(`-- preparing the packages of ${set}`);
       await installOnDemand(set);

@@ -1,7 +1,8 @@
 /** The tarball with test runners and bundlers. */
-import { readFileSync, symlinkSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import t, { type Test } from 'tap';
+import { attwFaults, publintFaults } from '#scripts/package/lint-tarball.mjs';
 import { needs } from '../../kit/capabilities.js';
 import {
   addFile,
@@ -95,7 +96,8 @@ const WEBPACK = `
 
 const skip = needs('root', 'tun-device', 'netns', 'ip', 'matrix-tools');
 t.test('the tarball with tools', { skip }, async (t) => {
-  const project = await installedProject(t, (await matrixTarball(t)).path);
+  const tarball = (await matrixTarball(t)).path;
+  const project = await installedProject(t, tarball);
   const ns = await ownNamespace(t);
   const run = (...command: string[]) => runIn(ns, project, ...command);
   linkTools(project, 'vitest', 'jest', 'webpack');
@@ -162,11 +164,20 @@ t.test('the tarball with tools', { skip }, async (t) => {
   }
 
   t.test('publint and attw', async (t) => {
-    const { publint } = await import(toolFile('publint/src/node.js'));
-    const { messages }: { messages: object[] } = await publint({
-      pkgDir: join(project, 'node_modules/tapfd'),
-      strict: true,
-    });
-    t.same(messages, []);
+    const tools = dirname(toolFile());
+    t.same(await publintFaults(tools, tarball), []);
+    t.same(await attwFaults(tools, tarball), []);
+    // Both find what is wrong with a package that is.
+    const manifest = join(project, 'node_modules/tapfd/package.json');
+    const wrong = {
+      ...JSON.parse(readFileSync(manifest, 'utf8')),
+      exports: { '.': { default: './lib/index.js', types: './no.d.ts' } },
+    };
+    writeFileSync(manifest, JSON.stringify(wrong));
+    const options = ['--pack-destination', project, '--ignore-scripts', '--json'];
+    const [{ filename }]: [{ filename: string }] = JSON.parse(
+      await run('env', '-C', join(project, 'node_modules/tapfd'), 'npm', 'pack', ...options),
+    );
+    t.not((await publintFaults(tools, join(project, filename))).length, 0);
   });
 });
