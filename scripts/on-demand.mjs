@@ -46,9 +46,8 @@ export async function installOnDemand(set) {
   await makeOnce(directory, async (temporary) => {
     for (const file of FILES) cpSync(join(ROOT, set, file), join(temporary, file));
     const options = ['--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-    // Programs for an emulator.
-    const foreign = /-(arm64|x64)$/.exec(set)?.[1];
-    if (foreign !== undefined) options.push(`--cpu=${foreign}`);
+    // Programs for an emulator: npm refuses another processor's otherwise.
+    if (/-(arm64|x64)$/.test(set) && !set.endsWith(`-${process.arch}`)) options.push('--force');
     await step(`installing the packages of ${set}`, 'npm', ['ci', ...options], {
       cwd: temporary,
       remedy: `npm says above what is wrong; without the registry, copy ${directory} from another machine`,

@@ -160,7 +160,7 @@ t.test('a release', async (t) => {
   t.ok(existsSync(join(tree, PREBUILD)), 'the prebuild is where the loader looks for it');
   t.match(await publishable(tree), /^no/, 'nor with that of one system');
 
-  t.test('npm pack refuses it too, wherever it is started', async (t) => {
+  await t.test('npm pack refuses it too, wherever it is started', async (t) => {
     const refusal =
       /^no: [\s\S]*bad prebuilds:[\s\S]*there is no prebuilds\/linux-[\s\S]*remedy: npm run prebuilds; or,/;
     const starts: [string, string[]][] = [
@@ -178,7 +178,7 @@ t.test('a release', async (t) => {
     t.ok(existsSync(join(tree, 'lib/index.js')), 'lib/ is as it was');
   });
 
-  t.test('made of other sources, not even a partial one', async (t) => {
+  await t.test('made of other sources, not even a partial one', async (t) => {
     const source = join(tree, 'native/sys/fd.h');
     const before = readFileSync(source);
     appendFileSync(source, '// changed\n');
