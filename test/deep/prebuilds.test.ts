@@ -44,7 +44,7 @@ const IN_AN_EMULATOR = `
   await links.set('br0', { mtu: 1400, up: true });
   console.log('br0', (await links.get('br0')).mtu);
   const [one, other] = FdSocket.pair();
-  await one.send([0], Buffer.from('hello'));
+  await one.send('hello', [0]);
   const { data, fds } = await other.receive();
   console.log(String(data), fds.length);
   one.close();
