@@ -44,6 +44,7 @@
             "node/queue/holders.cc",
             "node/queue/ioctl.cc",
             "node/queue/queue.cc",
+            "node/source_note.cc",
             "sys/child_namespace.cc",
             "sys/freed_memory.cc",
             "sys/looked_at.cc",

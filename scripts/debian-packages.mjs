@@ -39,7 +39,11 @@ export const COMMANDS = {
   scapy3: { package: 'python3-scapy', purpose: 'tests that compare decoded and encoded packets with scapy' },
   tmux: { package: 'tmux', purpose: 'tests of the command in a terminal' },
   'qemu-aarch64-static': { package: 'qemu-user-static', purpose: 'running the arm64 prebuild' },
-  'aarch64-linux-gnu-g++': { package: 'g++-aarch64-linux-gnu', purpose: 'compiling the arm64 prebuild' },
+  'musl-gcc': { package: 'musl-tools', purpose: 'loading the musl prebuild' },
+  'aarch64-linux-gnu-g++': {
+    package: 'g++-aarch64-linux-gnu',
+    purpose: 'running the arm64 prebuild, with its libraries',
+  },
   chromium: { package: 'chromium', purpose: 'the test of the WebSocket relay' },
   'clang-format': { package: 'clang-format', purpose: 'lint' },
   'clang-tidy': { package: 'clang-tidy', purpose: 'lint' },
