@@ -39,6 +39,10 @@ const PROBE_WIRE = 'ip link add name wire type veth';
  * @type {Record<string, () => Lack | undefined>}
  */
 const PROBES = {
+  node: () => {
+    const other = ['bun', 'deno'].find((runtime) => process.versions[runtime] !== undefined);
+    return other === undefined ? undefined : { problem: `this is ${other}`, remedy: 'run it with node' };
+  },
   root: () => {
     if (process.geteuid?.() !== 0) return { problem: 'this is not root', remedy: 'run it as root (sudo)' };
     const missing = Object.entries(ROOT_CAPABILITIES)
@@ -153,7 +157,7 @@ const PROBES = {
 };
 
 /**
- * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
+ * @typedef {'node' | 'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
  */
@@ -187,7 +191,7 @@ export function needs(...capabilities) {
  * @returns {Lack | undefined}
  */
 export function lackOf(capability) {
-  const handedDown = process.env[HANDED_DOWN];
+  const handedDown = capability === 'node' ? undefined : process.env[HANDED_DOWN]; // the runner is Node
   if (handedDown !== undefined) return JSON.parse(handedDown)[capability];
   if (!known.has(capability)) known.set(capability, PROBES[capability]?.());
   return known.get(capability);

@@ -1,8 +1,10 @@
 /** The addon that is not there: what a caller hears, and when. */
 import t from 'tap';
+import { needs } from '../../kit/capabilities.js';
 import { runChild } from '../../kit/child.js';
 
-t.test('no addon, or nothing that finds one: the error says what to do', async (t) => {
+// The child puts itself in the place of Node's module loader.
+t.test('no addon, or nothing that finds one: the error says what to do', { skip: needs('node') }, async (t) => {
   const ways = {
     'no file': `() => { throw Object.assign(new Error('Could not locate the bindings file'), { tries: [] }); }`,
     'no package': `(() => { throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' }); })()`,
