@@ -55,6 +55,7 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
  * @property {string} name begins the file's name in the report
  * @property {string} directory of the compiled tests
  * @property {(script: string) => [command: string, ...args: string[]]} command
+ * @property {number} [timeout] in seconds, where tap does not end the file
  */
 
 /** @type {Runtime} */
@@ -93,7 +94,7 @@ export async function runFile(path, env, runtime = NODE) {
     detached: true,
   });
   running.add(child);
-  const timer = setTimeout(() => child.kill('SIGKILL'), (timeout + GRACE_S) * 1000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), (runtime.timeout ?? timeout + GRACE_S) * 1000);
   const ended = new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));
     child.on('exit', (code, signal) => resolve(signal ?? code));

@@ -25,6 +25,8 @@ const TOOLS = join(ROOT, 'test/runtimes');
 const INSTALLED = join(ROOT, '.cache/runtimes');
 /** As deep as the other, so that the tests find the same from there. */
 const COMPILED_HERE = join(ROOT, '.cache/compiled-runtimes');
+/** A file that hangs is a failure. */
+const TIMEOUT_S = 60;
 /** npm's names of processors, by Node's. */
 const BUN_PROCESSORS = { x64: 'x64', arm64: 'aarch64' };
 
@@ -68,8 +70,13 @@ export function prepareTests() {
 export function runtimes() {
   const { bun, deno } = binaries();
   return {
-    bun: { name: 'bun', directory: COMPILED_HERE, command: (script) => [bun, script] },
-    deno: { name: 'deno', directory: COMPILED_HERE, command: (script) => [deno, 'run', '-A', script] },
+    bun: { name: 'bun', directory: COMPILED_HERE, command: (script) => [bun, script], timeout: TIMEOUT_S },
+    deno: {
+      name: 'deno',
+      directory: COMPILED_HERE,
+      command: (script) => [deno, 'run', '-A', script],
+      timeout: TIMEOUT_S,
+    },
   };
 }
 
@@ -83,20 +90,27 @@ async function main() {
   await installRuntimes();
   prepareTests();
   const missing = missingCapabilities();
-  const env = { ...handDown(missing), TAPFD_TEST_DEPTH: 'brief' };
+  const env = { ...handDown(missing), TAPFD_TEST_DEPTH: 'brief', TAPFD_TEST_NODE: process.execPath };
   const wanted = positionals.length > 0 ? positionals : ['test/unit', ...subset()];
-  const chosen = Object.values(runtimes()).filter(({ name }) => values.only === undefined || name === values.only);
+  const chosen = Object.values(runtimes()).filter(
+    ({ name }) => values.only === undefined || name === values.only,
+  );
   const jobs = chosen.flatMap((runtime) =>
     testFiles({ deep: false, wanted }).map((path) => ({ runtime, path })),
   );
   const totals = new Totals({ inCi: false, missing });
   sweepNamespaces();
   const before = namespacesAndLinks();
-  await inLanes(jobs, () => 'other', PLACES, async ({ runtime, path }) => {
-    const result = await runFile(path, env, runtime);
-    say(result.output);
-    totals.add(result);
-  });
+  await inLanes(
+    jobs,
+    () => 'other',
+    PLACES,
+    async ({ runtime, path }) => {
+      const result = await runFile(path, env, runtime);
+      say(result.output);
+      totals.add(result);
+    },
+  );
   for (const entry of leftSince(before)) totals.addFailure(`left behind: ${entry}`);
   totals.tell(say);
   process.exitCode = totals.failures.length === 0 ? 0 : 1;

@@ -43,8 +43,10 @@ export interface NativeAddon {
   /**
    * Calls `start`; a child that it forks is in the namespace from its start. Returns the pid of the last one that is, or 0.
    * Throws if the child could not enter it: it has run nothing. `start` must not throw.
+   *
+   * `withThread`: for a runtime that does not fork(2). This thread itself is in the namespace during the call; returns 0.
    */
-  startInside(ns: NamespaceHandle, start: () => void): number;
+  startInside(ns: NamespaceHandle, start: () => void, withThread: boolean): number;
   /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**
@@ -89,8 +91,8 @@ export interface NativeAddon {
   unixPair(): [NativeFdSocket, NativeFdSocket];
   /** The descriptor remains the caller's if this throws. */
   adoptUnix(fd: number): NativeFdSocket;
-  /** All or none. */
-  duplicateFds(fds: readonly number[]): NativeFdBundle;
+  /** All or none, with numbers from `least` on (default 0). */
+  duplicateFds(fds: readonly number[], least?: number): NativeFdBundle;
 }
 
 /** Where the addon of a package in `root` may be: a build first (a developer's, or one compiled on purpose), then the prebuild. */
@@ -101,6 +103,12 @@ const places = (system: string, libc: string): string[][] => [
 ];
 
 let addon: NativeAddon | undefined;
+
+/** What runs this program. */
+export function runtimeName(): 'node' | 'bun' | 'deno' {
+  if (process.versions.bun !== undefined) return 'bun';
+  return process.versions.deno === undefined ? 'node' : 'deno';
+}
 
 /**
  * The addon, loaded at the first call and not at import, so that the module loads on every system, in every runtime and
@@ -157,7 +165,7 @@ function load(): NativeAddon {
   }
 }
 
-/** Those whose libuv cannot poll (docs/runtimes.md), with the first version of each on which the tests pass. */
+/** Runtimes whose libuv cannot poll (docs/runtimes.md), with the first version of each on which the tests pass. */
 const POLLED_BY_THREAD = { bun: [1, 4], deno: [2, 9] } as const;
 
 /**
@@ -166,17 +174,16 @@ const POLLED_BY_THREAD = { bun: [1, 4], deno: [2, 9] } as const;
  * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_RUNTIME` for a version of it whose Node-API would crash instead.
  */
 function isPolledByThread(): boolean {
-  for (const [runtime, [major, minor]] of Object.entries(POLLED_BY_THREAD)) {
-    const version = process.versions[runtime];
-    if (version === undefined) continue;
-    const [ofMajor = 0, ofMinor = 0] = version.split('.').map(Number);
-    if (ofMajor > major || (ofMajor === major && ofMinor >= minor)) return true;
-    throw new TapfdError(
-      'ERR_TAPFD_UNSUPPORTED_RUNTIME',
-      `this is ${runtime} ${version}, whose Node-API may crash the addon: use ${runtime} ${major}.${minor} or later`,
-    );
-  }
-  return false;
+  const runtime = runtimeName();
+  if (runtime === 'node') return false;
+  const version = `${process.versions[runtime]}`;
+  const [major, minor] = POLLED_BY_THREAD[runtime];
+  const [ofMajor = 0, ofMinor = 0] = version.split('.').map(Number);
+  if (ofMajor > major || (ofMajor === major && ofMinor >= minor)) return true;
+  throw new TapfdError(
+    'ERR_TAPFD_UNSUPPORTED_RUNTIME',
+    `this is ${runtime} ${version}, whose Node-API may crash with the addon: use ${runtime} ${major}.${minor} or later`,
+  );
 }
 
 /** The event loop's next turn, for what polls by a thread. */

@@ -1,7 +1,8 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
 import { onAbort } from './abort.js';
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { native, runtimeName } from './native.js';
 import { explain } from './remedies.js';
 
 /** A child that runs, or has run: one that could not be started has no number. */
@@ -23,8 +24,10 @@ export async function startProcess(
   args: readonly string[],
   options: SpawnOptions,
 ): Promise<StartedProcess> {
-  const { signal, ...others } = options;
+  const { signal, ...given } = options;
   signal?.throwIfAborted();
+  const passed = withDescriptors(given.stdio);
+  const others = { ...given, stdio: passed.stdio };
   // Node begins to listen to a signal when the child is made already: one of the caller's that throws then leaves a child
   // of which nobody knows.
   const own = new AbortController();
@@ -43,7 +46,25 @@ export async function startProcess(
     forget();
     signal?.throwIfAborted();
     throw spawnFailure(operation, command, error);
+  } finally {
+    passed.close();
   }
+}
+
+/**
+ * Deno moves the descriptors one by one to their places in the child, and closes each where it was: what lies in the place
+ * of another, or goes to two places, would be another file or none. There it gets duplicates that lie behind all places.
+ */
+function withDescriptors(stdio: StdioOptions | undefined): { stdio: StdioOptions; close(): void } {
+  if (runtimeName() !== 'deno' || !Array.isArray(stdio))
+    return { stdio: stdio ?? 'pipe', close: () => undefined };
+  const numbers = stdio.filter((entry) => typeof entry === 'number' && entry > 2).map(Number);
+  const duplicates = native().duplicateFds(numbers, stdio.length);
+  const fresh = duplicates.numbers;
+  return {
+    stdio: stdio.map((entry) => (typeof entry === 'number' && entry > 2 ? fresh.shift() : entry)),
+    close: () => void duplicates.close(),
+  };
 }
 
 function started(child: ChildProcess): Promise<StartedProcess> {

@@ -7,10 +7,19 @@ import { type Ended, type StartedProgram, startProgram } from './started-program
 
 /** Runs a module's text. It may import 'tapfd', and finds its arguments in process.argv from index 1. */
 export function startChild(module: string, args: string[] = [], nodeOptions: string[] = []): StartedProgram {
-  const command = isNode
-    ? [...nodeOptions, '--input-type=module', '--eval', module, '--', ...args]
-    : [...optionsElsewhere(nodeOptions), fileOf(module), ...args];
-  return startProgram(process.execPath, command, { cwd: ROOT });
+  const [command, ...rest] = childCommand(module, args, nodeOptions);
+  return startProgram(command, rest, { cwd: ROOT });
+}
+
+/** What runs a module's text, from the root of the repository. */
+export function childCommand(
+  module: string,
+  args: string[] = [],
+  nodeOptions: string[] = [],
+): [string, ...string[]] {
+  return isNode
+    ? [process.execPath, ...nodeOptions, '--input-type=module', '--eval', module, '--', ...args]
+    : [process.execPath, ...optionsElsewhere(nodeOptions), fileOf(module), ...args];
 }
 
 /** Bun and Deno have other options, and run no module's text that imports packages. */

@@ -21,7 +21,8 @@ const TELL = `
   console.log(JSON.stringify({ args: process.argv.slice(1), held: Object.fromEntries(names) }));
 `;
 
-export const program = process.execPath;
+/** Node, whatever runs the test. */
+export const program = process.env.TAPFD_TEST_NODE ?? process.execPath;
 export const tell = (...args: string[]): string[] => ['-e', TELL, '--', ...args];
 export const env = { ...process.env, NODE_OPTIONS: '', DIRECTORY: directory };
 

@@ -217,10 +217,7 @@ export class Test {
     }
     return this.#point(false, name, 'was fulfilled');
   }
-  async resolves(
-    what: Promise<unknown> | (() => Promise<unknown>),
-    name = 'is fulfilled',
-  ): Promise<boolean> {
+  async resolves(what: Promise<unknown> | (() => Promise<unknown>), name = 'is fulfilled'): Promise<boolean> {
     try {
       await (typeof what === 'function' ? what() : what);
       return this.#point(true, name);
