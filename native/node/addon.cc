@@ -36,6 +36,11 @@ void EndEnvironment(Napi::Env env) {
 // pollByThread(schedule): before anything is polled. Returns what `schedule` is to call.
 Napi::Value PollByThread(const Napi::CallbackInfo& info) {
   auto loop = std::make_shared<ThreadLoop>(info.Env(), info[0].As<Napi::Function>());
+  Status started = loop->Start();
+  if (!started.ok()) {
+    FailureToError(info.Env(), started.failure()).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
   StateOf(info.Env()).thread_loop = loop;
   return Napi::Function::New(info.Env(), [loop](const Napi::CallbackInfo&) { loop->Turn(); });
 }

@@ -93,6 +93,8 @@ export interface NativeAddon {
   adoptUnix(fd: number): NativeFdSocket;
   /** All or none, with numbers from `least` on (default 0). */
   duplicateFds(fds: readonly number[], least?: number): NativeFdBundle;
+  /** Closes a descriptor that belongs to the caller. */
+  closeFd(fd: number): Promise<void>;
 }
 
 /** Where the addon of a package in `root` may be: a build first (a developer's, or one compiled on purpose), then the prebuild. */

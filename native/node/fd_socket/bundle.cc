@@ -18,6 +18,14 @@ Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+Napi::Value CloseFd(const Napi::CallbackInfo& info) {
+  auto fd = std::make_shared<Fd>(NumberFrom<int>(info[0]).value_or(-1));
+  return RunAsync(info.Env(), [fd]() -> Status {
+    fd->Close();
+    return Done{};
+  });
+}
+
 }  // namespace
 
 std::vector<int> FdNumbersFrom(const Napi::Value& value) {
@@ -34,6 +42,7 @@ void FdBundle::Register(Napi::Env env, Napi::Object exports) {
                                                InstanceMethod<&FdBundle::Close>("close"),
                                            });
   StateOf(env).fd_bundle = Napi::Persistent(constructor);
+  exports.Set("closeFd", Napi::Function::New(env, CloseFd, "closeFd"));
   exports.Set("duplicateFds", Napi::Function::New(env, Duplicate, "duplicateFds"));
 }
 

@@ -12,8 +12,10 @@ namespace {
 
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP);
 
-// More in this time, and the next waits for a turn of the loop.
-constexpr unsigned kMaxDeliveries = 16;
+// More in this time, and the next waits for a turn of the loop (src/base/loop-share.ts). A turn that may not keep the
+// loop alive comes only a millisecond later.
+constexpr unsigned kMaxDeliveries = 2;
+constexpr unsigned kMaxDeliveriesUnref = 16;
 constexpr auto kShareTime = std::chrono::milliseconds(10);
 
 uint32_t ToPoll(unsigned watched) {
@@ -146,10 +148,6 @@ void ThreadLoop::End() {
 
 Result<PollSource*> ThreadLoop::Open(int fd, PollListener* listener) {
   if (ended_) return Failure::Refused("ERR_TAPFD_CLOSED", "the environment is ending");
-  if (!thread_) {
-    Status started = Start();
-    if (!started.ok()) return started.failure();
-  }
   Status added = thread_->Add(fd);
   if (!added.ok()) return added.failure();
   auto* source = new ThreadSource(shared_from_this(), ++last_id_, fd, listener);
@@ -229,7 +227,6 @@ void ThreadLoop::Deliver(uint64_t id, uint32_t events) {
 void ThreadLoop::Resume(uint64_t id, bool is_ready) {
   ThreadSource* source = Find(id);
   if (source == nullptr || ended_ || (source->watched_ & ~source->armed_) == 0) return;
-  // A turn that may not keep the loop alive comes a millisecond later: only where timers would wait otherwise.
   bool continues = keeping_alive_ > 0 && (is_ready || source->Look() != 0);
   if (SpendShare() && !continues) {
     Status armed = source->Arm();
@@ -249,7 +246,7 @@ bool ThreadLoop::SpendShare() {
     since_ = now;
     deliveries_ = 0;
   }
-  return ++deliveries_ <= kMaxDeliveries;
+  return ++deliveries_ <= (keeping_alive_ > 0 ? kMaxDeliveries : kMaxDeliveriesUnref);
 }
 
 void ThreadLoop::Schedule() {

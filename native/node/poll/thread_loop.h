@@ -29,7 +29,8 @@ class ThreadLoop : public std::enable_shared_from_this<ThreadLoop> {
   // alive.
   ThreadLoop(Napi::Env env, Napi::Function schedule);
 
-  // The first one starts the thread.
+  // Starts the thread: before anything else.
+  Status Start();
   Result<PollSource*> Open(int fd, PollListener* listener);
   void Turn();
   // Ends the thread, then tells every listener that the environment ends. Idempotent.
@@ -39,7 +40,6 @@ class ThreadLoop : public std::enable_shared_from_this<ThreadLoop> {
   friend class ThreadSource;
   using Clock = std::chrono::steady_clock;
 
-  Status Start();
   static void OnWake(napi_env env, napi_value function, void* context, void* data);
   void Dispatch();
   // The source may be gone afterwards, so it goes by its number.
