@@ -26,7 +26,7 @@ const INSTALLED = join(ROOT, '.cache/runtimes');
 /** As deep as the other, so that the tests find the same from there. */
 const COMPILED_HERE = join(ROOT, '.cache/compiled-runtimes');
 /** A file that hangs is a failure. */
-const TIMEOUT_S = 60;
+const TIMEOUT_S = 150;
 /** npm's names of processors, by Node's. */
 const BUN_PROCESSORS = { x64: 'x64', arm64: 'aarch64' };
 

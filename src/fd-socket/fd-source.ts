@@ -27,6 +27,7 @@ export function statOfFd(fd: number): Stats {
 
 /** Closes a descriptor, off this thread. A close that fails frees the number, too (close(2)). */
 export async function closeFd(fd: number): Promise<void> {
-  if (runtimeName() === 'deno') await native().closeFd(fd);
-  else await new Promise<void>((resolve) => close(fd, () => resolve()));
+  const error = await new Promise((resolve) => close(fd, resolve));
+  // Deno closes only what it has opened, and only it may close that.
+  if (error && runtimeName() === 'deno') await native().closeFd(fd);
 }

@@ -8,7 +8,8 @@ import { type Ended, type StartedProgram, startProgram } from './started-program
 /** Runs a module's text. It may import 'tapfd', and finds its arguments in process.argv from index 1. */
 export function startChild(module: string, args: string[] = [], nodeOptions: string[] = []): StartedProgram {
   const [command, ...rest] = childCommand(module, args, nodeOptions);
-  return startProgram(command, rest, { cwd: ROOT });
+  const quiet = nodeOptions.includes('--no-warnings') ? { NODE_NO_WARNINGS: '1' } : {};
+  return startProgram(command, rest, { cwd: ROOT, env: { ...process.env, ...quiet } });
 }
 
 /** What runs a module's text, from the root of the repository. */
