@@ -46,7 +46,7 @@ export class Netns implements AsyncDisposable {
    * Needs CAP_SYS_ADMIN, also for a child that is to run as another user.
    *
    * @throws TapfdError, besides what `spawn` throws: `ERR_TAPFD_CLOSED` after `close()`; `EPERM`: the program was not run;
-   * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children without fork(2): the child was killed.
+   * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children in an unknown way: the child was killed.
    */
   readonly spawn: typeof spawn = new Proxy(spawn, {
     apply: (target, self, parameters) => {
@@ -78,6 +78,8 @@ export class Netns implements AsyncDisposable {
   #start(start: () => ChildProcess): ChildProcess {
     const handle = openHandle('netns.spawn', this);
     const spawned: { child?: ChildProcess; error?: unknown } = {};
+    // It starts children with vfork(2), on this thread.
+    const withThread = runtimeName() === 'bun';
     let entered: number;
     try {
       const attempt = () => {
@@ -87,13 +89,12 @@ export class Netns implements AsyncDisposable {
           spawned.error = error;
         }
       };
-      // Bun starts children with vfork(2), on this thread.
-      entered = native().startInside(handle, attempt, runtimeName() === 'bun');
+      entered = native().startInside(handle, attempt, withThread);
     } catch (error) {
       throw fromNative(error, { operation: 'netns.spawn' });
     }
     if (spawned.child === undefined) throw spawned.error;
-    return insideOnly(spawned.child, entered === 0 ? pidInside(spawned.child, handle) : entered);
+    return insideOnly(spawned.child, withThread ? pidInside(spawned.child, handle) : entered);
   }
 
   /**
@@ -173,6 +174,6 @@ function insideOnly(child: ChildProcess, entered: number | undefined): ChildProc
   child.kill('SIGKILL');
   throw new TapfdError(
     'ERR_TAPFD_UNSUPPORTED_PLATFORM',
-    'netns.spawn: this runtime starts children without fork(2), so that none can enter a namespace; the child was killed',
+    'netns.spawn: this runtime starts children in another way, so that none can enter a namespace; the child was killed',
   );
 }
