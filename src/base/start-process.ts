@@ -1,5 +1,6 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { onAbort } from './abort.js';
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { native, runtimeName } from './native.js';
@@ -90,8 +91,17 @@ function hasStarted(child: ChildProcess): child is StartedProcess {
 
 /** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */
 function spawnFailure(operation: string, command: string, error: unknown): unknown {
-  if (!(error instanceof Error && 'errno' in error && typeof error.errno === 'number')) return error;
-  const code = errnoName(error.errno);
-  const facts: TapfdErrorDetails = { errno: error.errno, syscall: 'spawn', path: command };
+  const errno = errnoOf(error);
+  if (!(error instanceof Error) || errno === undefined) return error;
+  const code = errnoName(errno);
+  const facts: TapfdErrorDetails = { errno, syscall: 'spawn', path: command };
   return new TapfdError(code, `${operation}: ${explain(code, error, facts)}`, { ...facts, cause: error });
+}
+
+/** Deno gives some errors the name alone. */
+function errnoOf(error: unknown): number | undefined {
+  const { errno, code }: { errno?: unknown; code?: unknown } = Object(error);
+  if (typeof errno === 'number') return errno;
+  const known: Record<string, number> = constants.errno;
+  return typeof code === 'string' && known[code] !== undefined ? -known[code] : undefined;
 }

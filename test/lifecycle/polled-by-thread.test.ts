@@ -74,7 +74,7 @@ for (const runtime of ['bun', 'deno'] as const) {
       let ticks = 0, read = 0;
       for (const tap of taps) tap.on('data', () => { read++; }).unref();
       flood.unref();
-      flood.stdin.unref();
+      flood.stdin.unref?.(); // Bun has none, and needs none
       await new Promise((resolve) => {
         const timer = setInterval(() => {
           if (++ticks < 50 || read < 1000) return;
