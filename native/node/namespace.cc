@@ -117,8 +117,8 @@ Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
       });
 }
 
-// startInside(ns, start, withThread): calls `start`, and returns the process that it has started in the namespace; 0
-// if this thread has entered it for the call, as the runtime does not fork().
+// startInside(ns, start, withThread): calls `start`, and returns the process that it has started in the
+// namespace; 0 if this thread has entered it for the call, as the runtime does not fork().
 Napi::Value StartInside(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto refuse = [&](const Failure& failure) {

@@ -66,7 +66,8 @@ Result<ThreadInNamespace> ThreadInNamespace::Enter(const NetNamespace& ns) {
 }
 
 ThreadInNamespace::~ThreadInNamespace() {
-  // It was allowed a moment ago. A program that went on elsewhere would use another network without knowing it.
+  // It was allowed a moment ago. A program that went on elsewhere would use another network without knowing
+  // it.
   if (before_ != nullptr && setns(before_->fd(), CLONE_NEWNET) != 0) abort();
 }
 

@@ -41,8 +41,8 @@ class ChildNamespace {
   Report* report_;  // memory that the child shares
 };
 
-// The calling thread in another namespace, for the start of a child without fork(). Nothing else may begin on the
-// thread meanwhile, and no other thread from it: all would be inside.
+// The calling thread in another namespace, for the start of a child without fork(). Nothing else may begin on
+// the thread meanwhile, and no other thread from it: all would be inside.
 class ThreadInNamespace {
  public:
   // Refused before anything has changed if the thread could not come back.
@@ -53,7 +53,8 @@ class ThreadInNamespace {
   ~ThreadInNamespace();
 
  private:
-  explicit ThreadInNamespace(NetNamespace before) : before_(std::make_unique<NetNamespace>(std::move(before))) {}
+  explicit ThreadInNamespace(NetNamespace before)
+      : before_(std::make_unique<NetNamespace>(std::move(before))) {}
 
   std::unique_ptr<NetNamespace> before_;
 };

@@ -180,8 +180,8 @@ function isPolledByThread(): boolean {
   if (runtime === 'node') return false;
   const version = `${process.versions[runtime]}`;
   const [major, minor] = POLLED_BY_THREAD[runtime];
-  const [ofMajor = 0, ofMinor = 0] = version.split('.').map(Number);
-  if (ofMajor > major || (ofMajor === major && ofMinor >= minor)) return true;
+  const [ofMajor, ofMinor] = version.split('.').map(Number);
+  if (Number(ofMajor) > major || (ofMajor === major && Number(ofMinor) >= minor)) return true;
   throw new TapfdError(
     'ERR_TAPFD_UNSUPPORTED_RUNTIME',
     `this is ${runtime} ${version}, whose Node-API may crash with the addon: use ${runtime} ${major}.${minor} or later`,

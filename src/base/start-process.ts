@@ -98,10 +98,11 @@ function spawnFailure(operation: string, command: string, error: unknown): unkno
   return new TapfdError(code, `${operation}: ${explain(code, error, facts)}`, { ...facts, cause: error });
 }
 
-/** Deno gives some errors the name alone. */
 function errnoOf(error: unknown): number | undefined {
   const { errno, code }: { errno?: unknown; code?: unknown } = Object(error);
   if (typeof errno === 'number') return errno;
-  const known: Record<string, number> = constants.errno;
-  return typeof code === 'string' && known[code] !== undefined ? -known[code] : undefined;
+  const known: [string, number][] = Object.entries(constants.errno);
+  const found = known.find(([name]) => name === code);
+  /* c8 ignore next -- Deno gives some errors of the system the name alone */
+  return found === undefined ? undefined : -found[1];
 }

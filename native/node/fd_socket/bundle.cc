@@ -12,7 +12,8 @@ namespace {
 
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  Result<std::vector<Fd>> duplicates = DuplicateFds(FdNumbersFrom(info[0]), NumberFrom<int>(info[1]).value_or(0));
+  Result<std::vector<Fd>> duplicates =
+      DuplicateFds(FdNumbersFrom(info[0]), NumberFrom<int>(info[1]).value_or(0));
   if (duplicates.ok()) return FdBundle::Make(env, std::move(duplicates.value()));
   FailureToError(env, duplicates.failure()).ThrowAsJavaScriptException();
   return env.Undefined();

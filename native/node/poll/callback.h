@@ -19,7 +19,8 @@ class CallbackContext {
 
  private:
   const Napi::Env env_;
-  // A runtime that is polled by a thread has entered its own kind already. napi_make_callback would crash Deno.
+  // A runtime that is polled by a thread has entered its own kind already. napi_make_callback would crash
+  // Deno.
   std::optional<Napi::AsyncContext> context_;
 };
 

@@ -11,8 +11,8 @@ namespace tapfd {
 // Called from the event loop, with no JavaScript below; may close the handle.
 class PollListener {
  public:
-  // `events` are ready, or `error` is the errno that ended the polling: EBADF for a POLLERR, which says nothing
-  // about the descriptor itself (libuv, uv__poll_io). Watch() starts it again.
+  // `events` are ready, or `error` is the errno that ended the polling: EBADF for a POLLERR, which says
+  // nothing about the descriptor itself (libuv, uv__poll_io). Watch() starts it again.
   virtual void OnPoll(int error, unsigned events) = 0;
   // See PollHandle::RunEveryTurn().
   virtual void OnTurn() {}

@@ -12,8 +12,8 @@ namespace {
 
 static_assert(EPOLLIN == POLLIN && EPOLLOUT == POLLOUT && EPOLLERR == POLLERR && EPOLLHUP == POLLHUP);
 
-// More in this time, and the next waits for a turn of the loop (src/base/loop-share.ts). A turn that may not keep the
-// loop alive comes only a millisecond later.
+// More in this time, and the next waits for a turn of the loop (src/base/loop-share.ts). A turn that may not
+// keep the loop alive comes only a millisecond later.
 constexpr unsigned kMaxDeliveries = 2;
 constexpr unsigned kMaxDeliveriesUnref = 16;
 constexpr auto kShareTime = std::chrono::milliseconds(10);

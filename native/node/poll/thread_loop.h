@@ -1,5 +1,5 @@
-// Polling by a thread, for runtimes whose libuv cannot (docs/runtimes.md): the thread waits, and wakes JavaScript
-// by a thread-safe function.
+// Polling by a thread, for runtimes whose libuv cannot (docs/runtimes.md): the thread waits, and wakes
+// JavaScript by a thread-safe function.
 
 #ifndef TAPFD_NODE_POLL_THREAD_LOOP_H_
 #define TAPFD_NODE_POLL_THREAD_LOOP_H_
@@ -21,12 +21,12 @@ class ThreadSource;
 
 // One for an environment. Everything but the PollThread runs on the environment's thread.
 //
-// A thread-safe function calls as long as calls arrive, and lets no timer run in between. So what is ready again at
-// once waits for a turn of the event loop, which JavaScript is asked for.
+// A thread-safe function calls as long as calls arrive, and lets no timer run in between. So what is ready
+// again at once waits for a turn of the event loop, which JavaScript is asked for.
 class ThreadLoop : public std::enable_shared_from_this<ThreadLoop> {
  public:
-  // schedule(keepsAlive) makes the event loop call Turn() once, later: at its next turn, unless that would keep it
-  // alive.
+  // schedule(keepsAlive) makes the event loop call Turn() once, later: at its next turn, unless that would
+  // keep it alive.
   ThreadLoop(Napi::Env env, Napi::Function schedule);
 
   // Starts the thread: before anything else.

@@ -18,13 +18,13 @@
 
 namespace tapfd {
 
-// Belongs to the thread that started it, the owner, which makes all calls. The poll thread sees numbers only, never
-// what they stand for: once Remove() has returned, the owner may close the descriptor and destroy all that goes
-// with it, and what the thread still reports of it is a number that the owner no longer knows.
+// Belongs to the thread that started it, the owner, which makes all calls. The poll thread sees numbers only,
+// never what they stand for: once Remove() has returned, the owner may close the descriptor and destroy all
+// that goes with it, and what the thread still reports of it is a number that the owner no longer knows.
 class PollThread {
  public:
   struct Ready {
-    uint64_t id;  // from 1 on
+    uint64_t id;      // from 1 on
     uint32_t events;  // EPOLLIN and so on
   };
 
@@ -35,8 +35,8 @@ class PollThread {
   // Waits for the thread, which must not be waiting for the owner in `wake`.
   ~PollThread();
 
-  // Reserves a descriptor and makes it non-blocking. EEXIST: it is reserved already; EPERM: a file that cannot be
-  // polled.
+  // Reserves a descriptor and makes it non-blocking. EEXIST: it is reserved already; EPERM: a file that
+  // cannot be polled.
   Status Add(int fd);
   // Reports one event, with `id`: then it is to be armed again. An armed descriptor is changed.
   Status Arm(int fd, uint64_t id, uint32_t events);

@@ -1,5 +1,7 @@
 // PollThread under load: descriptors come, go and are armed again while the thread reports them.
 
+#include "sys/epoll/poll_thread.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
@@ -12,7 +14,6 @@
 #include <string>
 
 #include "check.h"
-#include "sys/epoll/poll_thread.h"
 
 using namespace tapfd;
 
