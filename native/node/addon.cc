@@ -6,12 +6,15 @@
 
 #include <napi.h>
 
+#include <memory>
+
 #include "node/addon_state.h"
 #include "node/async.h"
 #include "node/fd_socket/socket.h"
 #include "node/links.h"
 #include "node/namespace.h"
 #include "node/open.h"
+#include "node/poll/thread_loop.h"
 #include "node/queue/queue.h"
 
 namespace tapfd {
@@ -24,9 +27,22 @@ namespace {
 void EndEnvironment(Napi::Env env) {
   AddonState& state = StateOf(env);
   state.async_calls->End();
+  if (state.thread_loop) state.thread_loop->End();
   FrameQueue::CloseAll(env);
   FdSocket::CloseAll(env);
   state.namespace_files.clear();
+}
+
+// pollByThread(schedule): before anything is polled. Returns what `schedule` is to call.
+Napi::Value PollByThread(const Napi::CallbackInfo& info) {
+  auto loop = std::make_shared<ThreadLoop>(info.Env(), info[0].As<Napi::Function>());
+  Status started = loop->Start();
+  if (!started.ok()) {
+    FailureToError(info.Env(), started.failure()).ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
+  StateOf(info.Env()).thread_loop = loop;
+  return Napi::Function::New(info.Env(), [loop](const Napi::CallbackInfo&) { loop->Turn(); });
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
@@ -34,6 +50,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.AddCleanupHook([env] { EndEnvironment(env); });
   exports.Set("endEnvironment",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) { EndEnvironment(info.Env()); }));
+  exports.Set("pollByThread", Napi::Function::New(env, PollByThread));
   RegisterNamespace(env, exports);
   RegisterLinks(env, exports);
   RegisterOpen(env, exports);

@@ -27,12 +27,15 @@ struct BurstMemory {
   std::unique_ptr<uint8_t[]> spill;
 };
 
+class ThreadLoop;
 class FrameQueue;
 class FdSocket;
 
 struct AddonState {
   // Shared with pool threads, whose last step may outlive the environment.
   std::shared_ptr<AsyncCalls> async_calls = std::make_shared<AsyncCalls>();
+  // Polls in place of libuv where that cannot. Shared: handles may be destroyed after this state.
+  std::shared_ptr<ThreadLoop> thread_loop;
   BurstMemory bursts;
   std::shared_ptr<std::set<FrameQueue*>> queues = std::make_shared<std::set<FrameQueue*>>();
   std::shared_ptr<std::set<FdSocket*>> fd_sockets = std::make_shared<std::set<FdSocket*>>();

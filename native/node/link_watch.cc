@@ -11,7 +11,8 @@
 #include "node/async.h"
 #include "node/links.h"
 #include "node/namespace.h"
-#include "node/poll_handle.h"
+#include "node/poll/callback.h"
+#include "node/poll/handle.h"
 
 namespace tapfd {
 
@@ -37,13 +38,12 @@ class LinkWatch final : public Napi::ObjectWrap<LinkWatch>, private PollHandle::
   void OnPoll(int error, unsigned events) override;
   void OnEnvironmentEnd() override { Close(); }
   void Deliver(const std::vector<LinkEvent>& events, const Failure* failure);
-  void Call(Napi::Array events);
 
   std::optional<RtnlWatch> watch_;
   PollHandle poll_;
   Napi::FunctionReference on_events_;
   // Destroyed with the object, not by close(), which may be called in a callback.
-  std::optional<Napi::AsyncContext> context_;
+  std::optional<CallbackContext> context_;
 };
 
 Status LinkWatch::Open(RtnlWatch watch, Napi::FunctionReference on_events) {
@@ -97,23 +97,7 @@ void LinkWatch::Deliver(const std::vector<LinkEvent>& events, const Failure* fai
     }
   }
   if (failure != nullptr) append("error").Set("error", FailureToError(Env(), *failure).Value());
-  Call(array);
-}
-
-void LinkWatch::Call(Napi::Array events) {
-  // Without the C++ wrapper: close() may reset the reference inside the call, and there is no JavaScript
-  // caller to throw to.
-  napi_value argument = events;
-  napi_status status =
-      napi_make_callback(Env(), *context_, Env().Global(), on_events_.Value(), 1, &argument, nullptr);
-  if (status == napi_ok) return;
-  bool pending = false;
-  napi_value error;
-  // Nothing pending: the environment is ending, and there is nothing to report to.
-  if (napi_is_exception_pending(Env(), &pending) == napi_ok && pending &&
-      napi_get_and_clear_last_exception(Env(), &error) == napi_ok) {
-    napi_fatal_exception(Env(), error);
-  }
+  context_->Call(Env().Global(), on_events_.Value(), {array});
 }
 
 void LinkWatch::Register(Napi::Env env) {

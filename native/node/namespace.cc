@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "node/addon_state.h"
+#include "node/arguments.h"
 #include "node/async.h"
 #include "sys/child_namespace.h"
 #include "sys/namespace_file.h"
@@ -116,7 +117,8 @@ Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
       });
 }
 
-// Calls `start`, and returns the process that it has started in the namespace.
+// startInside(ns, start, withThread): calls `start`, and returns the process that it has started in the
+// namespace; 0 if this thread has entered it for the call, as the runtime does not fork().
 Napi::Value StartInside(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto refuse = [&](const Failure& failure) {
@@ -125,6 +127,12 @@ Napi::Value StartInside(const Napi::CallbackInfo& info) {
   };
   std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(info[0]);
   if (!ns) return refuse(NamespaceClosed());
+  if (BooleanFrom(info[2]).value_or(false)) {
+    Result<ThreadInNamespace> inside = ThreadInNamespace::Enter(*ns);
+    if (!inside.ok()) return refuse(inside.failure());
+    info[1].As<Napi::Function>().Call({});
+    return env.IsExceptionPending() ? Napi::Value() : Napi::Number::New(env, 0);
+  }
   Result<ChildNamespace> child = ChildNamespace::Set(*ns);
   if (!child.ok()) return refuse(child.failure());
   info[1].As<Napi::Function>().Call({});

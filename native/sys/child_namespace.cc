@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <new>
 
 namespace tapfd {
@@ -52,6 +53,22 @@ ChildNamespace::~ChildNamespace() {
 Result<pid_t> ChildNamespace::Entered() const {
   if (report_->error != 0) return Failure::FromError(report_->error, "setns");
   return report_->pid;
+}
+
+Result<ThreadInNamespace> ThreadInNamespace::Enter(const NetNamespace& ns) {
+  Result<NetNamespace> before = NetNamespace::Current();
+  if (!before.ok()) return before.failure();
+  // The thread is there: this asks only whether it may come back.
+  if (setns(before.value().fd(), CLONE_NEWNET) != 0) return Failure::FromErrno("setns");
+  ThreadInNamespace inside(std::move(before.value()));
+  if (setns(ns.fd(), CLONE_NEWNET) != 0) return Failure::FromErrno("setns");
+  return inside;
+}
+
+ThreadInNamespace::~ThreadInNamespace() {
+  // It was allowed a moment ago. A program that went on elsewhere would use another network without knowing
+  // it.
+  if (before_ != nullptr && setns(before_->fd(), CLONE_NEWNET) != 0) abort();
 }
 
 }  // namespace tapfd

@@ -9,6 +9,7 @@
 
 #include <sys/types.h>
 
+#include <memory>
 #include <utility>
 
 #include "sys/net_namespace.h"
@@ -38,6 +39,24 @@ class ChildNamespace {
   static void InChild();
 
   Report* report_;  // memory that the child shares
+};
+
+// The calling thread in another namespace, for the start of a child without fork(). Nothing else may begin on
+// the thread meanwhile, and no other thread from it: all would be inside.
+class ThreadInNamespace {
+ public:
+  // Refused before anything has changed if the thread could not come back.
+  static Result<ThreadInNamespace> Enter(const NetNamespace& ns);
+
+  ThreadInNamespace(ThreadInNamespace&&) noexcept = default;
+  ThreadInNamespace& operator=(ThreadInNamespace&&) = delete;
+  ~ThreadInNamespace();
+
+ private:
+  explicit ThreadInNamespace(NetNamespace before)
+      : before_(std::make_unique<NetNamespace>(std::move(before))) {}
+
+  std::unique_ptr<NetNamespace> before_;
 };
 
 }  // namespace tapfd

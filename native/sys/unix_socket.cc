@@ -337,10 +337,10 @@ Status ShutdownWrite(int fd) {
   return Done{};
 }
 
-Result<std::vector<Fd>> DuplicateFds(const std::vector<int>& fds) {
+Result<std::vector<Fd>> DuplicateFds(const std::vector<int>& fds, int least) {
   std::vector<Fd> duplicates;
   for (int fd : fds) {
-    Fd duplicate(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+    Fd duplicate(fcntl(fd, F_DUPFD_CLOEXEC, least));
     if (!duplicate.valid()) return Failure::FromErrno("fcntl F_DUPFD_CLOEXEC");
     duplicates.push_back(std::move(duplicate));
   }

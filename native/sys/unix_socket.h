@@ -117,8 +117,8 @@ ssize_t SendUnix(int fd, const uint8_t* data, size_t size, const std::vector<int
 
 Status ShutdownWrite(int fd);
 
-// Duplicates of descriptors, all or none.
-Result<std::vector<Fd>> DuplicateFds(const std::vector<int>& fds);
+// Duplicates of descriptors, all or none, with numbers from `least` on.
+Result<std::vector<Fd>> DuplicateFds(const std::vector<int>& fds, int least = 0);
 
 }  // namespace tapfd
 

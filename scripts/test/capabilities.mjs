@@ -57,6 +57,10 @@ const REGISTRY_PATIENCE_MS = 20_000;
  * @type {Record<string, () => Lack | undefined>}
  */
 const PROBES = {
+  node: () => {
+    const other = ['bun', 'deno'].find((runtime) => process.versions[runtime] !== undefined);
+    return other === undefined ? undefined : { problem: `this is ${other}`, remedy: 'run it with node' };
+  },
   root: () => {
     if (process.geteuid?.() !== 0) return { problem: 'this is not root', remedy: 'run it as root (sudo)' };
     const missing = Object.entries(ROOT_CAPABILITIES)
@@ -200,7 +204,7 @@ const PROBES = {
 };
 
 /**
- * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
+ * @typedef {'node' | 'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'tshark' | 'scapy' | 'chromium'
  *   | 'qemu-aarch64' | 'arm64-runtime' | 'musl' | 'prebuilds' | 'matrix-runtimes' | 'matrix-tools'
@@ -236,7 +240,7 @@ export function needs(...capabilities) {
  * @returns {Lack | undefined}
  */
 export function lackOf(capability) {
-  const handedDown = process.env[HANDED_DOWN];
+  const handedDown = capability === 'node' ? undefined : process.env[HANDED_DOWN]; // the runner is Node
   if (handedDown !== undefined) return JSON.parse(handedDown)[capability];
   if (!known.has(capability)) known.set(capability, PROBES[capability]?.());
   return known.get(capability);

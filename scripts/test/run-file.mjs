@@ -9,7 +9,7 @@ import { removeNamespacesOf } from './leftovers.mjs';
 import { TapReport } from './tap-report.mjs';
 
 /** Where test/tsconfig.compiled.json puts the tests. */
-const COMPILED = join(ROOT, '.cache/compiled');
+export const COMPILED = join(ROOT, '.cache/compiled');
 /** After this time tap itself ends a file and names the test it was in. */
 const TIMEOUT_S = 300;
 const DEEP_TIMEOUT_S = 3600;
@@ -49,11 +49,32 @@ for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
  */
 
 /**
+ * What runs a compiled test file.
+ *
+ * @typedef {object} Runtime
+ * @property {string} name begins the file's name in the report
+ * @property {string} directory of the compiled tests
+ * @property {(script: string) => [command: string, ...args: string[]]} command
+ * @property {number} [timeout] in seconds, where tap does not end the file
+ */
+
+/** @type {Runtime} */
+const NODE = {
+  name: '',
+  directory: COMPILED,
+  command: (script) => {
+    const loader = readFileSync(script, 'utf8').includes('mockImport(') ? [MOCK_LOADER] : [];
+    return [process.execPath, '--enable-source-maps', ...loader, script];
+  },
+};
+
+/**
  * @param {string} path `test/unit/x.test.ts`
  * @param {Record<string, string>} env added to this process's own
+ * @param {Runtime} [runtime]
  * @returns {Promise<FileResult>}
  */
-export async function runFile(path, env) {
+export async function runFile(path, env, runtime = NODE) {
   if (isInterrupted) await new Promise(() => {}); // the process is about to end
   const start = Date.now();
   const timeout = env.TAPFD_TEST_DEPTH === 'deep' ? DEEP_TIMEOUT_S : TIMEOUT_S;
@@ -63,17 +84,17 @@ export async function runFile(path, env) {
   const errors = [];
   let skipReason = '';
   const report = new TapReport((line) => printed.push(line));
-  report.addLine(`# Subtest: ${path}`);
-  const script = join(COMPILED, path.replace(/\.ts$/, '.js'));
-  const loader = readFileSync(script, 'utf8').includes('mockImport(') ? [MOCK_LOADER] : [];
-  const child = spawn(process.execPath, ['--enable-source-maps', ...loader, script], {
+  const name = `${runtime.name} ${path}`.trim();
+  report.addLine(`# Subtest: ${name}`);
+  const [command, ...args] = runtime.command(join(runtime.directory, path.replace(/\.ts$/, '.js')));
+  const child = spawn(command, args, {
     cwd: ROOT,
     env: { ...process.env, ...env, TAP: undefined, TAP_TIMEOUT: String(timeout) },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
   running.add(child);
-  const timer = setTimeout(() => child.kill('SIGKILL'), (timeout + GRACE_S) * 1000);
+  const timer = setTimeout(() => child.kill('SIGKILL'), (runtime.timeout ?? timeout + GRACE_S) * 1000);
   const ended = new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));
     child.on('exit', (code, signal) => resolve(signal ?? code));
@@ -94,11 +115,11 @@ export async function runFile(path, env) {
   const milliseconds = Date.now() - start;
   const isEmpty = report.passed + report.failed + report.skipped.length === 0 && skipReason === '';
   const ok = status === 0 && report.failed === 0 && !isEmpty;
-  const closing = ok || report.failed > 0 ? path : status === 0 ? 'no test ran' : `ended with ${status}`;
+  const closing = ok || report.failed > 0 ? name : status === 0 ? 'no test ran' : `ended with ${status}`;
   const directive = ok && skipReason !== '' ? `SKIP ${skipReason}` : `time=${milliseconds}ms`;
   report.addLine(`${ok ? 'ok' : 'not ok'} 1 - ${closing} # ${directive}`);
   if (!ok) printed.push(...errors.slice(-SHOWN_ERROR_LINES).map((line) => `  | ${line}`));
-  return { path, ok, seconds: milliseconds / 1000, report, output: printed.join('\n') };
+  return { path: name, ok, seconds: milliseconds / 1000, report, output: printed.join('\n') };
 }
 
 /**

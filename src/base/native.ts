@@ -7,6 +7,7 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { setImmediate, setTimeout } from 'node:timers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TapfdError } from './errors.js';
 import type { NativeFdBundle, NativeFdSocket, NativeListenSettings } from './native-fd-socket.js';
@@ -42,8 +43,10 @@ export interface NativeAddon {
   /**
    * Calls `start`; a child that it forks is in the namespace from its start. Returns the pid of the last one that is, or 0.
    * Throws if the child could not enter it: it has run nothing. `start` must not throw.
+   *
+   * `withThread`: for a runtime that does not fork(2). This thread itself is in the namespace during the call; returns 0.
    */
-  startInside(ns: NamespaceHandle, start: () => void): number;
+  startInside(ns: NamespaceHandle, start: () => void, withThread: boolean): number;
   /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**
@@ -51,6 +54,11 @@ export interface NativeAddon {
    * Synchronous, for an `'exit'` listener; the addon is unusable afterwards.
    */
   endEnvironment(): void;
+  /**
+   * A thread polls, not the runtime's libuv: once, before anything is polled. `schedule` makes the event loop call the
+   * returned function once: in its next turn, or in one to which `keepsAlive` false does not keep it alive.
+   */
+  pollByThread(schedule: (keepsAlive: boolean) => void): () => void;
 
   listLinks(ns: NamespaceHandle): Promise<NativeLinkList>;
   getLink(ns: NamespaceHandle, link: NativeLinkRef): Promise<NativeLink>;
@@ -83,8 +91,10 @@ export interface NativeAddon {
   unixPair(): [NativeFdSocket, NativeFdSocket];
   /** The descriptor remains the caller's if this throws. */
   adoptUnix(fd: number): NativeFdSocket;
-  /** All or none. */
-  duplicateFds(fds: readonly number[]): NativeFdBundle;
+  /** All or none, with numbers from `least` on (default 0). */
+  duplicateFds(fds: readonly number[], least?: number): NativeFdBundle;
+  /** Closes a descriptor that belongs to the caller. */
+  closeFd(fd: number): Promise<void>;
 }
 
 /** Where the addon of a package in `root` may be: a build first (a developer's, or one compiled on purpose), then the prebuild. */
@@ -96,12 +106,18 @@ const places = (system: string, libc: string): string[][] => [
 
 let addon: NativeAddon | undefined;
 
+/** What runs this program. */
+export function runtimeName(): 'node' | 'bun' | 'deno' {
+  if (process.versions.bun !== undefined) return 'bun';
+  return process.versions.deno === undefined ? 'node' : 'deno';
+}
+
 /**
  * The addon, loaded at the first call and not at import, so that the module loads on every system, in every runtime and
  * in every bundle.
  *
- * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_UNSUPPORTED_RUNTIME` in anything
- *   but Node; `ERR_TAPFD_ADDON_NOT_FOUND` if there is neither a build nor a prebuild; `ERR_TAPFD_ADDON_NOT_LOADED` if there
+ * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_PLATFORM` on anything but Linux; `ERR_TAPFD_UNSUPPORTED_RUNTIME` in a
+ *   version of Bun or Deno that is too old; `ERR_TAPFD_ADDON_NOT_FOUND` if there is neither a build nor a prebuild; `ERR_TAPFD_ADDON_NOT_LOADED` if there
  *   is one that does not load.
  */
 export function native(): NativeAddon {
@@ -121,7 +137,7 @@ function load(): NativeAddon {
       `TUN, TAP and macvtap descriptors are Linux interfaces; this is ${process.platform}`,
     );
   }
-  refuseOtherRuntimes();
+  const polledByThread = isPolledByThread();
   // A bundler that makes CommonJS leaves none; then nothing is found, which the error explains.
   const { url = pathToFileURL(`${process.cwd()}/bundle`).href }: { url?: string } = import.meta;
   const root = join(dirname(fileURLToPath(url)), '../..');
@@ -134,11 +150,13 @@ function load(): NativeAddon {
     const { familySync }: typeof import('detect-libc') = require('detect-libc');
     // `null` if it cannot be determined; then there is no prebuild for it either.
     libc = `${familySync()}`;
-    return bindings({
+    const loaded = bindings({
       bindings: 'tapfd.node',
       module_root: root,
       try: places(system, libc),
     }) as NativeAddon;
+    if (polledByThread) takeTurns(loaded);
+    return loaded;
   } catch (cause) {
     if (isNotFound(cause)) throw notFound(`${system} ${libc}`.trim(), root, cause);
     const remedy = isRefused(cause) ? 'start node with --allow-addons' : compileIn(root);
@@ -150,16 +168,34 @@ function load(): NativeAddon {
   }
 }
 
-/** Their Node-API crashes at what this addon asks of libuv: a panic or a segmentation fault instead of an error. */
-function refuseOtherRuntimes(): void {
-  for (const runtime of ['bun', 'deno']) {
-    const version = process.versions[runtime];
-    if (version === undefined) continue;
-    throw new TapfdError(
-      'ERR_TAPFD_UNSUPPORTED_RUNTIME',
-      `the addon works in Node.js only, and would crash ${runtime} ${version}: run this program with node`,
-    );
-  }
+/** Runtimes whose libuv cannot poll (docs/runtimes.md), with the first version of each on which the tests pass. */
+const POLLED_BY_THREAD = { bun: [1, 4], deno: [2, 9] } as const;
+
+/**
+ * Whether this runtime is one of them.
+ *
+ * @throws TapfdError `ERR_TAPFD_UNSUPPORTED_RUNTIME` for a version of it whose Node-API would crash instead.
+ */
+function isPolledByThread(): boolean {
+  const runtime = runtimeName();
+  if (runtime === 'node') return false;
+  const version = `${process.versions[runtime]}`;
+  const [major, minor] = POLLED_BY_THREAD[runtime];
+  const [ofMajor, ofMinor] = version.split('.').map(Number);
+  if (Number(ofMajor) > major || (ofMajor === major && Number(ofMinor) >= minor)) return true;
+  throw new TapfdError(
+    'ERR_TAPFD_UNSUPPORTED_RUNTIME',
+    `this is ${runtime} ${version}, whose Node-API may crash with the addon: use ${runtime} ${major}.${minor} or later`,
+  );
+}
+
+/** The event loop's next turn, for what polls by a thread. */
+function takeTurns(loaded: NativeAddon): void {
+  const turn = loaded.pollByThread((keepsAlive) => {
+    if (keepsAlive) setImmediate(turn);
+    // Node and Deno run no immediate that is unref'd before something else wakes the loop.
+    else setTimeout(turn, 0).unref();
+  });
 }
 
 /** `bindings` found no file (it lists its `tries`), or was not found itself. */

@@ -1,7 +1,9 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
+import { constants } from 'node:os';
 import { onAbort } from './abort.js';
 import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { native, runtimeName } from './native.js';
 import { explain } from './remedies.js';
 
 /** A child that runs, or has run: one that could not be started has no number. */
@@ -23,8 +25,10 @@ export async function startProcess(
   args: readonly string[],
   options: SpawnOptions,
 ): Promise<StartedProcess> {
-  const { signal, ...others } = options;
+  const { signal, ...given } = options;
   signal?.throwIfAborted();
+  const passed = withDescriptors(given.stdio);
+  const others = { ...given, stdio: passed.stdio };
   // Node begins to listen to a signal when the child is made already: one of the caller's that throws then leaves a child
   // of which nobody knows.
   const own = new AbortController();
@@ -43,7 +47,25 @@ export async function startProcess(
     forget();
     signal?.throwIfAborted();
     throw spawnFailure(operation, command, error);
+  } finally {
+    passed.close();
   }
+}
+
+/**
+ * Deno moves the descriptors one by one to their places in the child, and closes each where it was: what lies in the place
+ * of another, or goes to two places, would be another file or none. There it gets duplicates that lie behind all places.
+ */
+function withDescriptors(stdio: StdioOptions | undefined): { stdio: StdioOptions; close(): void } {
+  if (runtimeName() !== 'deno' || !Array.isArray(stdio))
+    return { stdio: stdio ?? 'pipe', close: () => undefined };
+  const numbers = stdio.filter((entry) => typeof entry === 'number' && entry > 2).map(Number);
+  const duplicates = native().duplicateFds(numbers, stdio.length);
+  const fresh = duplicates.numbers;
+  return {
+    stdio: stdio.map((entry) => (typeof entry === 'number' && entry > 2 ? fresh.shift() : entry)),
+    close: () => void duplicates.close(),
+  };
 }
 
 function started(child: ChildProcess): Promise<StartedProcess> {
@@ -69,8 +91,18 @@ function hasStarted(child: ChildProcess): child is StartedProcess {
 
 /** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */
 function spawnFailure(operation: string, command: string, error: unknown): unknown {
-  if (!(error instanceof Error && 'errno' in error && typeof error.errno === 'number')) return error;
-  const code = errnoName(error.errno);
-  const facts: TapfdErrorDetails = { errno: error.errno, syscall: 'spawn', path: command };
+  const errno = errnoOf(error);
+  if (!(error instanceof Error) || errno === undefined) return error;
+  const code = errnoName(errno);
+  const facts: TapfdErrorDetails = { errno, syscall: 'spawn', path: command };
   return new TapfdError(code, `${operation}: ${explain(code, error, facts)}`, { ...facts, cause: error });
+}
+
+function errnoOf(error: unknown): number | undefined {
+  const { errno, code }: { errno?: unknown; code?: unknown } = Object(error);
+  if (typeof errno === 'number') return errno;
+  const known: [string, number][] = Object.entries(constants.errno);
+  const found = known.find(([name]) => name === code);
+  /* c8 ignore next -- Deno gives some errors of the system the name alone */
+  return found === undefined ? undefined : -found[1];
 }

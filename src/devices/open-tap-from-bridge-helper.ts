@@ -1,10 +1,9 @@
 /** A TAP in a bridge without any privilege, through QEMU's setuid helper. */
 
-import { close } from 'node:fs';
-import { promisify } from 'node:util';
 import { onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
+import { closeFd } from '../fd-socket/fd-source.js';
 import type { FdMessage } from '../fd-socket/message.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { links } from '../links/links.js';
@@ -13,8 +12,6 @@ import { findBridgeHelper, helperFailure, type RunningHelper, startBridgeHelper 
 import { type BridgeHelperSettings, bridgeHelperSettings } from './check-open-options.js';
 import type { BridgeHelperOptions } from './open-options.js';
 import { Tap } from './tap.js';
-
-const closeFd = promisify(close);
 
 /**
  * Opens a new TAP in a bridge through QEMU's `qemu-bridge-helper`, for callers without the privilege to create one. The

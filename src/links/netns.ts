@@ -1,8 +1,9 @@
 /** A network namespace that a program has created: it can run child processes, and goes when the program ends. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { statSync } from 'node:fs';
 import { onAbort } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
-import { native } from '../base/native.js';
+import { native, runtimeName } from '../base/native.js';
 import { fromNative, nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle } from '../base/native-links.js';
 
@@ -45,10 +46,13 @@ export class Netns implements AsyncDisposable {
    * Needs CAP_SYS_ADMIN, also for a child that is to run as another user.
    *
    * @throws TapfdError, besides what `spawn` throws: `ERR_TAPFD_CLOSED` after `close()`; `EPERM`: the program was not run;
-   * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children without fork(2): the child was killed.
+   * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children in an unknown way: the child was killed.
    */
   readonly spawn: typeof spawn = new Proxy(spawn, {
-    apply: (target, self, parameters) => this.#start(() => Reflect.apply(target, self, parameters)),
+    apply: (target, self, parameters) => {
+      const forking = runtimeName() === 'deno' ? withFork(parameters) : parameters;
+      return this.#start(() => Reflect.apply(target, self, forking));
+    },
   });
   readonly #handle: NamespaceHandle;
   readonly #hasFile: boolean;
@@ -74,20 +78,23 @@ export class Netns implements AsyncDisposable {
   #start(start: () => ChildProcess): ChildProcess {
     const handle = openHandle('netns.spawn', this);
     const spawned: { child?: ChildProcess; error?: unknown } = {};
+    // It starts children with vfork(2), on this thread.
+    const withThread = runtimeName() === 'bun';
     let entered: number;
     try {
-      entered = native().startInside(handle, () => {
+      const attempt = () => {
         try {
           spawned.child = start();
         } catch (error) {
           spawned.error = error;
         }
-      });
+      };
+      entered = native().startInside(handle, attempt, withThread);
     } catch (error) {
       throw fromNative(error, { operation: 'netns.spawn' });
     }
     if (spawned.child === undefined) throw spawned.error;
-    return insideOnly(spawned.child, entered);
+    return insideOnly(spawned.child, withThread ? pidInside(spawned.child, handle) : entered);
   }
 
   /**
@@ -141,12 +148,34 @@ export function openHandle(use: string, netns: Netns): NamespaceHandle {
   throw new TapfdError('ERR_TAPFD_CLOSED', `${use}: the namespace ${netns.name} is closed; create it again`);
 }
 
+/** Deno forks only if something is to happen before the program: becoming of the group that this process has. */
+function withFork(parameters: unknown[]): unknown[] {
+  const [command, first, second] = parameters;
+  const isFirst = typeof first === 'object' && first !== null && !Array.isArray(first);
+  const options = { gid: process.getegid?.(), ...Object(isFirst ? first : second) };
+  return isFirst ? [command, options] : [command, first ?? [], options];
+}
+
+/** The number of a child that is in the namespace, or has ended already; else 0. */
+function pidInside({ pid }: ChildProcess, handle: NamespaceHandle): number | undefined {
+  try {
+    const [found, wanted] = [`${pid}/ns/net`, `self/fd/${handle.fd}`].map(
+      (file) => statSync(`/proc/${file}`).ino,
+    );
+    /* c8 ignore next -- a Bun that starts children on another thread */
+    return found === wanted ? pid : 0;
+    /* c8 ignore next 3 -- whether a child that could not start is seen is chance */
+  } catch {
+    return pid;
+  }
+}
+
 /** Never a child that runs elsewhere: a runtime may start children in another way than Node does. */
-function insideOnly(child: ChildProcess, entered: number): ChildProcess {
+function insideOnly(child: ChildProcess, entered: number | undefined): ChildProcess {
   if (child.pid === undefined || child.pid === entered) return child;
   child.kill('SIGKILL');
   throw new TapfdError(
     'ERR_TAPFD_UNSUPPORTED_PLATFORM',
-    'netns.spawn: this runtime starts children without fork(2), so that none can enter a namespace; the child was killed',
+    'netns.spawn: this runtime starts children in another way, so that none can enter a namespace; the child was killed',
   );
 }

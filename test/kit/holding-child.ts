@@ -7,6 +7,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type FakeDevice, fakeDevice } from './fake-device.js';
 import { descriptorTargets } from './open-files.js';
+import { NODE } from './paths.js';
 
 export const directory = t.testdir({ a: 'first', b: 'second', c: 'third', 'no-program': '' });
 export const path = (name: string): string => join(directory, name);
@@ -21,7 +22,7 @@ const TELL = `
   console.log(JSON.stringify({ args: process.argv.slice(1), held: Object.fromEntries(names) }));
 `;
 
-export const program = process.execPath;
+export const program = NODE;
 export const tell = (...args: string[]): string[] => ['-e', TELL, '--', ...args];
 export const env = { ...process.env, NODE_OPTIONS: '', DIRECTORY: directory };
 

@@ -34,5 +34,6 @@ export function loopTurns(): LoopTurns {
   };
 }
 
-/** What a peer may make this process do in one turn of the event loop (src/base/loop-share.ts), with a turn to spare. */
-export const MOST_IN_A_TURN = 64;
+/** What a peer may make this process do in one turn of the event loop (src/base/loop-share.ts), with a turn to spare. A thread that polls may wake twice. */
+export const MOST_IN_A_TURN =
+  process.versions.bun === undefined && process.versions.deno === undefined ? 64 : 128;

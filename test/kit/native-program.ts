@@ -16,16 +16,16 @@ const FRAMES = readdirSync(join(NATIVE, 'frames'))
   .map((name) => `frames/${name}`);
 /** The addon's own flags, and every warning an error. */
 const FLAGS = ['-std=c++17', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra', '-Werror', '-pthread'];
-const SANITIZERS = [
-  '-g',
-  '-fsanitize=address,undefined',
-  '-fno-sanitize-recover=all',
-  '-D_GLIBCXX_ASSERTIONS',
-];
+const SANITIZERS = {
+  address: ['-g', '-fsanitize=address,undefined', '-fno-sanitize-recover=all', '-D_GLIBCXX_ASSERTIONS'],
+  thread: ['-g', '-fsanitize=thread', '-fno-sanitize-recover=all', '-D_GLIBCXX_ASSERTIONS'],
+};
 
 export interface DriverOptions {
   /** Under AddressSanitizer and UndefinedBehaviorSanitizer, which end the program at the first fault. Default true. */
   sanitize?: boolean;
+  /** Which: default `address`, with undefined behaviour; `thread` is ThreadSanitizer. */
+  sanitizer?: 'address' | 'thread';
   /** Default: `-O1` under the sanitizers, else `-O2`. `-O0` compiles sooner, for what hardly runs. */
   optimize?: '-O0' | '-O1' | '-O2';
   /** Macros to define. */
@@ -37,12 +37,18 @@ export interface DriverOptions {
 /** Builds `test/native/<name>.cc`, once for each version of the sources and flags, and returns the program's path. */
 export async function buildDriver(
   name: string,
-  { sanitize = true, optimize = sanitize ? '-O1' : '-O2', defines = [], parts = FRAMES }: DriverOptions = {},
+  {
+    sanitize = true,
+    sanitizer = 'address',
+    optimize = sanitize ? '-O1' : '-O2',
+    defines = [],
+    parts = FRAMES,
+  }: DriverOptions = {},
 ): Promise<string> {
   const flags = [
     ...FLAGS,
     optimize,
-    ...(sanitize ? SANITIZERS : []),
+    ...(sanitize ? SANITIZERS[sanitizer] : []),
     ...defines.map((macro) => `-D${macro}`),
     `-I${NATIVE}`,
   ];

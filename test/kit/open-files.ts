@@ -52,7 +52,13 @@ export async function leftDescriptors(before: readonly Descriptor[]): Promise<De
 
 /** How many descriptors this process has; the one that lists them included. */
 export function openFiles(): number {
-  return readdirSync('/proc/self/fd').length;
+  if (process.versions.bun === undefined && process.versions.deno === undefined)
+    return readdirSync('/proc/self/fd').length;
+  // Bun and Deno open some of their own when they need them.
+  return (
+    descriptorTargets().filter((target) => !/^(anon_inode|pipe|\/dev\/(null|urandom))/.test(target)).length +
+    1
+  );
 }
 
 /** Waits until there are `wanted` of them; returns how many there are in the end. */

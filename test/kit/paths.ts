@@ -8,6 +8,9 @@ import { dirname, join } from 'node:path';
 /** The root of the repository. */
 export const ROOT = rootAbove(import.meta.dirname);
 
+/** Node, whatever runs the test. */
+export const NODE = process.env.TAPFD_TEST_NODE ?? process.execPath;
+
 /** The absolute path of a file or directory of the repository. */
 export function inRepo(...parts: string[]): string {
   return join(ROOT, ...parts);

@@ -85,20 +85,19 @@ t.test('an addon that does not load here says why', async (t) => {
   isRefused(t, output, /^ERR_TAPFD_ADDON_NOT_LOADED .*GLIBC_9.9 not found/);
 });
 
-t.test('in another runtime it loads, and opening is refused before the addon could crash it', async (t) => {
-  for (const [program, runtime] of [
-    [IN_BUN, 'bun 1.2.3'],
-    [IN_DENO, 'deno 2.3.4'],
-  ] as const) {
-    const { code, output, errors } = await runChild(program);
-    t.match({ code, errors }, { code: 0, errors: '' });
-    isRefused(
-      t,
-      output,
-      new RegExp(`^ERR_TAPFD_UNSUPPORTED_RUNTIME .*crash ${runtime}: run this program with node$`),
-    );
-  }
-});
+t.test(
+  'in an old version of another runtime it loads, and opening is refused before the addon could crash it',
+  async (t) => {
+    for (const [program, runtime] of [
+      [IN_BUN, 'bun 1.2.3'],
+      [IN_DENO, 'deno 2.3.4'],
+    ] as const) {
+      const { code, output, errors } = await runChild(program);
+      t.match({ code, errors }, { code: 0, errors: '' });
+      isRefused(t, output, new RegExp(`^ERR_TAPFD_UNSUPPORTED_RUNTIME this is ${runtime}, .*or later$`));
+    }
+  },
+);
 
 /** A program that uses the types, with some lines that must not compile. */
 const TYPED = `

@@ -12,10 +12,19 @@ namespace {
 
 Napi::Value Duplicate(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
-  Result<std::vector<Fd>> duplicates = DuplicateFds(FdNumbersFrom(info[0]));
+  Result<std::vector<Fd>> duplicates =
+      DuplicateFds(FdNumbersFrom(info[0]), NumberFrom<int>(info[1]).value_or(0));
   if (duplicates.ok()) return FdBundle::Make(env, std::move(duplicates.value()));
   FailureToError(env, duplicates.failure()).ThrowAsJavaScriptException();
   return env.Undefined();
+}
+
+Napi::Value CloseFd(const Napi::CallbackInfo& info) {
+  auto fd = std::make_shared<Fd>(NumberFrom<int>(info[0]).value_or(-1));
+  return RunAsync(info.Env(), [fd]() -> Status {
+    fd->Close();
+    return Done{};
+  });
 }
 
 }  // namespace
@@ -34,6 +43,7 @@ void FdBundle::Register(Napi::Env env, Napi::Object exports) {
                                                InstanceMethod<&FdBundle::Close>("close"),
                                            });
   StateOf(env).fd_bundle = Napi::Persistent(constructor);
+  exports.Set("closeFd", Napi::Function::New(env, CloseFd, "closeFd"));
   exports.Set("duplicateFds", Napi::Function::New(env, Duplicate, "duplicateFds"));
 }
 

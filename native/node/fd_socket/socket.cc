@@ -157,9 +157,7 @@ void FdSocket::Call(Napi::FunctionReference* slot) {
   if (slot->IsEmpty()) return;
   Napi::FunctionReference callback = std::move(*slot);
   slot->Reset();
-  callback.MakeCallback(Value(), std::initializer_list<napi_value>{}, *context_);
-  // Called from the event loop, so no JavaScript could catch it.
-  if (Env().IsExceptionPending()) napi_fatal_exception(Env(), Env().GetAndClearPendingException().Value());
+  context_->Call(Value(), callback.Value(), {});
 }
 
 Napi::Value FdSocket::GetFd(const Napi::CallbackInfo& info) {

@@ -10,7 +10,8 @@
 #include <set>
 
 #include "node/async.h"
-#include "node/poll_handle.h"
+#include "node/poll/callback.h"
+#include "node/poll/handle.h"
 #include "sys/fd.h"
 #include "sys/unix_socket.h"
 
@@ -70,7 +71,7 @@ class FdSocket final : public Napi::ObjectWrap<FdSocket>, private PollHandle::Li
   bool held_ = false;
   Napi::FunctionReference on_readable_;
   Napi::FunctionReference on_writable_;
-  std::optional<Napi::AsyncContext> context_;
+  std::optional<CallbackContext> context_;
   // Shared: the last sockets are destroyed after the environment's own state.
   std::shared_ptr<std::set<FdSocket*>> sockets_;
   std::shared_ptr<AsyncCalls> async_calls_;

@@ -44,8 +44,7 @@ void FrameQueue::UseOwnMemory(const Napi::CallbackInfo& info) {
 
 void FrameQueue::DeliverWritable() {
   awaiting_writable_ = false;
-  on_writable_.MakeCallback(Value(), std::initializer_list<napi_value>{}, *context_);
-  ReportException(Env());
+  context_->Call(Value(), on_writable_.Value(), {});
 }
 
 // Looks up the current slab's memory again, because JavaScript may have detached it, and takes a new slab if
@@ -131,11 +130,9 @@ void FrameQueue::DeliverError(int error) {
 
 void FrameQueue::Deliver(napi_value slab, napi_value spans, uint32_t count, napi_value last, int error) {
   uint32_t faults = segment_ ? segment_->TakeFaults() : 0;
-  on_burst_.MakeCallback(Value(),
-                         {slab, spans, Napi::Number::New(Env(), count), last,
-                          Napi::Number::New(Env(), -error), Napi::Number::New(Env(), faults)},
-                         *context_);
-  ReportException(Env());
+  context_->Call(Value(), on_burst_.Value(),
+                 {slab, spans, Napi::Number::New(Env(), count), last, Napi::Number::New(Env(), -error),
+                  Napi::Number::New(Env(), faults)});
 }
 
 Napi::Value FrameQueue::TakePending(const Napi::CallbackInfo& info) {

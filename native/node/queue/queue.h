@@ -13,7 +13,8 @@
 #include "frames/io.h"
 #include "frames/segment_io.h"
 #include "node/async.h"
-#include "node/poll_handle.h"
+#include "node/poll/callback.h"
+#include "node/poll/handle.h"
 #include "sys/fd.h"
 
 namespace tapfd {
@@ -139,7 +140,7 @@ class FrameQueue final : public Napi::ObjectWrap<FrameQueue>, private PollHandle
   Napi::Reference<Napi::Value> own_spans_;
   Napi::FunctionReference on_burst_;
   Napi::FunctionReference on_writable_;
-  std::optional<Napi::AsyncContext> context_;
+  std::optional<CallbackContext> context_;
   std::unique_ptr<MadeLink> made_link_;
   OpenUndo undo_;
   // Shared: the last queues are destroyed after the environment's own state.

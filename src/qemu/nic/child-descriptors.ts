@@ -1,10 +1,9 @@
 /** The number that a descriptor gets in a child process, and writing it into the child's arguments. */
 import type { SpawnOptions, StdioOptions } from 'node:child_process';
-import { fstatSync } from 'node:fs';
 import { checkSignal } from '../../base/abort.js';
 import { checkOptionNames } from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
-import { checkFdSource, type FdSource } from '../../fd-socket/fd-source.js';
+import { checkFdSource, type FdSource, statOfFd } from '../../fd-socket/fd-source.js';
 
 /** One entry of the `stdio` list of `child_process.spawn`. */
 export type StdioEntry = Exclude<StdioOptions, string>[number];
@@ -56,7 +55,7 @@ export function openFds(argument: string, sources: readonly FdSource[]): number[
 function openFd(argument: string, source: unknown): number {
   const fd = checkFdSource(argument, source);
   try {
-    fstatSync(fd);
+    statOfFd(fd);
   } catch (cause) {
     throw new TapfdError('EBADF', `${argument}: descriptor ${fd} is not open in this process`, {
       errno: -9,

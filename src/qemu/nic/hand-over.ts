@@ -1,8 +1,8 @@
 /** Handing devices over to QEMU, in an order in which every descriptor has one owner at any time. */
-import { close } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { TapfdError } from '../../base/errors.js';
 import { HAND_OVER } from '../../base/hand-over.js';
+import { closeFd } from '../../fd-socket/fd-source.js';
 import { deadDevice, type QemuNetworkDevice } from './device.js';
 import type { CheckedNic } from './nic.js';
 
@@ -83,9 +83,8 @@ export async function handOver<T>(devices: readonly QemuNetworkDevice[], take: (
 
 function closeHere(device: QemuNetworkDevice): void {
   device[HAND_OVER].handOffWhenIdle().then(
-    // In the thread pool, because closing takes the kernel's RTNL lock if QEMU has already ended. Nothing can be done
-    // about a failed close, which frees the descriptor, too (close(2)).
-    (fd) => close(fd, () => {}),
+    // In the thread pool, because closing takes the kernel's RTNL lock if QEMU has already ended.
+    closeFd,
     // Its owner has destroyed it in the meantime; QEMU has its own copy.
     () => {},
   );

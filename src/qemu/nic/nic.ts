@@ -4,10 +4,9 @@
  *
  * Here: a card as the caller describes it, and the refusal of what QEMU would accept although the card could not work.
  */
-import { fstatSync } from 'node:fs';
 import { checkBoolean, checkObject, checkOptionNames, isList } from '../../base/checks.js';
 import { invalidArgument, isRevoked, TapfdError } from '../../base/errors.js';
-import type { FdSource } from '../../fd-socket/fd-source.js';
+import { type FdSource, statOfFd } from '../../fd-socket/fd-source.js';
 import { openFds } from './child-descriptors.js';
 import { checkDevice, interfaceKey, type QemuNetworkDevice } from './device.js';
 import { checkGuestMac, guestMacFor } from './guest-mac.js';
@@ -175,7 +174,7 @@ function checkVhostFds(label: string, { vhost, vhostFds = [] }: QemuNic, queues:
   }
   refuseTwice(label, fds);
   for (const [i, fd] of fds.entries()) {
-    const status = fstatSync(fd);
+    const status = statOfFd(fd);
     if (status.isCharacterDevice() && status.rdev === VHOST_NET_DEVICE_NUMBER) continue;
     throw new TapfdError(
       'ERR_TAPFD_QEMU_VHOST',

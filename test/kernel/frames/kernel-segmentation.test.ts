@@ -7,6 +7,7 @@ import { type Offload, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 import { buildDriver } from '../../kit/native-program.js';
+import { NODE } from '../../kit/paths.js';
 import { tapPair } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device');
@@ -208,7 +209,7 @@ function lastLine(text: string): string {
 
 /** Sends that many bytes over TCP; returns the digests of what was sent and received. */
 async function transferTcp(path: Wire, bytes: number): Promise<{ served: string; sent: string }> {
-  const node = (script: string, ...args: string[]) => [process.execPath, '-e', script, path.address, ...args];
+  const node = (script: string, ...args: string[]) => [NODE, '-e', script, path.address, ...args];
   return exchange(path, node(SERVER), node(CLIENT, String(bytes)));
 }
 

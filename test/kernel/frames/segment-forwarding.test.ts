@@ -23,6 +23,7 @@ import { fileNeeds } from '../../kit/capabilities.js';
 import { depth } from '../../kit/depth.js';
 import { ownNamespace, type TestNamespace, vethPair } from '../../kit/namespace.js';
 import { buildDriver } from '../../kit/native-program.js';
+import { NODE } from '../../kit/paths.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'veth', 'ip', 'curl', 'iperf3');
 
@@ -204,7 +205,7 @@ function noiseDigest(megabytes: number): string {
 }
 
 async function curlGetsTheFile(t: Test, path: Path, megabytes: number): Promise<void> {
-  const server = [process.execPath, '-e', HTTP_SERVER, SERVER, String(megabytes)];
+  const server = [NODE, '-e', HTTP_SERVER, SERVER, String(megabytes)];
   const curl = `curl --silent --show-error --noproxy '*' http://${SERVER}:8080/ | sha256sum`;
   const { answered } = await exchange(t, path, server, ['bash', '-c', curl]);
   t.equal(answered.split(' ')[0], noiseDigest(megabytes), `a file of ${megabytes} MiB`);

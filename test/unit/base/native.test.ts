@@ -1,23 +1,29 @@
 /** The addon that is not there: what a caller hears, and when. */
 import t from 'tap';
+import { needs } from '../../kit/capabilities.js';
 import { runChild } from '../../kit/child.js';
 
-t.test('no addon, or nothing that finds one: the error says what to do', async (t) => {
-  const ways = {
-    'no file': `() => { throw Object.assign(new Error('Could not locate the bindings file'), { tries: [] }); }`,
-    'no package': `(() => { throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' }); })()`,
-  };
-  for (const [way, bindings] of Object.entries(ways)) {
-    const { output, errors, code } = await runChild(`
+// The child puts itself in the place of Node's module loader.
+t.test(
+  'no addon, or nothing that finds one: the error says what to do',
+  { skip: needs('node') },
+  async (t) => {
+    const ways = {
+      'no file': `() => { throw Object.assign(new Error('Could not locate the bindings file'), { tries: [] }); }`,
+      'no package': `(() => { throw Object.assign(new Error('Cannot find module'), { code: 'MODULE_NOT_FOUND' }); })()`,
+    };
+    for (const [way, bindings] of Object.entries(ways)) {
+      const { output, errors, code } = await runChild(`
       import Module from 'node:module';
       const load = Module._load;
       Module._load = (name, ...rest) => (name === 'bindings' ? ${bindings} : load(name, ...rest));
       const { links, randomMac } = await import('tapfd');
       console.log(randomMac().length, 'without it');
       await links.list().catch(({ code, message, path }) => console.log(code, path, message));`);
-    t.equal(errors, '', way);
-    t.equal(code, 0);
-    t.match(output, /^17 without it\nERR_TAPFD_ADDON_NOT_FOUND \/.* there is no addon for linux-/, way);
-    t.match(output, /mark it as external.*npx node-gyp rebuild --directory=/);
-  }
-});
+      t.equal(errors, '', way);
+      t.equal(code, 0);
+      t.match(output, /^17 without it\nERR_TAPFD_ADDON_NOT_FOUND \/.* there is no addon for linux-/, way);
+      t.match(output, /mark it as external.*npx node-gyp rebuild --directory=/);
+    }
+  },
+);

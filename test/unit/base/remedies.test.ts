@@ -3,6 +3,7 @@ import t from 'tap';
 import { fromNative } from '#lib/base/native-call.js';
 import { explain } from '#lib/base/remedies.js';
 import { needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ROOT } from '../../kit/paths.js';
 import { startProgram } from '../../kit/started-program.js';
 
@@ -43,14 +44,7 @@ t.test('EPERM names the capability, but only where it is missing', { skip: needs
     const asRoot = told();
     process.geteuid = () => 1000;
     console.log(JSON.stringify([asRoot, told()]));`;
-  const command = [
-    '--bounding-set=-all',
-    '--inh-caps=-all',
-    process.execPath,
-    '--input-type=module',
-    '--eval',
-    module,
-  ];
+  const command = ['--bounding-set=-all', '--inh-caps=-all', ...childCommand(module)];
   const { output } = await startProgram('setpriv', command, { cwd: ROOT }).ended;
   const [asRoot, asUser]: string[][] = JSON.parse(output);
   const capabilities = [/CAP_NET_ADMIN/, ...Array<RegExp>(4).fill(/CAP_SYS_ADMIN/), /CAP_BPF/];

@@ -209,7 +209,10 @@ t.test('every loop over a destroyed device throws the same', async (t) => {
     'for await': (tap) => tap[Symbol.asyncIterator]().next(),
     iterator: (tap) => tap.iterator({ destroyOnReturn: false }).next(),
     batches: (tap) => tap.batches().next(),
-    map: (tap) => tap.map((frame: Buffer) => frame).toArray(),
+    // Bun's own map() ends as if the stream had (docs/runtimes.md).
+    ...(process.versions.bun === undefined && {
+      map: (tap: Tap) => tap.map((frame: Buffer) => frame).toArray(),
+    }),
     'beside a listener': (tap) =>
       tap
         .on('readable', () => undefined)

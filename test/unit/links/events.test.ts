@@ -172,9 +172,10 @@ t.test('after close() nothing is reported that was heard before or comes later',
   t.equal((await events.next()).done, true, 'what waited is dropped');
 
   const open = holdLists(kernel);
+  const before = kernel.lists;
   const listing = links.watch({ existing: true });
   const next = listing.next();
-  await listed(kernel, 4);
+  await listed(kernel, before + 1);
   await listing.close();
   open();
   t.equal((await next).done, true);

@@ -1,14 +1,9 @@
 /** The shared watch: its users, what each hears, and how it ends. */
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import t from 'tap';
 import { LinkWatch } from '#lib/links/watch.js';
+import { collectGarbage } from '../../kit/collect-garbage.js';
 import { failure, Handle, Kernel, Listener, settle } from '../../kit/fake-link-kernel.js';
 import { nativeLink } from '../../kit/native-link.js';
-
-setFlagsFromString('--expose-gc');
-
-const collectGarbage: () => void = runInNewContext('gc');
 
 t.test('it opens a socket, lists nothing, and can be asked for one link or all', async (t) => {
   const kernel = new Kernel();

@@ -1,10 +1,11 @@
-// One descriptor polled on the environment's event loop. No other file uses libuv.
+// One descriptor polled on the environment's event loop.
 
 #ifndef TAPFD_NODE_POLL_HANDLE_H_
 #define TAPFD_NODE_POLL_HANDLE_H_
 
 #include <napi.h>
 
+#include "node/poll/source.h"
 #include "sys/result.h"
 
 namespace tapfd {
@@ -13,23 +14,9 @@ namespace tapfd {
 // returned.
 class PollHandle {
  public:
-  static constexpr unsigned kReadable = 1;
-  static constexpr unsigned kWritable = 2;
-
-  // Called from the event loop, with no JavaScript below; may close the handle.
-  class Listener {
-   public:
-    // `events` are ready, or `error` is the errno that ended the polling: EBADF for a POLLERR, which says
-    // nothing about the descriptor itself (libuv, uv__poll_io). Watch() starts it again.
-    virtual void OnPoll(int error, unsigned events) = 0;
-    // See RunEveryTurn().
-    virtual void OnTurn() {}
-    // Must close the handle: the environment waits for that.
-    virtual void OnEnvironmentEnd() = 0;
-
-   protected:
-    ~Listener() = default;
-  };
+  static constexpr unsigned kReadable = PollSource::kReadable;
+  static constexpr unsigned kWritable = PollSource::kWritable;
+  using Listener = PollListener;
 
   PollHandle() = default;
   PollHandle(const PollHandle&) = delete;
@@ -41,11 +28,14 @@ class PollHandle {
   Status Open(Napi::Env env, int fd, Listener* listener);
   // Nothing is called after it. Idempotent.
   void Close();
-  bool is_open() const { return loop_side_ != nullptr; }
+  bool is_open() const { return source_ != nullptr; }
 
   // Starts, changes or stops the polling; costs nothing when nothing changes. Does nothing unless open.
-  Status Watch(unsigned events);
-  unsigned watched() const { return watched_; }
+  Status Watch(unsigned events) {
+    if (source_ == nullptr || source_->watched() == events) return Done{};
+    return source_->Watch(events);
+  }
+  unsigned watched() const { return source_ == nullptr ? 0 : source_->watched(); }
 
   // Whether an open handle that watches something keeps the event loop alive. At first it does; what is set
   // before Open() holds.
@@ -54,15 +44,15 @@ class PollHandle {
 
   // Calls OnTurn() in every turn of the loop and keeps the loop from waiting, whatever the descriptor does.
   // That alone never keeps the loop alive.
-  void RunEveryTurn(bool run);
-  bool runs_every_turn() const;
+  void RunEveryTurn(bool run) {
+    if (source_ != nullptr) source_->RunEveryTurn(run);
+  }
+  bool runs_every_turn() const { return source_ != nullptr && source_->runs_every_turn(); }
 
  private:
-  struct LoopSide;
   void SetRef(bool keeps_alive);
 
-  LoopSide* loop_side_ = nullptr;
-  unsigned watched_ = 0;
+  PollSource* source_ = nullptr;
   bool keeps_alive_ = true;
 };
 

@@ -1,0 +1,124 @@
+/**
+ * Runs compiled tests on Bun and Deno, which come from npm (test/runtimes/) when they are needed.
+ *
+ *     npm run test:runtimes                                 the unit suite, and what test/package/runtimes.test.ts runs, on both
+ *     npm run test:runtimes -- --only bun test/kernel/frames
+ *
+ * tap loads in neither of them, so test/kit/stand-in-tap.ts stands in its place. The last line is `N passed, N failed`.
+ */
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { build, compileTests, installDependencies, ROOT, whyDependenciesAreStale } from '../prepare.mjs';
+import { runScript, say, step, Trouble } from '../run-command.mjs';
+import { handDown, missingCapabilities } from './capabilities.mjs';
+import { PLACES, testFiles } from './files.mjs';
+import { inLanes } from './lanes.mjs';
+import { leftSince, namespacesAndLinks, sweepNamespaces } from './leftovers.mjs';
+import { COMPILED, runFile } from './run-file.mjs';
+import { Totals } from './totals.mjs';
+
+/** @typedef {import('./run-file.mjs').Runtime} Runtime */
+
+const TOOLS = join(ROOT, 'test/runtimes');
+const INSTALLED = join(ROOT, '.cache/runtimes');
+/** As deep as the other, so that the tests find the same from there. */
+const COMPILED_HERE = join(ROOT, '.cache/compiled-runtimes');
+/** A file that hangs is a failure. */
+const TIMEOUT_S = 150;
+/** npm's names of processors, by Node's. */
+const BUN_PROCESSORS = { x64: 'x64', arm64: 'aarch64' };
+
+/** The binaries in their packages. @returns {{bun: string, deno: string}} */
+function binaries() {
+  const processor = /** @type {'x64' | 'arm64'} */ (process.arch);
+  return {
+    bun: join(INSTALLED, `node_modules/@oven/bun-linux-${BUN_PROCESSORS[processor]}/bin/bun`),
+    deno: join(INSTALLED, `node_modules/@deno/linux-${processor}-glibc/deno`),
+  };
+}
+
+/**
+ * Installs both runtimes unless they are there.
+ *
+ * @throws Trouble if npm has them not for this machine.
+ */
+export async function installRuntimes() {
+  mkdirSync(INSTALLED, { recursive: true });
+  for (const name of ['package.json', 'package-lock.json']) cpSync(join(TOOLS, name), join(INSTALLED, name));
+  if (whyDependenciesAreStale(INSTALLED) !== undefined || !Object.values(binaries()).every(existsSync)) {
+    await step('installing Bun and Deno', 'npm', ['ci', '--no-audit', '--no-fund'], { cwd: INSTALLED });
+  }
+  const missing = Object.values(binaries()).filter((path) => !existsSync(path));
+  if (missing.length > 0) throw new Trouble(`npm has no ${missing.join(', ')} for this machine`);
+}
+
+/** The compiled tests again, with the stand-in for tap among them. */
+export function prepareTests() {
+  rmSync(COMPILED_HERE, { recursive: true, force: true });
+  cpSync(COMPILED, COMPILED_HERE, { recursive: true });
+  const tap = join(COMPILED_HERE, 'node_modules/tap');
+  mkdirSync(tap, { recursive: true });
+  const manifest = { name: 'tap', type: 'module', exports: './stand-in-tap.js' };
+  writeFileSync(join(tap, 'package.json'), JSON.stringify(manifest));
+  // A copy: what a package imports outside of itself, Deno does not load.
+  cpSync(join(COMPILED_HERE, 'test/kit/stand-in-tap.js'), join(tap, 'stand-in-tap.js'));
+}
+
+/** @returns {Record<'bun' | 'deno', Runtime>} */
+export function runtimes() {
+  const { bun, deno } = binaries();
+  return {
+    bun: { name: 'bun', directory: COMPILED_HERE, command: (script) => [bun, script], timeout: TIMEOUT_S },
+    deno: {
+      name: 'deno',
+      directory: COMPILED_HERE,
+      command: (script) => [deno, 'run', '-A', script],
+      timeout: TIMEOUT_S,
+    },
+  };
+}
+
+async function main() {
+  const { values, positionals } = parseArgs({
+    options: { only: { type: 'string' } },
+    allowPositionals: true,
+  });
+  await installDependencies();
+  await build().then(compileTests);
+  await installRuntimes();
+  prepareTests();
+  const missing = missingCapabilities();
+  const env = { ...handDown(missing), TAPFD_TEST_DEPTH: 'brief', TAPFD_TEST_NODE: process.execPath };
+  const wanted = positionals.length > 0 ? positionals : ['test/unit', ...subset()];
+  const chosen = Object.values(runtimes()).filter(
+    ({ name }) => values.only === undefined || name === values.only,
+  );
+  const jobs = chosen.flatMap((runtime) =>
+    testFiles({ deep: false, wanted }).map((path) => ({ runtime, path })),
+  );
+  const totals = new Totals({ inCi: false, missing });
+  sweepNamespaces();
+  const before = namespacesAndLinks();
+  await inLanes(
+    jobs,
+    () => 'other',
+    PLACES,
+    async ({ runtime, path }) => {
+      const result = await runFile(path, env, runtime);
+      say(result.output);
+      totals.add(result);
+    },
+  );
+  for (const entry of leftSince(before)) totals.addFailure(`left behind: ${entry}`);
+  totals.tell(say);
+  process.exitCode = totals.failures.length === 0 ? 0 : 1;
+}
+
+/** The files that `npm test` runs on both. @returns {string[]} */
+export function subset() {
+  return JSON.parse(readFileSync(join(TOOLS, 'subset.json'), 'utf8'));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await runScript(main);
