@@ -40,7 +40,7 @@ export const COMMANDS = {
   tmux: { package: 'tmux', purpose: 'tests of the command in a terminal' },
   'qemu-aarch64-static': { package: 'qemu-user-static', purpose: 'running the arm64 prebuild' },
   'aarch64-linux-gnu-g++': { package: 'g++-aarch64-linux-gnu', purpose: 'compiling the arm64 prebuild' },
-  chromium: { package: 'chromium', purpose: 'the test of the WebSocket relay' },
+  chromium: { package: 'chromium', purpose: 'the tests of the WebSocket relay and of the site' },
   'clang-format': { package: 'clang-format', purpose: 'lint' },
   'clang-tidy': { package: 'clang-tidy', purpose: 'lint' },
 };

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { installCommand } from '../debian-packages.mjs';
 import { findGuestImage } from '../guest/image.mjs';
 import { findV86Image } from '../guest/v86-image.mjs';
+import { ROOT, whyDependenciesAreStale } from '../prepare.mjs';
 import { findCommand } from '../run-command.mjs';
 
 /** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
@@ -150,12 +151,18 @@ const PROBES = {
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
   passt: () => commandProbe('passt'),
   chromium: () => commandProbe('chromium'),
+  'site-tools': () => {
+    const problem = whyDependenciesAreStale(join(ROOT, 'docs/site'));
+    return problem === undefined
+      ? undefined
+      : { problem: `docs/site: ${problem}`, remedy: 'npm ci --prefix docs/site' };
+  },
 };
 
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
- *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium' | 'site-tools'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -204,6 +211,7 @@ const BESIDE_COVERAGE = [
   'nft',
   'passt',
   'chromium',
+  'site-tools',
 ];
 
 /**

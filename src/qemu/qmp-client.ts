@@ -199,7 +199,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    *
    * const qmp = await QmpClient.connect('/run/qemu.sock');
    * const nic = await qmp.addNic({ device: await openTap({ bridge: 'br0' }) });
-   * await qmp.removeNic(nic.deviceId);
+   * await qmp.removeNic(nic.netdevId);
    * ```
    *
    * @param nic As for `spawnQemu`. Machine type q35 needs `bus`, a free `pcie-root-port`. On `pc` the guest must

@@ -34,6 +34,7 @@ export default defineConfig({
       md.renderer.rules.table_close = (...args) => `${table_close?.(...args) ?? '</table>'}</div>`;
     },
   },
+  vite: { build: { reportCompressedSize: false } },
   themeConfig: {
     logo: '/logo.svg',
     nav: [
@@ -49,6 +50,16 @@ export default defineConfig({
       provider: 'local',
       options: {
         detailedView: true,
+        // The index needs no colours, which cost most of the time.
+        _render(source, env, md) {
+          const { highlight } = md.options;
+          md.options.highlight = null;
+          try {
+            return md.render(source, env);
+          } finally {
+            md.options.highlight = highlight;
+          }
+        },
         miniSearch: {
           // A code is one word, with its underscores.
           options: { tokenize: (text) => text.split(/[^\p{L}\p{N}_]+/u).filter((word) => word !== '') },
