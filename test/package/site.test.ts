@@ -116,6 +116,8 @@ async function visit(
   const context = await browser.newContext(options);
   t.teardown(() => context.close());
   const page = await context.newPage();
+  // A browser on a busy machine takes its time.
+  page.setDefaultTimeout(200_000);
   const complaints: string[] = [];
   page.on('pageerror', (error) => complaints.push(error.message));
   page.on('console', (message) => {
