@@ -44,7 +44,7 @@ export const COMMANDS = {
     package: 'g++-aarch64-linux-gnu',
     purpose: 'running the arm64 prebuild, with its libraries',
   },
-  chromium: { package: 'chromium', purpose: 'the test of the WebSocket relay' },
+  chromium: { package: 'chromium', purpose: 'the tests of the WebSocket relay and of the site' },
   'clang-format': { package: 'clang-format', purpose: 'lint' },
   'clang-tidy': { package: 'clang-tidy', purpose: 'lint' },
 };

@@ -25,13 +25,17 @@ export function checkSystem() {
   }
 }
 
-/** `npm ci`, if node_modules is not what package-lock.json says. */
-export async function installDependencies() {
-  const reason = whyDependenciesAreStale(ROOT);
+/**
+ * `npm ci`, if node_modules is not what package-lock.json says.
+ *
+ * @param {string} [root] of the package
+ */
+export async function installDependencies(root = ROOT) {
+  const reason = whyDependenciesAreStale(root);
   if (reason === undefined) return;
   say(`-- ${reason}`);
   await step('installing the dependencies', 'npm', ['ci', '--no-audit', '--no-fund'], {
-    cwd: ROOT,
+    cwd: root,
     remedy: 'npm says above what is wrong; without a network, copy node_modules from another clone',
   });
 }

@@ -2,11 +2,13 @@
 import { COLOURS, gridLine, niceStep, round, svgDocument, text, WIDTH, whisker } from './svg.mjs';
 
 const LABEL_WIDTH = 320;
-const VALUE_WIDTH = 130;
+/** The figures stand in a column of their own, where neither bars nor grid reach them. */
+const VALUE_WIDTH = 150;
+const MARGIN = 24;
 const BAR = 22;
 const GAP = 8;
 const GROUP_HEAD = 34;
-const TOP = 92;
+const TOP = 108;
 const BOTTOM = 64;
 
 /**
@@ -21,7 +23,7 @@ const BOTTOM = 64;
  * @property {number} value
  * @property {number} low end of the whisker
  * @property {number} high
- * @property {string} text after the bar
+ * @property {string} text at the end of the line
  * @property {boolean} own one of ours
  * @property {number} [target]
  *
@@ -60,11 +62,17 @@ export function barChart({ title, subtitle, axis, groups, baseline, baselineName
       ? ''
       : text(
           scale.x(baseline),
-          TOP - 12,
+          TOP - 10,
           baselineName,
           'font-size="14" text-anchor="middle" font-weight="bold"',
         );
-  const axisName = text((scale.left + scale.right) / 2, y + 46, axis, 'font-size="15" text-anchor="middle"');
+  const axisTitle = baseline === undefined ? axis : `${axis}; logarithmic scale`;
+  const axisName = text(
+    (scale.left + scale.right) / 2,
+    y + 46,
+    axisTitle,
+    'font-size="15" text-anchor="middle"',
+  );
   const parts = [...ticks, named, ...bars, axisName];
   return svgDocument({ title, subtitle: [subtitle], height: y + BOTTOM, parts });
 }
@@ -74,7 +82,6 @@ function drawBar({ label, value, low, high, text: figure, own, target }, y, scal
   const middle = y + BAR / 2;
   const [start, end] = [scale.x(from), scale.x(value)];
   const [whiskerLow, whiskerHigh] = [scale.x(low), scale.x(high)];
-  const afterBar = Math.max(end, whiskerHigh, start, target === undefined ? 0 : scale.x(target)) + 10;
   const parts = [
     text(
       LABEL_WIDTH - 8,
@@ -91,7 +98,7 @@ function drawBar({ label, value, low, high, text: figure, own, target }, y, scal
       colour: COLOURS.ink,
       width: 1.5,
     }),
-    text(afterBar, middle + 5, figure, 'font-size="15"'),
+    text(WIDTH - MARGIN, middle + 5, figure, 'font-size="15" text-anchor="end"'),
   ];
   if (target !== undefined) {
     const x = scale.x(target);

@@ -11,6 +11,21 @@ export const COLOURS = {
   reference: '#9a6700',
 };
 
+/** Every colour in the dark; a viewer that knows no media queries shows the chart in the light. */
+const DARK = {
+  white: '#14181e',
+  [COLOURS.ink]: '#e6edf3',
+  [COLOURS.quiet]: '#a3adb8',
+  [COLOURS.faint]: '#373e47',
+  [COLOURS.own]: '#4493f8',
+  [COLOURS.other]: '#7d8590',
+  [COLOURS.target]: '#ff7b72',
+  [COLOURS.reference]: '#d29922',
+};
+const DARK_STYLE = Object.entries(DARK)
+  .map(([light, dark]) => `[fill="${light}"]{fill:${dark}}[stroke="${light}"]{stroke:${dark}}`)
+  .join('');
+
 const FONT = 'font-family="DejaVu Sans, Verdana, sans-serif"';
 
 /**
@@ -26,6 +41,7 @@ export function svgDocument({ title, subtitle, height, parts }) {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" fill="${COLOURS.ink}">`,
     `<title>${escaped(title)}</title>`,
+    `<style>@media (prefers-color-scheme:dark){${DARK_STYLE}}</style>`,
     `<rect width="${WIDTH}" height="${height}" fill="white"/>`,
     text(24, 36, title, 'font-size="24" font-weight="bold"'),
     ...subtitle.map((line, i) => text(24, 60 + i * 20, line, `font-size="14" fill="${COLOURS.quiet}"`)),

@@ -22,7 +22,7 @@ import { findGuestImage } from '../guest/image.mjs';
 import { findV86Image } from '../guest/v86-image.mjs';
 import { isOnDemandInstalled } from '../on-demand.mjs';
 import { checkPrebuilds } from '../prebuilds/check.mjs';
-import { ROOT } from '../prepare.mjs';
+import { ROOT, whyDependenciesAreStale } from '../prepare.mjs';
 import { findCommand } from '../run-command.mjs';
 
 /** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
@@ -201,6 +201,12 @@ const PROBES = {
       remedy: 'connect to the network',
     };
   },
+  'site-tools': () => {
+    const problem = whyDependenciesAreStale(join(ROOT, 'docs/site'));
+    return problem === undefined
+      ? undefined
+      : { problem: `docs/site: ${problem}`, remedy: 'npm ci --prefix docs/site' };
+  },
 };
 
 /**
@@ -208,7 +214,7 @@ const PROBES = {
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'tshark' | 'scapy' | 'chromium'
  *   | 'qemu-aarch64' | 'arm64-runtime' | 'musl' | 'prebuilds' | 'matrix-runtimes' | 'matrix-tools'
- *   | 'registry'} Capability
+ *   | 'registry' | 'site-tools'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -266,6 +272,7 @@ const BESIDE_COVERAGE = [
   'matrix-runtimes',
   'matrix-tools',
   'registry',
+  'site-tools',
 ];
 
 /**

@@ -10,12 +10,13 @@
  * With CI=true a test that is skipped although this machine can run it fails the run, and a file that fails is run again
  * alone: if it passes then, it counts as passed and is reported as flaky.
  */
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { COMMANDS, ensureCommands, LINT_COMMANDS, mayInstall } from '../debian-packages.mjs';
 import { buildGuestImage } from '../guest/image.mjs';
 import { buildV86Image } from '../guest/v86-image.mjs';
 import { installOnDemand } from '../on-demand.mjs';
-import { build, checkSystem, compileTests, installDependencies } from '../prepare.mjs';
+import { build, checkSystem, compileTests, installDependencies, ROOT } from '../prepare.mjs';
 import { runScript, say, Trouble } from '../run-command.mjs';
 import {
   ARM64_RUNTIMES,
@@ -73,12 +74,19 @@ async function prepare(files) {
 async function prepareTools(files) {
   const commands = Object.keys(COMMANDS).filter((command) => !LINT_COMMANDS.includes(command));
   await ensureCommands(commands);
-  await prepareImage('guest image', buildGuestImage);
-  await prepareImage('machine for v86', buildV86Image);
+  await prepareDirectory('guest image', buildGuestImage);
+  await prepareDirectory('machine for v86', buildV86Image);
   if (files.some((file) => file.startsWith('test/package/matrix/'))) {
     await preparePackages(MATRIX_RUNTIMES, MATRIX_TOOLS);
   }
   if (files.includes('test/deep/prebuilds.test.ts')) await preparePackages(ARM64_RUNTIMES);
+  if (files.includes('test/package/site.test.ts')) {
+    await prepareDirectory('tools of the site', async () => {
+      const directory = join(ROOT, 'docs/site');
+      await installDependencies(directory);
+      return { directory };
+    });
+  }
 }
 
 /**
@@ -102,7 +110,7 @@ async function preparePackages(...sets) {
  * @param {string} what
  * @param {() => Promise<{directory: string}>} build
  */
-async function prepareImage(what, build) {
+async function prepareDirectory(what, build) {
   say(`-- preparing the ${what}`);
   try {
     const { directory } = await build();

@@ -29,6 +29,18 @@ export interface TapfdErrorDetails {
  *
  * `code` is the kernel's own name (`EBUSY`) if a system call failed, and `ERR_TAPFD_…` if the library refused.
  * Branch on `code`, never on the message.
+ *
+ * @example
+ * ```ts
+ * import { openTap, TapfdError } from 'tapfd';
+ *
+ * try {
+ *   await openTap({ name: 'tap0', exclusive: true });
+ * } catch (error) {
+ *   if (error instanceof TapfdError && error.code === 'EBUSY') console.log(`${error.interface} exists`);
+ *   else throw error;
+ * }
+ * ```
  */
 export class TapfdError extends Error {
   /** The kernel's name of a failed call's errno (`EBUSY`), or `ERR_TAPFD_…`. docs/errors.md lists them with remedies. */

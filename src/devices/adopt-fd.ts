@@ -24,6 +24,16 @@ import { Tun } from './tun.js';
  * Privilege: none, or CAP_SYS_ADMIN if the device is in another namespace (`netns`). For macvtap the identity rule of
  * {@link openMacvtap} applies, which needs CAP_SYS_ADMIN if `/sys` shows another namespace.
  *
+ * @example
+ * ```ts
+ * import { adoptFd } from 'tapfd';
+ *
+ * // A service manager has passed an open device as descriptor 3.
+ * const device = await adoptFd(3);
+ * console.log(device.kind, device.name);
+ * if (device.kind === 'tun') device.on('data', (packet) => console.log(packet.length));
+ * ```
+ *
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid argument, before any system call.
  * - `EBADF` (`fstat`): not an open descriptor.

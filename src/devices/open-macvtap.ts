@@ -18,6 +18,15 @@ import type { MacvtapOptions } from './open-options.js';
  * Privilege: CAP_NET_ADMIN to create or change the link, CAP_SYS_ADMIN to read the namespace's sysfs unless `/sys` shows
  * it, CAP_MKNOD if the node is missing or another link's. For an existing link and node: permission on the node.
  *
+ * @example
+ * ```ts
+ * import { openMacvtap } from 'tapfd';
+ *
+ * // Makes a link on eth0, which goes with the device.
+ * await using device = await openMacvtap({ lower: 'eth0', guestMac: '52:54:00:12:34:80' });
+ * console.log(device.name, device.mac, await device.diagnose());
+ * ```
+ *
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before any system call.
  * - `ERR_TAPFD_UNSUPPORTED_PLATFORM`: not Linux.

@@ -21,6 +21,15 @@ import { Tap } from './tap.js';
  * Privilege: none, if the administrator has allowed the bridge and made the helper setuid, and the caller may open
  * `/dev/net/tun`.
  *
+ * @example
+ * ```ts
+ * import { openTapFromBridgeHelper } from 'tapfd';
+ *
+ * // As an ordinary user, where /etc/qemu/bridge.conf allows br0.
+ * await using tap = await openTapFromBridgeHelper({ bridge: 'br0' });
+ * console.log(tap.name);
+ * ```
+ *
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before anything is started.
  * - `ERR_TAPFD_BRIDGE_HELPER`: there is no helper, or it sent no TAP: it is not setuid, or the bridge is not allowed or

@@ -28,6 +28,14 @@ import { tunSetIffRemedy } from './tunsetiff-remedy.js';
  * Privilege: CAP_NET_ADMIN to create a device or to change its link; none to attach to a device with the caller as its
  * `owner` or `group`, if the options change nothing of the link. Read and write permission on `devicePath`.
  *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ *
+ * await using tap = await openTap({ name: 'tap0', addresses: ['10.0.0.1/24'] });
+ * for await (const frame of tap) console.log(frame.length, 'bytes from', frame.toString('hex', 6, 12));
+ * ```
+ *
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`: an invalid option, before any system call.
  * - `ERR_TAPFD_UNSUPPORTED_PLATFORM`: not Linux.
@@ -47,6 +55,14 @@ export async function openTap(options: TapOptions = {}): Promise<Tap> {
 /**
  * Opens a TUN device, which carries IP packets: creates it, or attaches to an existing one. Privilege and errors as for
  * {@link openTap}.
+ *
+ * @example
+ * ```ts
+ * import { openTun } from 'tapfd';
+ *
+ * await using tun = await openTun({ addresses: ['10.77.0.1/24'], mtu: 1420 });
+ * for await (const packet of tun) console.log('a packet to', packet.subarray(16, 20).join('.'));
+ * ```
  */
 export async function openTun(options: TunOptions = {}): Promise<Tun> {
   refuseSurplus('openTun', arguments, 1);

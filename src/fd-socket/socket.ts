@@ -52,6 +52,16 @@ export interface PeerCredentials {
  *     for await (const message of socket) {
  *       for (const fd of message.takeFds()) console.log(message.data, await adoptFd(fd));
  *     }
+ *
+ * @example
+ * ```ts
+ * import { adoptFd, FdSocket } from 'tapfd';
+ *
+ * await using socket = await FdSocket.connect('/run/taps.sock');
+ * for await (const message of socket) {
+ *   for (const fd of message.takeFds()) console.log((await adoptFd(fd)).name);
+ * }
+ * ```
  */
 export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
   /** The process at the other end, when the connection was made (SO_PEERCRED). */
@@ -91,6 +101,16 @@ export class FdSocket implements AsyncIterable<FdMessage>, AsyncDisposable {
    *
    * A file left behind like that is replaced if the kernel reports that it has no socket any more. Anything else with the
    * name is left as it is.
+   *
+   * @example
+   * ```ts
+   * import { FdSocket, openTap } from 'tapfd';
+   *
+   * for await (const socket of await FdSocket.listen('/run/taps.sock', { mode: 0o660 })) {
+   *   await using tap = await openTap({ bridge: 'br0' });
+   *   await socket.send(tap.name, [tap]);
+   * }
+   * ```
    *
    * @param address - As for {@link FdSocket.connect}.
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EADDRINUSE`: another server listens there, or a file of another

@@ -7,6 +7,17 @@ import { invalidState } from '../base/errors.js';
  * its members then throw `ERR_TAPFD_INVALID_STATE`. {@link copy} makes one to keep.
  *
  * Frames may be changed in place, removed and added, and the batch may be passed to `writeBatch()` of another device.
+ *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ *
+ * const tap = await openTap();
+ * for await (const batch of tap.batches()) {
+ *   batch.filter((frame) => frame.readUInt16BE(12) === 0x0800); // IPv4 only
+ *   console.log(batch.length, batch.bytes);
+ * }
+ * ```
  */
 export class FrameBatch implements Iterable<Buffer> {
   #memory: Buffer;

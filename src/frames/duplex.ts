@@ -106,6 +106,14 @@ export abstract class FrameDuplex extends FrameWritable {
    * Reads frames in batches, which is the fastest way: no object for each frame, no copy. Each batch is valid until the
    * next one is asked for. While batches are read, the stream's own reading pauses; it resumes when the loop is left.
    *
+   * @example
+   * ```ts
+   * import { openTap } from 'tapfd';
+   *
+   * const [from, to] = [await openTap({ name: 'tap0' }), await openTap({ name: 'tap1' })];
+   * for await (const batch of from.batches()) console.log(await to.writeBatch(batch), 'frames taken');
+   * ```
+   *
    * @throws TapfdError `ERR_TAPFD_INVALID_STATE` when frames are being read otherwise (by another loop, a `'readable'`
    *   listener, or `'data'` and `pipe()` without a `pause()`), `ERR_TAPFD_INVALID_ARGUMENT`,
    *   `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`. The loop ends as {@link FrameStream} says.

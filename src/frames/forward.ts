@@ -46,6 +46,18 @@ export interface ForwardResult {
  * ends. It works in one direction: call it twice for both. Nothing is copied in JavaScript. A frame that the other device
  * refuses is counted and skipped.
  *
+ * @example
+ * ```ts
+ * import { forward, openTap } from 'tapfd';
+ *
+ * const [left, right] = [await openTap({ name: 'tap0' }), await openTap({ name: 'tap1' })];
+ * const signal = AbortSignal.timeout(60_000);
+ * await Promise.all([
+ *   forward(left, right, { signal }),
+ *   forward(right, left, { signal, transform: (batch) => batch.filter((frame) => frame.length < 600) }),
+ * ]);
+ * ```
+ *
  * @returns How much was forwarded, when the signal is aborted, or when `from` is handed off and everything it had read has
  *   been written.
  * @throws TapfdError

@@ -23,15 +23,21 @@ export interface FramingOptions {
  * passt (`--fd`, `--socket-path`) and gvproxy speak this framing. A device that is piped to a slow connection is read as
  * slowly, and the kernel counts what it has to drop.
  *
- * ```ts
- * pipeline(device, new FrameEncoder(), socket, ended);
- * pipeline(socket, new FrameDecoder(), device, ended);
- * ```
- *
  * Without a framing, `device.pipe(socket)` loses the frames' boundaries: a byte stream keeps none.
  *
  * It is destroyed by `ERR_TAPFD_FRAME_TOO_SHORT` (a frame without bytes), `ERR_TAPFD_FRAME_TOO_LONG` and
  * `ERR_TAPFD_INVALID_ARGUMENT` (no Buffer or Uint8Array). No privilege is needed.
+ *
+ * @example
+ * ```ts
+ * import { connect } from 'node:net';
+ * import { pipeline } from 'node:stream/promises';
+ * import { FrameDecoder, FrameEncoder, openTap } from 'tapfd';
+ *
+ * const tap = await openTap();
+ * const socket = connect(7777, '192.0.2.1');
+ * await Promise.all([pipeline(tap, new FrameEncoder(), socket), pipeline(socket, new FrameDecoder(), tap)]);
+ * ```
  */
 export class FrameEncoder extends Transform {
   readonly #maxFrameBytes: number;

@@ -156,6 +156,16 @@ export abstract class FrameStream extends FrameDuplex {
    * What {@link adoptFd} in another thread or process must know to go on with this queue as it is: pass it along with the
    * descriptor that `handOff()` returns. Plain data, for `postMessage()` or JSON. Add `netns` if the device is in another
    * namespace than the one that adopts it.
+   *
+   * @example
+   * ```ts
+   * import { Worker } from 'node:worker_threads';
+   * import { openTun } from 'tapfd';
+   *
+   * const tun = await openTun();
+   * const workerData = { options: tun.handOffOptions(), fd: tun.handOff() };
+   * new Worker(new URL('./worker.js', import.meta.url), { workerData }); // there: adoptFd(fd, options)
+   * ```
    */
   handOffOptions(): HandOffOptions {
     return handOffOptions(this.device);
@@ -167,6 +177,14 @@ export abstract class FrameStream extends FrameDuplex {
    * kernel anew and changes nothing.
    *
    * Needs no privilege. Queues in other processes are named where the caller may look into those.
+   *
+   * @example
+   * ```ts
+   * import { openMacvtap } from 'tapfd';
+   *
+   * const device = await openMacvtap({ name: 'macvtap0' });
+   * for (const { code, message, remedy } of await device.diagnose()) console.log(code, message, remedy);
+   * ```
    *
    * @returns What was found, errors first; an empty list if nothing was.
    * @throws TapfdError `ERR_TAPFD_DEVICE_GONE` when the device was deleted, `ERR_TAPFD_CLOSED` after `destroy()`,

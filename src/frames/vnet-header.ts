@@ -56,6 +56,14 @@ const littleEndian = endianness() === 'LE';
 /**
  * Reads the vnet header at the beginning of a frame.
  *
+ * @example
+ * ```ts
+ * import { decodeVnetHeader, openTap } from 'tapfd';
+ *
+ * const tap = await openTap({ vnetHeader: true, offload: ['csum', 'tso4'] });
+ * for await (const frame of tap) console.log(decodeVnetHeader(frame).segmentation, frame.length);
+ * ```
+ *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Buffer or Uint8Array, `ERR_TAPFD_FRAME_TOO_SHORT` for
  *   one under 10 bytes, `ERR_TAPFD_FRAME_INVALID` for an unknown kind of segmentation.
  */
@@ -92,6 +100,15 @@ export function decodeVnetHeader(frame: Uint8Array): VnetHeader {
 /**
  * Makes the 10 bytes of a vnet header, to put in front of a frame. Fields left out are false, `none` or 0, so
  * `encodeVnetHeader()` is the header of an ordinary frame.
+ *
+ * @example
+ * ```ts
+ * import { encodeVnetHeader, openTap } from 'tapfd';
+ *
+ * const tap = await openTap({ vnetHeader: true });
+ * const frame = Buffer.alloc(60);
+ * tap.write(Buffer.concat([encodeVnetHeader({ segmentation: 'none', needsChecksum: false }), frame]));
+ * ```
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a field of the wrong type or range.
  */

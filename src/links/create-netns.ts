@@ -25,6 +25,15 @@ export interface CreateNetnsOptions {
  *
  * Needs CAP_SYS_ADMIN, and with a name write access to `/run/netns`.
  *
+ * @example
+ * ```ts
+ * import { createNetns, openTap } from 'tapfd';
+ *
+ * await using netns = await createNetns();
+ * await using tap = await openTap({ netns: netns.path, addresses: ['10.0.0.1/24'] });
+ * netns.spawn('ip', ['address'], { stdio: 'inherit' });
+ * ```
+ *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST` if the name is in use, or its file was left behind;
  * `EPERM`, `EACCES`; `ENOSPC` if `user.max_net_namespaces` is reached; the reason of `signal`.
  */

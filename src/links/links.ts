@@ -124,6 +124,14 @@ async function get(link: LinkRef, options: NetnsOption = {}): Promise<Link> {
  *
  * Needs CAP_NET_ADMIN over the namespace, and over those of `moveTo` and `peer.netns`.
  *
+ * @example
+ * ```ts
+ * import { createNetns, links } from 'tapfd';
+ *
+ * const far = await createNetns();
+ * await links.create({ kind: 'veth', name: 'left', up: true, peer: { name: 'right', netns: far.path } });
+ * ```
+ *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST`: the name is taken, or a vxlan with the same `id`;
  * `EBUSY`: the lower device is a bridge port or has a passthru link; `EINVAL`: the lower device is loopback, or a value
  * is out of the kind's range (`detail` has the kernel's message); `EADDRINUSE`: another link on the lower device has the
@@ -247,15 +255,18 @@ async function addresses(link: LinkRef, options: NetnsOption = {}): Promise<Link
 /**
  * Reports links that are created, changed and removed (or moved to another namespace, which looks like a removal).
  *
- * ```ts
- * for await (const { type, link } of links.watch()) console.log(type, link.name);
- * ```
- *
  * It starts immediately, and reports every change after `ready` has resolved. The kernel repeats many messages;
  * repetitions are not reported. If changes come faster than the program reads, intermediate steps are skipped: the events
  * then lead from the last reported state to the current one. All watches of one namespace share one socket.
  *
  * Needs no privilege in the caller's own namespace.
+ *
+ * @example
+ * ```ts
+ * import { links } from 'tapfd';
+ *
+ * for await (const { type, link } of links.watch()) console.log(type, link.name);
+ * ```
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`, at the call. From `ready` and the iteration: as {@link list}, and
  * the reason of `signal`.
@@ -270,6 +281,17 @@ function watch(options: WatchOptions = {}): LinkEvents {
  * thread that outlives it. The `detail` of an error has the kernel's own message, if there was one.
  *
  * @namespace
+ *
+ * @example
+ * ```ts
+ * import { links } from 'tapfd';
+ *
+ * await links.create({ kind: 'bridge', name: 'br0', up: true });
+ * await links.set('eth1', { master: 'br0', up: true });
+ * await links.addAddress('br0', '10.0.0.1/24');
+ * for (const { name, kind, mac } of await links.list()) console.log(name, kind, mac);
+ * for await (const event of links.watch()) console.log(event.type, event.link.name);
+ * ```
  */
 export const links = {
   /** @function */

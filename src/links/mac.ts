@@ -18,6 +18,14 @@ export function checkUnicastMac(argument: string, value: unknown): Buffer {
 /**
  * The six bytes of a MAC written `aa:bb:cc:dd:ee:ff` or `aa-bb-cc-dd-ee-ff`, in either case.
  *
+ * @example
+ * ```ts
+ * import { parseMac } from 'tapfd';
+ *
+ * const frame = Buffer.alloc(60);
+ * parseMac('52:54:00:12:34:80').copy(frame, 6);
+ * ```
+ *
  * @param text - Two hexadecimal digits per byte, with one kind of separator.
  * @returns A new Buffer of 6 bytes.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything else.
@@ -28,6 +36,13 @@ export function parseMac(text: string): Buffer {
 
 /**
  * Formats a MAC as the kernel and this library print it: lower case, with colons.
+ *
+ * @example
+ * ```ts
+ * import { formatMac } from 'tapfd';
+ *
+ * console.log(formatMac(Buffer.from([0x52, 0x54, 0, 0x12, 0x34, 0x80]))); // 52:54:00:12:34:80
+ * ```
  *
  * @param bytes - Exactly 6 bytes.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for another length or type.
@@ -52,6 +67,13 @@ export interface RandomMacOptions {
 /**
  * Returns a random unicast MAC. Without a prefix it is locally administered (the bit 0x02 of the first byte), so that it
  * cannot be that of any hardware.
+ *
+ * @example
+ * ```ts
+ * import { openMacvtap, randomMac } from 'tapfd';
+ *
+ * await openMacvtap({ lower: 'eth0', guestMac: randomMac() });
+ * ```
  *
  * @returns Text in the form of {@link formatMac}.
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a prefix that is malformed or multicast.
@@ -87,6 +109,15 @@ function isMulticastBit(bytes: Uint8Array): boolean {
 
 /**
  * Whether a MAC is that of a group, broadcast included: the bit 0x01 of its first byte.
+ *
+ * @example
+ * ```ts
+ * import { formatMac, isMulticastMac, openTap } from 'tapfd';
+ *
+ * for await (const frame of await openTap()) {
+ *   if (isMulticastMac(formatMac(frame.subarray(0, 6)))) console.log('to a group');
+ * }
+ * ```
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` if it is not a MAC.
  */

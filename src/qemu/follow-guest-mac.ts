@@ -222,6 +222,17 @@ function isUnicast(mac: string): boolean {
  *
  * Needs a card that reports its filter, as virtio-net does (QEMU `NIC_RX_FILTER_CHANGED`, `query-rx-filter`).
  *
+ * @example
+ * ```ts
+ * import { openMacvtap } from 'tapfd';
+ * import { followGuestMac, QmpClient } from 'tapfd/qemu';
+ *
+ * const macvtap = await openMacvtap({ name: 'macvtap0' });
+ * const qmp = await QmpClient.connect('/run/qemu.sock');
+ * await using follower = await followGuestMac(qmp, macvtap);
+ * follower.on('followed', (mac) => console.log('the guest has', mac));
+ * ```
+ *
  * @param qmp The guest's monitor. When it closes, so does the follower.
  * @param macvtap The device behind the card, or its link's name or index if another process has it.
  * @returns The follower, once the link has the guest's MAC.

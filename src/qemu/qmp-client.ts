@@ -32,16 +32,20 @@ const QEMU_EVENT = /^[A-Z_]/;
 /**
  * A connection to QEMU's monitor (QMP).
  *
- * ```ts
- * const qmp = await QmpClient.connect('/run/guest.qmp');
- * qmp.on('SHUTDOWN', ({ data }) => console.log('the guest shuts down', data));
- * console.log(await qmp.execute('query-status'));
- * ```
- *
  * Answers are matched to commands by id, so any number of commands may be under way. Everything that waits takes an
  * AbortSignal. When the connection ends, whatever waits rejects with `ERR_TAPFD_QMP_CLOSED`, and `'close'` is emitted.
  *
  * Events: `'event'` with each {@link QmpEvent}, the same event under its own name (`'DEVICE_DELETED'`), and `'close'`.
+ *
+ * @example
+ * ```ts
+ * import { QmpClient } from 'tapfd/qemu';
+ *
+ * await using qmp = await QmpClient.connect('/run/qemu.sock');
+ * qmp.on('RTC_CHANGE', ({ data }) => console.log('the guest has set its clock', data));
+ * console.log(await qmp.execute('query-status'));
+ * await qmp.waitForEvent('SHUTDOWN');
+ * ```
  */
 export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpCommands {
   /** How QEMU introduced itself. */
@@ -132,7 +136,11 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
   /**
    * The next event with this name. Earlier events are not seen, so call this before the command that causes the event.
    *
+   * @example
    * ```ts
+   * import { QmpClient } from 'tapfd/qemu';
+   *
+   * const qmp = await QmpClient.connect('/run/qemu.sock');
    * const deleted = qmp.waitForEvent('DEVICE_DELETED', { where: (data) => data.device === 'disk7' });
    * await qmp.execute('device_del', { id: 'disk7' });
    * await deleted;
@@ -183,6 +191,16 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
    *
    * Calls of this client on one id stand in line. An undo takes back only what its call did: a card with the same id, of
    * this client or another, is left alone.
+   *
+   * @example
+   * ```ts
+   * import { openTap } from 'tapfd';
+   * import { QmpClient } from 'tapfd/qemu';
+   *
+   * const qmp = await QmpClient.connect('/run/qemu.sock');
+   * const nic = await qmp.addNic({ device: await openTap({ bridge: 'br0' }) });
+   * await qmp.removeNic(nic.netdevId);
+   * ```
    *
    * @param nic As for `spawnQemu`. Machine type q35 needs `bus`, a free `pcie-root-port`. On `pc` the guest must
    *   support ACPI hot-plug, as all common systems do.

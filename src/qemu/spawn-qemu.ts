@@ -41,6 +41,17 @@ export interface QemuNetworkOptions {
  * started through a wrapper that keeps descriptors open (`ip netns exec …`, `systemd-run --scope`, `setpriv`); sudo
  * does not.
  *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ * import { spawnQemu } from 'tapfd/qemu';
+ *
+ * const tap = await openTap({ bridge: 'br0' });
+ * const args = ['-m', '512', '-nographic', '-drive', 'file=guest.img,format=raw'];
+ * const qemu = await spawnQemu('qemu-system-x86_64', args, { nics: [{ device: tap }], stdio: 'inherit' });
+ * qemu.once('exit', (status) => console.log(`QEMU ended with ${status}`));
+ * ```
+ *
  * @param binary QEMU's name or path: `qemu-system-x86_64`.
  * @param args Its other arguments. A bus that a nic names must be among them.
  * @param options `nics`, `style`, and the options of `child_process.spawn`. Entries of `stdio` beyond the third keep

@@ -23,6 +23,16 @@ import { copySpawnOptions, fillPlaceholders, openFds, standardStreams } from './
  *
  * Needs no privilege. Descriptors are passed by fork and exec (execve(2), libuv `uv_spawn`).
  *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ * import { spawnWithFds } from 'tapfd/qemu';
+ *
+ * const tap = await openTap({ addresses: ['10.0.0.1/24'] });
+ * const card = 'vec0:transport=fd,fd={fd:0},vec=0';
+ * await spawnWithFds('linux.uml', ['mem=192M', card], [tap], { stdio: 'inherit' });
+ * ```
+ *
  * @param command The program, as in `child_process.spawn`.
  * @param args Its arguments. `{fd:` must not occur in them with another meaning.
  * @param fds Descriptors, or objects that have one in `fd`. The same one may occur twice.

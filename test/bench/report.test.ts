@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { barChart } from '#bench/charts/bar-chart.mjs';
+import { percentileChart } from '#bench/charts/percentile-chart.mjs';
 import { withRun } from '#bench/report/document.mjs';
 import { markdownOf, verdict } from '#bench/report/markdown.mjs';
 import { plotsOf } from '#bench/report/plots.mjs';
@@ -98,7 +99,14 @@ t.test('a plot has its title, unit, floor line, whiskers and targets', async (t)
     baseline: 1,
     baselineName: 'plain C',
   });
-  for (const part of ['Title', 'subtitle', 'ns, times C', '64 bytes', 'plain C', 'a &lt;b&gt;']) {
+  for (const part of [
+    'Title',
+    'subtitle',
+    'ns, times C; logarithmic scale',
+    '64 bytes',
+    'plain C',
+    'a &lt;b&gt;',
+  ]) {
     t.match(ratios, `>${part}</text>`);
   }
   const x = (tag: RegExp) => Number(tag.exec(ratios)?.[1]);
@@ -111,4 +119,36 @@ t.test('a plot has its title, unit, floor line, whiskers and targets', async (t)
   t.match(ratios, 'stroke-dasharray', 'the target');
   const amounts = barChart({ title: 'T', subtitle: '', axis: 'ms', groups: [{ title: 'g', bars: [bar] }] });
   t.match(amounts, '>0</text>', 'amounts begin at 0');
+});
+
+t.test(
+  'a plot has a figure beside each bar, clear of everything drawn, and looks for the dark',
+  async (t) => {
+    const report = JSON.parse(readFileSync(inRepo('docs/bench/results.json'), 'utf8'));
+    for (const [name, svg] of Object.entries(plotsOf(report))) {
+      const figures = [...svg.matchAll(/<text x="([\d.]+)"[^>]*text-anchor="end"[^>]*>([\d.]+[ (,\d.)]*)</g)];
+      t.ok(figures.length > 0, name);
+      const widest = Math.max(...figures.map(([, , figure]) => (figure ?? '').length * 9));
+      const drawn = [...svg.matchAll(/<rect x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/g)].map(
+        ([, x, width]) => Number(x) + Number(width),
+      );
+      const whiskers = [...svg.matchAll(/H([\d.]+)/g)].map(([, x]) => Number(x));
+      t.ok(Math.max(...drawn, ...whiskers) < Number(figures[0]?.[1]) - widest, name);
+      t.match(svg, 'prefers-color-scheme:dark');
+    }
+  },
+);
+
+t.test('percentiles share a line, in order, on an axis that says it is logarithmic', async (t) => {
+  const svg = percentileChart({
+    title: 'T',
+    subtitle: '',
+    axis: 'ms',
+    marks: ['half', 'most'],
+    groups: [{ title: 'g', rows: [{ label: 'a', own: true, values: [20, 200] }] }],
+  });
+  for (const part of ['half', 'most', 'ms; logarithmic scale', '20, 200', '20', '50', '100', '200'])
+    t.match(svg, `>${part}</text>`);
+  const [, from, to] = /d="M([\d.]+) [\d.]+H([\d.]+)"/.exec(svg)?.map(Number) ?? [];
+  t.ok((from ?? 0) < (to ?? 0));
 });

@@ -4,7 +4,15 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import t from 'tap';
 import ts from 'typescript';
-import { anchors, codeBlocks, documents, linkTargets, readDocument, tableRows } from '../kit/markdown.js';
+import {
+  anchors,
+  codeBlocks,
+  type Document,
+  documents,
+  linkTargets,
+  readDocument,
+  tableRows,
+} from '../kit/markdown.js';
 import { inRepo, ROOT } from '../kit/paths.js';
 
 /** All text of the files below a directory. */
@@ -15,12 +23,12 @@ function source(directory: string): string {
     .join('\n');
 }
 
-t.test('every program in them compiles', async (t) => {
+t.test('every program in them, and every example of the reference, compiles', async (t) => {
   const directory = t.testdir();
-  const blocks = documents()
+  const blocks = [...documents(), ...sourceComments()]
     .flatMap(codeBlocks)
     .filter(({ language }) => ['js', 'ts'].includes(language));
-  t.ok(blocks.length > 10);
+  t.ok(blocks.length > 40);
   const places = new Map(
     blocks.map(({ code, place }, i) => {
       const file = join(directory, `block-${i}.ts`);
@@ -43,6 +51,45 @@ t.test('every program in them compiles', async (t) => {
     return `${place}: ${ts.flattenDiagnosticMessageText(messageText, ' ')}`;
   });
   t.same(wrong, []);
+});
+
+/** The examples in the comments of the library's source, as documents. */
+function sourceComments(): Document[] {
+  return readdirSync(inRepo('src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => ({
+      path: `src/${name}`,
+      text: readFileSync(inRepo('src', name), 'utf8').replace(/^ *\* ?/gm, ''),
+    }));
+}
+
+t.test('every main call has an example', async (t) => {
+  const entries = ['index', 'qemu/index'].map((name) => inRepo('src', `${name}.ts`));
+  const settings = ts.getParsedCommandLineOfConfigFile(
+    inRepo('tsconfig.json'),
+    {},
+    {
+      ...ts.sys,
+      onUnRecoverableConfigFileDiagnostic: () => undefined,
+    },
+  );
+  const program = ts.createProgram(entries, settings?.options ?? {});
+  const checker = program.getTypeChecker();
+  const calls = entries.flatMap((entry) => {
+    const file = program.getSourceFile(entry);
+    const module = file && checker.getSymbolAtLocation(file);
+    return module === undefined ? [] : checker.getExportsOfModule(module);
+  });
+  const functions = calls
+    .map((symbol) =>
+      (symbol.flags & ts.SymbolFlags.Alias) !== 0 ? checker.getAliasedSymbol(symbol) : symbol,
+    )
+    .filter((symbol) => (symbol.flags & ts.SymbolFlags.Function) !== 0);
+  t.ok(functions.length > 15);
+  for (const symbol of functions) {
+    const tags = symbol.getJsDocTags(checker).map(({ name }) => name);
+    t.ok(tags.includes('example'), symbol.name);
+  }
 });
 
 t.test('every link leads somewhere', async (t) => {

@@ -1,6 +1,7 @@
 /** What a PcapngWriter is given, and the checks of it. */
 import { arch, release, type } from 'node:os';
 import type { Writable } from 'node:stream';
+import { checkMac } from '../../addresses/mac.js';
 import {
   checkBoolean,
   checkBytes,
@@ -12,7 +13,6 @@ import {
 } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 import type { FrameDirection } from '../../descriptor/observers.js';
-import { checkMac } from '../../links/mac.js';
 import { LINK_TYPES, MAX_FRAME_BYTES } from './format.js';
 import { checkComments, checkOptionText } from './option-list.js';
 

@@ -61,6 +61,16 @@ export interface QemuNetworkArguments {
  * Each value is written so that QEMU reads it back unchanged: a comma in it cannot start another option
  * (QEMU `docs/system/invocation.rst`).
  *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ * import { qemuNetworkArguments } from 'tapfd/qemu';
+ *
+ * const tap = await openTap({ bridge: 'br0' });
+ * const { args, stdio } = qemuNetworkArguments([{ device: tap }], { firstFd: 3 });
+ * console.log(args.join(' '), stdio);
+ * ```
+ *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`: a wrong type, id, MAC (multicast, zero) or property; an id used
  *   twice; something that classic style cannot express.
  * @throws TapfdError `ERR_TAPFD_QEMU_TUN`: a TUN, which carries no Ethernet frames.

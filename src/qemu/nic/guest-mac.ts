@@ -12,6 +12,15 @@ import { isDevice, type QemuNetworkDevice } from './device.js';
  *
  * (QEMU's default for the first card of every guest is `52:54:00:12:34:56`, with which two guests on a bridge collide.)
  *
+ * @example
+ * ```ts
+ * import { openTap } from 'tapfd';
+ * import { guestMacFor } from 'tapfd/qemu';
+ *
+ * const tap = await openTap({ name: 'tap0' });
+ * console.log(guestMacFor(tap));
+ * ```
+ *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for anything but a Tap or Macvtap, and for one without a MAC.
  */
 export function guestMacFor(device: QemuNetworkDevice): string {
