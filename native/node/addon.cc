@@ -13,6 +13,7 @@
 #include "node/namespace.h"
 #include "node/open.h"
 #include "node/queue/queue.h"
+#include "node/shaping.h"
 
 namespace tapfd {
 
@@ -36,6 +37,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) { EndEnvironment(info.Env()); }));
   RegisterNamespace(env, exports);
   RegisterLinks(env, exports);
+  RegisterShaping(env, exports);
   RegisterOpen(env, exports);
   RegisterQueue(env, exports);
   RegisterFdSocket(env, exports);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "node/addon_state.h"
+#include "node/arguments.h"
 #include "node/async.h"
 #include "sys/child_namespace.h"
 #include "sys/namespace_file.h"
@@ -67,7 +68,21 @@ Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
 }
 
 // The namespace ends with the last descriptor, process and socket that holds it.
-Napi::Value CreateUnnamed(Napi::Env env) {
+Napi::Value CreateUnnamed(Napi::Env env, const Napi::Value& owned) {
+  if (owned.IsObject()) {
+    std::shared_ptr<const NetNamespace> beside = NamespaceHandle::From(owned);
+    return RunAsync(
+        env,
+        [beside]() -> Result<NetNamespace> {
+          if (!beside) return NamespaceClosed();
+          return NetNamespace::CreateOwned(beside.get());
+        },
+        HandleOn);
+  }
+  if (owned.IsBoolean() && owned.As<Napi::Boolean>()) {
+    return RunAsync(
+        env, [] { return NetNamespace::CreateOwned(nullptr); }, HandleOn);
+  }
   return RunAsync(
       env, [] { return NetNamespace::Create(); }, HandleOn);
 }
@@ -78,7 +93,7 @@ struct CreatedNamespace {
 };
 
 Napi::Value CreateNamespace(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) return CreateUnnamed(info.Env());
+  if (!info[0].IsString()) return CreateUnnamed(info.Env(), info[1]);
   std::string path = info[0].As<Napi::String>().Utf8Value();
   return RunAsync(
       info.Env(),
@@ -125,7 +140,7 @@ Napi::Value StartInside(const Napi::CallbackInfo& info) {
   };
   std::shared_ptr<const NetNamespace> ns = NamespaceHandle::From(info[0]);
   if (!ns) return refuse(NamespaceClosed());
-  Result<ChildNamespace> child = ChildNamespace::Set(*ns);
+  Result<ChildNamespace> child = ChildNamespace::Set(*ns, BooleanFrom(info[2]).value_or(false));
   if (!child.ok()) return refuse(child.failure());
   info[1].As<Napi::Function>().Call({});
   if (env.IsExceptionPending()) return Napi::Value();

@@ -21,6 +21,7 @@ import type {
   NativeLinkRef,
   NativeLinkWatch,
   NativeNewLink,
+  NativeShape,
 } from './native-links.js';
 import type {
   NativeAdoptSettings,
@@ -36,14 +37,25 @@ export interface NativeAddon {
   openNamespace(netns: NamespaceHandle | string | number | undefined): Promise<NamespaceHandle>;
   /**
    * Creates a namespace, and binds it to `path` if there is one, in a directory that is created, mounted and shared as by
-   * `ip netns`. Nothing but the handle holds one without a path.
+   * `ip netns`.
    */
-  createNamespace(path: string | undefined): Promise<NamespaceHandle>;
+  createNamespace(path: string): Promise<NamespaceHandle>;
+  /**
+   * Creates one without a file: nothing but the handle holds it. `owned`: in the user namespace of that namespace, or with `true` in a new one where the
+   * caller is root.
+   */
+  createNamespace(path: undefined, owned: NamespaceHandle | boolean): Promise<NamespaceHandle>;
+  /** Sets `net/…` below /proc/sys. */
+  writeSysctl(ns: NamespaceHandle, name: string, value: string): Promise<void>;
+  /** Limits what a link sends, by a token bucket; undefined removes that. */
+  shapeLink(ns: NamespaceHandle, link: string, shape: NativeShape | undefined): Promise<void>;
   /**
    * Calls `start`; a child that it forks is in the namespace from its start. Returns the pid of the last one that is, or 0.
    * Throws if the child could not enter it: it has run nothing. `start` must not throw.
+   *
+   * @param diesWithThread - The child is killed when this thread ends, even by SIGKILL.
    */
-  startInside(ns: NamespaceHandle, start: () => void): number;
+  startInside(ns: NamespaceHandle, start: () => void, diesWithThread: boolean): number;
   /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**

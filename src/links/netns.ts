@@ -1,5 +1,5 @@
 /** A network namespace that a program has created: it can run child processes, and goes when the program ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { onAbort } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
 import { native } from '../base/native.js';
@@ -12,6 +12,7 @@ const open = new Set<Netns>();
 // Of the class's private fields, for this module.
 let isOne: (value: object) => boolean;
 let handleOf: (netns: Netns) => NamespaceHandle | undefined;
+let startIn: (netns: Netns, start: () => ChildProcess) => ChildProcess;
 
 /** What {@link Netns} is made of. */
 interface NetnsParts {
@@ -48,7 +49,7 @@ export class Netns implements AsyncDisposable {
    * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children without fork(2): the child was killed.
    */
   readonly spawn: typeof spawn = new Proxy(spawn, {
-    apply: (target, self, parameters) => this.#start(() => Reflect.apply(target, self, parameters)),
+    apply: (target, self, parameters) => this.#start(() => Reflect.apply(target, self, parameters), false),
   });
   readonly #handle: NamespaceHandle;
   readonly #hasFile: boolean;
@@ -57,6 +58,7 @@ export class Netns implements AsyncDisposable {
 
   static {
     isOne = (value) => #handle in value;
+    startIn = (netns, start) => netns.#start(start, true);
     handleOf = (netns) => (netns.#removal === undefined ? netns.#handle : undefined);
   }
 
@@ -71,18 +73,19 @@ export class Netns implements AsyncDisposable {
     open.add(this);
   }
 
-  #start(start: () => ChildProcess): ChildProcess {
+  #start(start: () => ChildProcess, diesWithThread: boolean): ChildProcess {
     const handle = openHandle('netns.spawn', this);
     const spawned: { child?: ChildProcess; error?: unknown } = {};
     let entered: number;
     try {
-      entered = native().startInside(handle, () => {
+      const started = () => {
         try {
           spawned.child = start();
         } catch (error) {
           spawned.error = error;
         }
-      });
+      };
+      entered = native().startInside(handle, started, diesWithThread);
     } catch (error) {
       throw fromNative(error, { operation: 'netns.spawn' });
     }
@@ -124,6 +127,12 @@ export class Netns implements AsyncDisposable {
     await this.close();
   }
 }
+
+/** As {@link Netns.spawn}, of a child that is killed when this thread ends, even by SIGKILL. */
+export const spawnMortal = (netns: Netns, ...parameters: Parameters<SpawnCall>): ChildProcess =>
+  startIn(netns, () => spawn(...parameters));
+
+type SpawnCall = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 
 /** Whether a value is a namespace that this module has made. */
 export function isNetns(value: unknown): value is Netns {
