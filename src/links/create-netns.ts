@@ -58,8 +58,7 @@ export async function createNetns(
     throw invalidArgument('userNamespace', 'left out for a namespace with a name', owned);
   }
   signal?.throwIfAborted();
-  const netns =
-    name === undefined ? await createUnnamed(signal, owned) : await createNamed(name, signal);
+  const netns = name === undefined ? await createUnnamed(signal, owned) : await createNamed(name, signal);
   if (!signal?.aborted) return netns;
   await netns.close();
   throw signal.reason;
