@@ -285,9 +285,10 @@ export class DeviceHandle {
 
   #assertUnclaimed(): void {
     this.assertOpen('handOff');
-    if (!this.#claimed) return;
     const { name } = this.link;
-    throw invalidState(`handOff: ${name} is being handed over to another program`, { interface: name });
+    // A device of tapfd/testing exists in memory only.
+    const why = this.queue.fd < 0 ? 'has no descriptor' : 'is being handed over to another program';
+    if (this.#claimed || this.queue.fd < 0) throw invalidState(`handOff: ${name} ${why}`, { interface: name });
   }
 
   /** From here on no call begins. */

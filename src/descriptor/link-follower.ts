@@ -2,7 +2,6 @@
 import { constants } from 'node:os';
 import { invalidState } from '../base/errors.js';
 import { isolated } from '../base/isolated.js';
-import { native } from '../base/native.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { isAnotherLink, isUp } from '../links/link.js';
@@ -124,7 +123,7 @@ export class LinkFollower {
   async readLink(): Promise<NativeLink> {
     const watch = this.shareWatch();
     try {
-      return await native().getLink(watch.ns, this.link.index);
+      return await watch.get(this.link.index);
     } finally {
       watch.release();
     }

@@ -4,6 +4,13 @@
  *
  * @module tapfd/testing
  */
+
+export {
+  createFramePair,
+  FramePair,
+  type FramePairLink,
+  type FramePairOptions,
+} from './frame-pair/create-frame-pair.js';
 export { TestHost } from './network/host.js';
 export type { HostLinks } from './network/host-links.js';
 export type { LinkShape, Rootless, TestNetworkOptions, WireLinkOptions } from './network/options.js';
