@@ -5,14 +5,14 @@ import { checkInteger, checkObject, checkOptionNames, checkPath, isList, optiona
 import { invalidArgument } from '../base/errors.js';
 import { type FrameDirection, OBSERVE } from '../descriptor/observers.js';
 import type { FrameStream } from '../frames/stream.js';
-import { MAX_FRAME_BYTES } from './format.js';
+import { MAX_FRAME_BYTES } from './pcapng/format.js';
 import {
   checkSnapLength,
   checkWritable,
   checkWriterOptions,
   type PcapngWriterOptions,
   type WriterSettings,
-} from './writer-options.js';
+} from './pcapng/writer-options.js';
 
 const MIN_RING_BYTES = 16 * 1024;
 const MAX_RING_FILES = 100_000;

@@ -3,12 +3,12 @@ import { type FrameDirection, type FrameObserver, OBSERVE } from '../descriptor/
 import type { FrameStats } from '../frames/counters.js';
 import type { FrameStream } from '../frames/stream.js';
 import type { CaptureFilter } from './capture-options.js';
-import { wallClock } from './clock.js';
-import { LINK_TYPES, OPTION } from './format.js';
 import { type FrameHeaders, headerBytes, headerComments } from './frame-headers.js';
-import { OptionList } from './option-list.js';
-import type { SectionFrame } from './section.js';
-import type { InterfaceSettings, StatisticsSettings } from './writer-options.js';
+import { wallClock } from './pcapng/clock.js';
+import { LINK_TYPES, OPTION } from './pcapng/format.js';
+import { OptionList } from './pcapng/option-list.js';
+import type { SectionFrame } from './pcapng/section.js';
+import type { InterfaceSettings, StatisticsSettings } from './pcapng/writer-options.js';
 
 /** Where the frames go. */
 export interface FrameSink {

@@ -5,9 +5,9 @@ import { unlink } from 'node:fs/promises';
 import { format, parse } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { CaptureSettings } from './capture-options.js';
-import type { Budget } from './outlet.js';
-import { type SectionFrame, SectionWriter } from './section.js';
-import type { InterfaceSettings, StatisticsSettings } from './writer-options.js';
+import type { Budget } from './pcapng/outlet.js';
+import { type SectionFrame, SectionWriter } from './pcapng/section.js';
+import type { InterfaceSettings, StatisticsSettings } from './pcapng/writer-options.js';
 
 export type TimedStatistics = StatisticsSettings & { timestamp: bigint };
 

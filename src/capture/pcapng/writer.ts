@@ -1,9 +1,13 @@
-/** Writes pcapng files: interfaces, frames, statistics. */
+/**
+ * src/capture/pcapng/: pcapng files, written and read. On top of descriptor, by type.
+ *
+ * Here: the writer of a file.
+ */
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
-import { checkPath, refuseSurplus } from '../base/checks.js';
-import { TapfdError } from '../base/errors.js';
+import { checkPath, refuseSurplus } from '../../base/checks.js';
+import { TapfdError } from '../../base/errors.js';
 import { wallClock } from './clock.js';
 import { OPTION } from './format.js';
 import { OptionList } from './option-list.js';

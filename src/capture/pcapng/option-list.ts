@@ -1,5 +1,5 @@
 /** The options at the end of a pcapng block, encoded. */
-import { invalidArgument } from '../base/errors.js';
+import { invalidArgument } from '../../base/errors.js';
 import { MAX_OPTION_BYTES, padded } from './format.js';
 
 /** Collects options; one that is undefined is left out. */

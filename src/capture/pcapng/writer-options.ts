@@ -9,10 +9,10 @@ import {
   checkOneOf,
   checkOptionNames,
   optional,
-} from '../base/checks.js';
-import { invalidArgument } from '../base/errors.js';
-import type { FrameDirection } from '../descriptor/observers.js';
-import { checkMac } from '../links/mac.js';
+} from '../../base/checks.js';
+import { invalidArgument } from '../../base/errors.js';
+import type { FrameDirection } from '../../descriptor/observers.js';
+import { checkMac } from '../../links/mac.js';
 import { LINK_TYPES, MAX_FRAME_BYTES } from './format.js';
 import { checkComments, checkOptionText } from './option-list.js';
 

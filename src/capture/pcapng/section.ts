@@ -1,6 +1,6 @@
 /** One section of a pcapng file, encoded: a header, interfaces, frames, statistics. */
 import type { Writable } from 'node:stream';
-import type { FrameDirection } from '../descriptor/observers.js';
+import type { FrameDirection } from '../../descriptor/observers.js';
 import { BLOCK, BYTE_ORDER_MAGIC, OPTION, padded } from './format.js';
 import { encodeBlock, OptionList } from './option-list.js';
 import { type Budget, Outlet } from './outlet.js';

@@ -1,7 +1,7 @@
 /** Bytes on their way into a Writable: gathered in chunks, given to it as it takes them, and never more than a limit. */
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { TapfdError } from '../base/errors.js';
+import { TapfdError } from '../../base/errors.js';
 
 const CHUNK_BYTES = 64 * 1024;
 
