@@ -182,12 +182,20 @@ export const FOLDERS = [
     on: ['src/devices', 'src/capture/pcapng'],
   },
   {
+    path: 'src/testing/expect',
+    short: 'expected frames',
+    main: 'expect-frame.ts',
+    sentence:
+      'what a test expects of frames: waiting for one, differences that can be read. On top of capture and packets.',
+    on: ['src/capture', 'src/packets'],
+  },
+  {
     path: 'src/testing/network',
     short: 'private networks',
     main: 'test-network.ts',
     sentence:
-      'private networks for tests: namespaces with devices, links and programs. On top of the entry tapfd.',
-    on: ['src'],
+      'private networks for tests: namespaces with devices, links and programs. On top of the entry tapfd and of expect.',
+    on: ['src', 'src/testing/expect'],
   },
   {
     path: 'src/testing/frame-pair',
@@ -195,14 +203,6 @@ export const FOLDERS = [
     main: 'create-frame-pair.ts',
     sentence: 'two devices joined in memory, on any system. On top of devices.',
     on: ['src/devices'],
-  },
-  {
-    path: 'src/testing/expect',
-    short: 'expected frames',
-    main: 'expect-frame.ts',
-    sentence:
-      'what a test expects of frames: waiting for one, differences that can be read. On top of capture and packets.',
-    on: ['src/capture', 'src/packets'],
   },
   {
     path: 'src/testing',

@@ -288,7 +288,8 @@ export class DeviceHandle {
     const { name } = this.link;
     // A device of tapfd/testing exists in memory only.
     const why = this.queue.fd < 0 ? 'has no descriptor' : 'is being handed over to another program';
-    if (this.#claimed || this.queue.fd < 0) throw invalidState(`handOff: ${name} ${why}`, { interface: name });
+    if (this.#claimed || this.queue.fd < 0)
+      throw invalidState(`handOff: ${name} ${why}`, { interface: name });
   }
 
   /** From here on no call begins. */

@@ -21,15 +21,18 @@ import type { Link } from '../../links/link.js';
 import { openNetns } from '../../links/namespace.js';
 import type { Netns } from '../../links/netns.js';
 import type { NewBridge } from '../../links/options.js';
+import { type CaptureFramesOptions, captureFrames, type FrameLog } from '../expect/frame-log.js';
 import { type HostLinks, linksOf } from './host-links.js';
 import { checkLinkShape, hasIpv6, type LinkShape } from './options.js';
 import { checkCommand, checkExecOptions, type ExecOptions, type ExecResult, Processes } from './processes.js';
+import type { Recorder } from './recorder.js';
 
 /** What a host is made of. */
 export interface HostParts {
   name: string;
   netns: Netns;
   devicePath: string | undefined;
+  recorder: Recorder | undefined;
 }
 
 /**
@@ -44,16 +47,18 @@ export class TestHost {
   /** The functions of `links`, in this namespace. */
   readonly links: HostLinks;
   readonly #devicePath: string | undefined;
+  readonly #recorder: Recorder | undefined;
   readonly #processes: Processes;
   readonly #devices = new Set<FrameStream>();
   #closing: Promise<void> | undefined;
 
   /** @internal */
-  constructor({ name, netns, devicePath }: HostParts) {
+  constructor({ name, netns, devicePath, recorder }: HostParts) {
     this.name = name;
     this.netns = netns;
     this.links = linksOf(netns);
     this.#devicePath = devicePath;
+    this.#recorder = recorder;
     this.#processes = new Processes(netns);
   }
 
@@ -107,6 +112,15 @@ export class TestHost {
   /** The same as {@link macvtap}. */
   openMacvtap(options: MacvtapOptions): Promise<Macvtap> {
     return this.macvtap(options);
+  }
+
+  /**
+   * Keeps the frames of a device from now on: {@link captureFrames}.
+   *
+   * @throws TapfdError as `captureFrames()`.
+   */
+  capture(device: FrameStream, options: CaptureFramesOptions = {}): FrameLog {
+    return captureFrames(device, options);
   }
 
   /**
@@ -199,6 +213,7 @@ export class TestHost {
       this.assertOpen(operation);
     }
     this.#devices.add(device);
+    this.#recorder?.add(device);
     device.once('close', () => this.#devices.delete(device));
     return device;
   }

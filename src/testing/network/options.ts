@@ -34,6 +34,12 @@ export interface TestNetworkOptions {
   rootless?: Rootless | undefined;
   /** The clone device of TAP and TUN, which the user must be able to open. Default `/dev/net/tun`. */
   devicePath?: string | undefined;
+  /**
+   * A file in which the traffic of the network's devices is saved (pcapng) when the test fails: when an `expectFrame()`,
+   * `expect()` or `none()` on one of them fails, when `signal` is aborted, when the function of {@link withTestNetwork}
+   * throws, and when `net.fail()` is called. Default: it is neither kept nor saved.
+   */
+  onFailure?: string | undefined;
 }
 
 export interface CheckedTestNetworkOptions {
@@ -41,11 +47,12 @@ export interface CheckedTestNetworkOptions {
   quiet: boolean;
   rootless: Rootless;
   devicePath: string | undefined;
+  onFailure: string | undefined;
 }
 
 export function checkTestNetworkOptions(options: unknown): CheckedTestNetworkOptions {
   const given: Partial<Record<keyof TestNetworkOptions, unknown>> = checkObject('options', options);
-  checkOptionNames('createTestNetwork', given, ['signal', 'quiet', 'rootless', 'devicePath']);
+  checkOptionNames('createTestNetwork', given, ['signal', 'quiet', 'rootless', 'devicePath', 'onFailure']);
   const { rootless = 'auto' } = given;
   if (typeof rootless !== 'boolean' && rootless !== 'auto') {
     throw invalidArgument('rootless', "true, false or 'auto'", rootless);
@@ -55,6 +62,7 @@ export function checkTestNetworkOptions(options: unknown): CheckedTestNetworkOpt
     quiet: optional(given.quiet, (value) => checkBoolean('quiet', value)) ?? true,
     rootless,
     devicePath: optional(given.devicePath, (value) => checkPath('devicePath', value)),
+    onFailure: optional(given.onFailure, (value) => checkPath('onFailure', value)),
   };
 }
 

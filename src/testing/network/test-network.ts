@@ -1,5 +1,6 @@
 /**
- * src/testing/network/: private networks for tests: namespaces with devices, links and programs. On top of the entry tapfd.
+ * src/testing/network/: private networks for tests: namespaces with devices, links and programs. On top of the entry
+ * tapfd and of expect.
  *
  * Here: the network, its hosts and the wires between them.
  */
@@ -14,6 +15,7 @@ import { TestHost } from './host.js';
 import { linksOf } from './host-links.js';
 import { checkTestNetworkOptions, checkWireLink, type Rootless, type TestNetworkOptions } from './options.js';
 import { makeQuiet } from './quiet.js';
+import { Recorder } from './recorder.js';
 import { layWire, type WireEnd, type WirePlan } from './wires.js';
 
 /** A host on a wire, and its link there. */
@@ -28,6 +30,7 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
   readonly rootless: boolean;
   readonly #quiet: boolean;
   readonly #devicePath: string | undefined;
+  readonly #recorder: Recorder | undefined;
   readonly #hosts = new Map<string, Promise<TestHost>>();
   readonly #forgetSignal: () => void;
   #wires = 0;
@@ -35,12 +38,13 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
 
   /** @internal */
   constructor(netns: Netns, plan: NetworkPlan) {
-    super({ name: '', netns, devicePath: plan.devicePath });
+    super({ name: '', netns, devicePath: plan.devicePath, recorder: plan.recorder });
     this.rootless = plan.rootless;
     this.#quiet = plan.quiet;
     this.#devicePath = plan.devicePath;
+    this.#recorder = plan.recorder;
     // A failure is reported by the caller's own close().
-    this.#forgetSignal = onAbort(plan.signal, () => void this.close().catch(() => undefined));
+    this.#forgetSignal = onAbort(plan.signal, () => void this.#abort().catch(() => undefined));
   }
 
   /**
@@ -83,6 +87,17 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
   }
 
   /**
+   * The test has failed: saves the traffic of the devices, if the option `onFailure` says where. Call it where the runner
+   * tells of a failure: `onTestFailed(() => net.fail())` in Vitest.
+   *
+   * @returns The file, or undefined without `onFailure`.
+   * @throws The error of the file system.
+   */
+  async fail(): Promise<string | undefined> {
+    return this.#recorder?.save();
+  }
+
+  /**
    * Closes the network: programs are killed, devices closed, namespaces and links gone. It may be called again.
    *
    * @throws The first failure, when everything was tried.
@@ -97,6 +112,14 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
     return this.close();
   }
 
+  async #abort(): Promise<void> {
+    try {
+      await this.fail();
+    } finally {
+      await this.close();
+    }
+  }
+
   async #close(): Promise<void> {
     this.#forgetSignal();
     const begun = this.end();
@@ -109,7 +132,7 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
   async #makeHost(name: string): Promise<TestHost> {
     const netns = await createNetns({ userNamespace: this.rootless ? this.netns : false });
     await setUp(netns, this.#quiet);
-    const host = new TestHost({ name, netns, devicePath: this.#devicePath });
+    const host = new TestHost({ name, netns, devicePath: this.#devicePath, recorder: this.#recorder });
     if (this.#closed !== undefined) {
       await host.end();
       this.assertOpen('host');
@@ -129,6 +152,7 @@ interface NetworkPlan {
   rootless: boolean;
   quiet: boolean;
   devicePath: string | undefined;
+  recorder: Recorder | undefined;
   signal: AbortSignal | undefined;
 }
 
@@ -154,13 +178,14 @@ interface NetworkPlan {
  */
 export async function createTestNetwork(options: TestNetworkOptions = {}): Promise<TestNetwork> {
   refuseSurplus('createTestNetwork', arguments, 1);
-  const { signal, quiet, rootless, devicePath } = checkTestNetworkOptions(options);
+  const { signal, quiet, rootless, devicePath, onFailure } = checkTestNetworkOptions(options);
   signal?.throwIfAborted();
   const made = await firstNamespace(rootless);
   try {
     await setUp(made.netns, quiet);
     signal?.throwIfAborted();
-    return new TestNetwork(made.netns, { rootless: made.rootless, quiet, devicePath, signal });
+    const recorder = onFailure === undefined ? undefined : new Recorder(onFailure);
+    return new TestNetwork(made.netns, { rootless: made.rootless, quiet, devicePath, recorder, signal });
   } catch (error) {
     await made.netns.close();
     throw error;
@@ -185,5 +210,38 @@ async function setUp(netns: Netns, quiet: boolean): Promise<void> {
   } catch (error) {
     await netns.close();
     throw error;
+  }
+}
+
+/**
+ * Creates a network, calls a function with it, and closes it, whatever becomes of the function. Where it throws, the traffic
+ * is saved as `onFailure` says.
+ *
+ * ```ts
+ * test('answers ARP', (t) =>
+ *   withTestNetwork({ signal: t.signal, onFailure: 'failed/arp.pcapng' }, async (net) => {
+ *     const tap = await net.tap({ addresses: ['10.0.0.1/24'] });
+ *     // …
+ *   }));
+ * ```
+ *
+ * @returns What the function returns.
+ * @throws What the function throws; TapfdError as {@link createTestNetwork}.
+ */
+export async function withTestNetwork<T>(
+  options: TestNetworkOptions,
+  use: (net: TestNetwork) => Promise<T> | T,
+): Promise<T> {
+  refuseSurplus('withTestNetwork', arguments, 2);
+  if (typeof use !== 'function') throw invalidArgument('use', 'a function', use);
+  const net = await createTestNetwork(options);
+  try {
+    return await use(net);
+  } catch (error) {
+    // The test's own error is the one to report.
+    await net.fail().catch(() => undefined);
+    throw error;
+  } finally {
+    await net.close();
   }
 }
