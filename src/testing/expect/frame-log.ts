@@ -14,7 +14,7 @@ import { type FrameDirection, OBSERVE } from '../../descriptor/observers.js';
 import type { FrameStream } from '../../frames/stream.js';
 import type { Packet } from '../../packets/index.js';
 import { checkDevice, MAX_TIMEOUT_MS } from './expect-frame.js';
-import { type FrameExpectationError, missing, unexpected } from './expectation-error.js';
+import { type FrameExpectationError, missing, type Sightings, unexpected } from './expectation-error.js';
 import { failWith } from './failure-record.js';
 import { decoderOf, type FrameMatch, type Matcher, matcherOf, type SeenFrame } from './match.js';
 import { isNoise, seesNoise } from './noise.js';
@@ -125,9 +125,7 @@ export class FrameLog implements AsyncDisposable {
     }
     if (this.#ended)
       throw new TapfdError('ERR_TAPFD_CLOSED', `expect: the capture of ${this.#device.name} ended`);
-    const frames = this.#candidates(matcher, look);
-    const noise = this.#frames.length - this.#frames.filter(({ packet }) => !isNoise(packet)).length;
-    const seen = { frames, noise: seesNoise(matcher, look.noise) ? 0 : noise, forgotten: this.#forgotten };
+    const seen = this.#sightings(matcher, look);
     return this.#fail(missing('expect', this.#device.name, matcher, `within ${ms} ms`, seen));
   }
 
@@ -190,14 +188,16 @@ export class FrameLog implements AsyncDisposable {
     for (const wake of this.#waiting) queueMicrotask(wake);
   }
 
-  #candidates(matcher: Matcher, { direction, noise }: Look): LoggedFrame[] {
-    const sees = seesNoise(matcher, noise);
-    return this.#frames.filter(
-      (one) =>
-        !this.#taken.has(one) &&
-        (direction === 'both' || one.direction === direction) &&
-        (sees || !isNoise(one.packet)),
-    );
+  /** For the report: those that were returned before, too. */
+  #sightings(matcher: Matcher, { direction, noise }: Look): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
+    const all = this.#frames.filter((one) => direction === 'both' || one.direction === direction);
+    const frames = seesNoise(matcher, noise) ? all : all.filter(({ packet }) => !isNoise(packet));
+    return { frames, noise: all.length - frames.length, forgotten: this.#forgotten };
+  }
+
+  #candidates(matcher: Matcher, look: Look): LoggedFrame[] {
+    const { frames } = this.#sightings(matcher, look);
+    return frames.filter((one) => !this.#taken.has(one));
   }
 
   #find(matcher: Matcher, look: Look, ms: number): Promise<LoggedFrame | undefined> {
