@@ -253,8 +253,6 @@ t.test('bad arguments', async (t) => {
 t.test('SIGKILL of the process leaves no link, no namespace and no program', async (t) => {
   for (const way of WAYS) {
     const mark = `2${process.pid}.${way.rootless ? 75 : 25}`;
-      .filter((name) => name.startsWith('tap'))
-      .toSorted();
     const child = startChild(
       `import { createTestNetwork } from 'tapfd/testing';
        const net = await createTestNetwork({ rootless: ${way.rootless} });
