@@ -25,7 +25,7 @@ export interface WireOptions {
 
 /** A wire between two devices. Made by {@link wire}. */
 export class DeviceWire implements AsyncDisposable {
-  /** Resolves when both ways have ended: by {@link close}, or because a device did. */
+  /** Resolves when both ways have ended: by {@link close}, or because a device did. Rejects with what `drop` throws. */
   readonly ended: Promise<void>;
   readonly #ways: readonly [WireDirection, WireDirection];
 
@@ -44,7 +44,8 @@ export class DeviceWire implements AsyncDisposable {
   /** Cuts the wire: what is under way is lost. Both devices stay open. */
   async close(): Promise<void> {
     for (const way of this.#ways) way.stop();
-    await this.ended;
+    // Whatever `drop` threw is told by `ended`.
+    await this.ended.catch(() => undefined);
   }
 
   /** As {@link close}. */

@@ -189,7 +189,10 @@ export class FrameLog implements AsyncDisposable {
   }
 
   /** For the report: those that were returned before, too. */
-  #sightings(matcher: Matcher, { direction, noise }: Look): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
+  #sightings(
+    matcher: Matcher,
+    { direction, noise }: Look,
+  ): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
     const all = this.#frames.filter((one) => direction === 'both' || one.direction === direction);
     const frames = seesNoise(matcher, noise) ? all : all.filter(({ packet }) => !isNoise(packet));
     return { frames, noise: all.length - frames.length, forgotten: this.#forgotten };
