@@ -46,6 +46,7 @@
             "node/queue/ioctl.cc",
             "node/queue/queue.cc",
             "node/shaping.cc",
+            "node/source_note.cc",
             "sys/child_namespace.cc",
             "sys/freed_memory.cc",
             "sys/looked_at.cc",

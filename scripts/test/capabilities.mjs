@@ -4,13 +4,24 @@
  * not run and why, and in CI fails a run that skipped a test this machine can run.
  */
 import { spawnSync } from 'node:child_process';
-import { accessSync, closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installCommand } from '../debian-packages.mjs';
 import { findGuestImage } from '../guest/image.mjs';
 import { findV86Image } from '../guest/v86-image.mjs';
+import { isOnDemandInstalled } from '../on-demand.mjs';
+import { ROOT } from '../prepare.mjs';
 import { findCommand } from '../run-command.mjs';
 
 /** `linux/capability.h`: what opening devices, making links and entering namespaces take. */
@@ -26,6 +37,11 @@ const BRIDGE_HELPER = '/usr/lib/qemu/qemu-bridge-helper';
 
 /** A lower device for links that need one. */
 const PROBE_WIRE = 'ip link add name wire type veth';
+
+/** Sets of packages for the tests of the tarball. */
+export const MATRIX_RUNTIMES = `test/package/matrix/runtimes-${process.arch}`;
+export const MATRIX_TOOLS = 'test/package/matrix/tools';
+const REGISTRY_PATIENCE_MS = 20_000;
 
 /**
  * Something the machine lacks: the problem and its remedy.
@@ -150,12 +166,26 @@ const PROBES = {
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
   passt: () => commandProbe('passt'),
   chromium: () => commandProbe('chromium'),
+  'qemu-aarch64': () => commandProbe('qemu-aarch64-static'),
+  'matrix-runtimes': () => onDemandProbe(MATRIX_RUNTIMES),
+  'matrix-tools': () => onDemandProbe(MATRIX_TOOLS),
+  registry: () => {
+    const options = ['--fetch-retries=0', `--fetch-timeout=${REGISTRY_PATIENCE_MS}`, '--prefer-online'];
+    const tried = spawnSync('npm', ['view', 'bindings@1.5.0', 'version', ...options], { encoding: 'utf8' });
+    if (tried.status === 0) return undefined;
+    const said = /^npm error (?!code)(.*)/m.exec(tried.stderr)?.[1];
+    return {
+      problem: `npm's registry does not answer: ${said ?? complaint(tried)}`,
+      remedy: 'connect to the network',
+    };
+  },
 };
 
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
- *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium' | 'qemu-aarch64'
+ *   | 'matrix-runtimes' | 'matrix-tools' | 'registry'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -204,6 +234,10 @@ const BESIDE_COVERAGE = [
   'nft',
   'passt',
   'chromium',
+  'qemu-aarch64',
+  'matrix-runtimes',
+  'matrix-tools',
+  'registry',
 ];
 
 /**
@@ -258,6 +292,13 @@ function effectiveCapabilities() {
 function commandProbe(command) {
   if (findCommand(command) !== undefined) return undefined;
   return { problem: `there is no ${command}`, remedy: installCommand([command]) };
+}
+
+/** @param {string} set */
+function onDemandProbe(set) {
+  if (existsSync(join(ROOT, set)) && isOnDemandInstalled(set)) return undefined;
+  const remedy = `node scripts/on-demand.mjs ${set}, where npm's registry answers`;
+  return { problem: `the packages of ${set} are not installed`, remedy };
 }
 
 /**

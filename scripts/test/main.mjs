@@ -14,9 +14,10 @@ import { parseArgs } from 'node:util';
 import { COMMANDS, ensureCommands, LINT_COMMANDS, mayInstall } from '../debian-packages.mjs';
 import { buildGuestImage } from '../guest/image.mjs';
 import { buildV86Image } from '../guest/v86-image.mjs';
+import { installOnDemand } from '../on-demand.mjs';
 import { build, checkSystem, compileTests, installDependencies } from '../prepare.mjs';
 import { runScript, say, Trouble } from '../run-command.mjs';
-import { canCover, handDown, missingCapabilities } from './capabilities.mjs';
+import { canCover, handDown, MATRIX_RUNTIMES, MATRIX_TOOLS, missingCapabilities } from './capabilities.mjs';
 import { startCoverage, uncovered } from './coverage.mjs';
 import { LAST, laneOf, PLACES, testFiles } from './files.mjs';
 import { inLanes } from './lanes.mjs';
@@ -35,7 +36,7 @@ await runScript(async () => {
   try {
     checkSystem();
     const files = testFiles({ deep: values.deep, wanted: positionals });
-    await prepare();
+    await prepare(files);
     const isWhole = !values.deep && positionals.length === 0;
     const depth = values.deep ? (values.bounded ? 'bounded' : 'deep') : 'brief';
     const totals = await runFiles(files, { isWhole, depth });
@@ -50,17 +51,37 @@ await runScript(async () => {
 });
 
 /** Compiling keeps the processors busy; fetching mostly waits for the network. */
-async function prepare() {
+/** @param {readonly string[]} files to be run */
+async function prepare(files) {
   await installDependencies();
-  await Promise.all([build().then(compileTests), prepareTools()]);
+  await Promise.all([build().then(compileTests), prepareTools(files)]);
 }
 
-/** The programs that tests run, and the guests. If one is unavailable, its tests are skipped; in CI that is a failure. */
-async function prepareTools() {
+/**
+ * The programs that tests run, and the guests. If one is unavailable, its tests are skipped; in CI that is a failure, except
+ * for packages from npm's registry.
+ *
+ * @param {readonly string[]} files
+ */
+async function prepareTools(files) {
   const commands = Object.keys(COMMANDS).filter((command) => !LINT_COMMANDS.includes(command));
   await ensureCommands(commands);
   await prepareImage('guest image', buildGuestImage);
   await prepareImage('machine for v86', buildV86Image);
+  if (files.some((file) => file.startsWith('test/package/matrix/'))) await preparePackages();
+}
+
+/** 1 GB that only the tests of the tarball use. */
+async function preparePackages() {
+  for (const set of [MATRIX_RUNTIMES, MATRIX_TOOLS]) {
+    try {
+      say(`-- preparing the packages of ${set}`);
+      await installOnDemand(set);
+    } catch (error) {
+      if (!(error instanceof Trouble)) throw error;
+      say(`   none: ${error.message}${error.remedy === undefined ? '' : ` (${error.remedy})`}`);
+    }
+  }
 }
 
 /**

@@ -153,9 +153,10 @@ function load(): NativeAddon {
     }) as NativeAddon;
   } catch (cause) {
     if (isNotFound(cause)) throw notFound(`${system} ${libc}`.trim(), root, cause);
+    const remedy = isRefused(cause) ? 'start node with --allow-addons' : compileIn(root);
     throw new TapfdError(
       'ERR_TAPFD_ADDON_NOT_LOADED',
-      `the addon for ${system} (${libc}) does not load here; ${compileIn(root)} (${cause})`,
+      `the addon for ${system} (${libc}) does not load here; ${remedy} (${cause})`,
       { path: root, cause },
     );
   }
@@ -178,6 +179,11 @@ function isNotFound(error: unknown): boolean {
   return (
     error instanceof Error && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
   );
+}
+
+/** Node's permission model lets no addon load (`node --permission`). */
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
 }
 
 function notFound(system: string, root: string, cause: unknown): TapfdError {

@@ -18,7 +18,8 @@ export interface CodeBlock {
 /** All documents except the licence. */
 export function documents(): Document[] {
   const guides = readdirSync(inRepo('docs')).filter((name) => name.endsWith('.md'));
-  const paths = ['README.md', 'CHANGELOG.md', 'examples/README.md', ...guides.map((name) => `docs/${name}`)];
+  const tops = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md', 'examples/README.md'];
+  const paths = [...tops, ...guides.map((name) => `docs/${name}`)];
   return paths.map(readDocument);
 }
 

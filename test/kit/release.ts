@@ -1,7 +1,9 @@
 /** The tarball as a release makes it, and a project elsewhere on the disk that has installed it. */
+import { execFile } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { run } from './namespace.js';
 import { ROOT } from './paths.js';
@@ -38,6 +40,9 @@ export function workingTree(t: Test): string {
     'LICENSE',
     'README.md',
     'CHANGELOG.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'tsconfig.json',
   ]) {
     cpSync(join(ROOT, part), join(tree, part));
   }
@@ -52,17 +57,24 @@ export function workingTree(t: Test): string {
   return tree;
 }
 
+/** Links the addon anew from the objects compiled for the tests, with the hash of the tree's sources inside. */
+const LINK_AGAIN = `#!/bin/sh
+set -e
+mkdir -p build/Release
+g++ $CXXFLAGS -std=c++17 -fPIC -O2 -c native/node/source_note.cc -o source_note.o
+objects=$(find "$TAPFD_OBJECTS" -name '*.o' ! -name source_note.o)
+g++ -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $LDFLAGS $objects source_note.o -o build/Release/tapfd.node
+`;
+
 /**
- * Runs the tree's `npm run prebuilds`. A program that copies the addon compiled for the tests replaces node-gyp: that
- * compiling works is proved by the addon's existence.
+ * Runs the tree's `npm run prebuilds -- --own`, which makes the prebuild of this system. A program that only links replaces
+ * node-gyp: that compiling works is proved by the objects' existence.
  */
 export async function prebuild(tree: string): Promise<string> {
-  const compiled = join(ROOT, 'build', 'Release', 'tapfd.node');
-  const compiler = join(tree, 'copy-addon');
-  writeFileSync(compiler, `#!/bin/sh\nmkdir -p build/Release && cp '${compiled}' build/Release/\n`, {
-    mode: 0o755,
-  });
-  return run('env', `PREBUILD_NODE_GYP=${compiler}`, 'npm', '--prefix', tree, 'run', 'prebuilds');
+  const compiler = join(tree, 'link-again');
+  writeFileSync(compiler, LINK_AGAIN, { mode: 0o755 });
+  const env = [`PREBUILD_NODE_GYP=${compiler}`, `TAPFD_OBJECTS=${join(ROOT, 'build/Release/obj.target')}`];
+  return run('env', ...env, 'npm', '--prefix', tree, 'run', 'prebuilds', '--', '--own');
 }
 
 /** Whether the tree's `prepublishOnly` allows publishing, and what it says. */
@@ -81,7 +93,22 @@ export interface Packed {
   bytes: number;
 }
 
-/** `npm pack`. `lib/` is there already, so the script that would compile it is left out. */
+/**
+ * Runs `npm pack` somewhere, with the scripts. Returns whether they allow it, and what is said.
+ *
+ * @param command environment variables may come first, as `NAME=value`
+ */
+export async function packWithScripts(cwd: string, ...command: string[]): Promise<string> {
+  return promisify(execFile)('env', ['-C', cwd, ...command], { encoding: 'utf8' }).then(
+    ({ stdout, stderr }) => `yes: ${stdout}${stderr}`,
+    (error: { stdout: string; stderr: string }) => `no: ${error.stdout}${error.stderr}`,
+  );
+}
+
+/**
+ * `npm pack`. `lib/` is there already, so the script that would compile it is left out, and with it the check of the
+ * prebuilds.
+ */
 export async function pack(tree: string): Promise<Packed> {
   const output = await run('npm', 'pack', tree, '--pack-destination', tree, '--json', '--ignore-scripts');
   const [{ filename, files, size }]: [{ filename: string; files: { path: string }[]; size: number }] =

@@ -1,0 +1,121 @@
+/** What the tarball holds: everything here, and nothing else. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { TARGETS } from '../prebuilds/targets.mjs';
+import { ROOT } from '../prepare.mjs';
+import { capture, Trouble } from '../run-command.mjs';
+
+export const MAX_PACKED_BYTES = 2_000_000;
+
+/** Always there, one each. */
+const SINGLE = [
+  'CHANGELOG.md',
+  'CONTRIBUTING.md',
+  'LICENSE',
+  'README.md',
+  'SECURITY.md',
+  'native/addon.gypi',
+  'native/binding.gyp',
+  'package.json',
+];
+
+/** Kinds of files; of each there is at least one. What the compiler makes of src/ is not here: it is checked by name. */
+const KINDS = [
+  /^docs\/[a-z0-9-]+\.md$/,
+  /^docs\/(bench|pictures|table1)\/[a-z0-9-]+\.svg$/,
+  // What the plots were drawn from.
+  /^docs\/(bench|table1)\/results\.(json|md)$/,
+  /^examples\/(README\.md|[a-z0-9-]+\.(ts|html))$/,
+  /^native\/(?:[a-z-]+\/|fd_socket\/)+[a-z0-9_]+\.(cc|h)$/,
+  /^src\/(?:[a-z0-9-]+\/)*[a-z0-9-]+\.ts$/,
+];
+
+/** Of each file of `src/` in `lib/`. */
+const COMPILED = ['.js', '.js.map', '.d.ts'];
+
+/**
+ * What is wrong with the list of files in a tarball, in words; empty if nothing is.
+ *
+ * @param {readonly string[]} files
+ * @param {{partial?: boolean}} [options] `partial`: prebuilds may be missing
+ * @returns {string[]}
+ */
+export function contentFaults(files, { partial = false } = {}) {
+  const prebuilds = TARGETS.map(({ file }) => file);
+  const compiled = files
+    .filter((file) => file.startsWith('src/'))
+    .flatMap((file) => COMPILED.map((ending) => file.replace(/^src\//, 'lib/').replace(/\.ts$/, ending)));
+  const wanted = [...SINGLE, ...compiled, ...(partial ? [] : prebuilds)];
+  const allowed = new Set([...wanted, ...prebuilds]);
+  const there = new Set(files);
+  return [
+    ...wanted.filter((file) => !there.has(file)).map((file) => `${file} is missing`),
+    ...KINDS.filter((kind) => !files.some((file) => kind.test(file))).map(
+      (kind) => `nothing is like ${kind}`,
+    ),
+    ...files
+      .filter((file) => !allowed.has(file) && !KINDS.some((kind) => kind.test(file)))
+      .map((file) => `${file} does not belong there`),
+  ];
+}
+
+/**
+ * The maps of compiled files whose sources are not in the tarball.
+ *
+ * @param {readonly string[]} files
+ * @param {string} root where they are
+ * @returns {string[]}
+ */
+export function mapFaults(files, root) {
+  const there = new Set(files);
+  return files
+    .filter((file) => file.endsWith('.map'))
+    .flatMap((file) => {
+      /** @type {{sources: string[]}} */
+      const { sources } = JSON.parse(readFileSync(join(root, file), 'utf8'));
+      return sources
+        .filter((source) => !there.has(normalize(join(dirname(file), source))))
+        .map((source) => `${file} is a map of ${source}, which is missing`);
+    });
+}
+
+/**
+ * What `npm pack` would pack as the tree is now.
+ *
+ * @returns {Promise<{files: string[], bytes: number}>} `bytes`: of the tarball
+ */
+export async function wouldPack() {
+  const args = ['pack', '--dry-run', '--json', '--ignore-scripts'];
+  // npm hands the options of a run down to its scripts: those of the pack that started this one are not for it.
+  const inherited = Object.keys(process.env).filter((name) =>
+    /^npm_config_(dry_run|json|pack_destination)$/.test(name),
+  );
+  const env = Object.fromEntries(inherited.map((name) => [name, undefined]));
+  const { status, stdout, output } = await capture('npm', args, { cwd: ROOT, env });
+  if (status !== 0) throw new Trouble(`npm pack --dry-run failed:\n${output}`);
+  /** @type {{size: number, files: {path: string}[]}[]} */
+  const [packed] = JSON.parse(stdout);
+  if (packed === undefined) throw new Trouble('npm pack --dry-run lists nothing');
+  return { files: packed.files.map(({ path }) => path), bytes: packed.size };
+}
+
+/** Whether `TAPFD_PARTIAL_TARBALL` asks for a tarball that lacks prebuilds. */
+export function isPartialWanted() {
+  return !['', '0', undefined].includes(process.env.TAPFD_PARTIAL_TARBALL);
+}
+
+/**
+ * @param {{partial: boolean}} options
+ * @throws Trouble with everything that is wrong
+ */
+export async function checkContents({ partial }) {
+  const { files, bytes } = await wouldPack();
+  const there = files.filter((file) => existsSync(join(ROOT, file)));
+  const faults = [...contentFaults(files, { partial }), ...mapFaults(there, ROOT)];
+  if (bytes >= MAX_PACKED_BYTES) faults.push(`it has ${bytes} bytes`);
+  if (faults.length === 0) return;
+  throw new Trouble(
+    `the tarball would not be what it should be:\n  ${faults.join('\n  ')}`,
+    'what belongs there is listed in scripts/package/contents.mjs, what npm takes in "files" of package.json',
+  );
+}
