@@ -8,7 +8,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { TapfdError } from './errors.js';
+import { TapfdError, isError } from './errors.js';
 import type { NativeFdBundle, NativeFdSocket, NativeListenSettings } from './native-fd-socket.js';
 import type {
   NamespaceHandle,
@@ -177,13 +177,13 @@ function refuseOtherRuntimes(): void {
 /** `bindings` found no file (it lists its `tries`), or was not found itself. */
 function isNotFound(error: unknown): boolean {
   return (
-    error instanceof Error && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
+    isError(error) && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
   );
 }
 
 /** Node's permission model lets no addon load (`node --permission`). */
 function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
+  return isError(error) && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
 }
 
 function notFound(system: string, root: string, cause: unknown): TapfdError {

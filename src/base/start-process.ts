@@ -1,7 +1,7 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { onAbort } from './abort.js';
-import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { errnoName, TapfdError, type TapfdErrorDetails, isError } from './errors.js';
 import { explain } from './remedies.js';
 
 /** A child that runs, or has run: one that could not be started has no number. */
@@ -69,7 +69,7 @@ function hasStarted(child: ChildProcess): child is StartedProcess {
 
 /** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */
 function spawnFailure(operation: string, command: string, error: unknown): unknown {
-  if (!(error instanceof Error && 'errno' in error && typeof error.errno === 'number')) return error;
+  if (!(isError(error) && 'errno' in error && typeof error.errno === 'number')) return error;
   const code = errnoName(error.errno);
   const facts: TapfdErrorDetails = { errno: error.errno, syscall: 'spawn', path: command };
   return new TapfdError(code, `${operation}: ${explain(code, error, facts)}`, { ...facts, cause: error });

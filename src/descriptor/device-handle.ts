@@ -3,7 +3,7 @@
  *
  * Here: the descriptor's facts, the calls on it, and the one way in which it is given up.
  */
-import { invalidState, TapfdError } from '../base/errors.js';
+import { invalidState, TapfdError, isError } from '../base/errors.js';
 import { inTurn } from '../base/in-turn.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NativeLink } from '../base/native-links.js';
@@ -228,10 +228,10 @@ export class DeviceHandle {
     const outcome = await this.#openFurther(watch, name, index).catch((error: Error) => error);
     // If it cannot be asked, nothing says that it is gone.
     if (await this.follower.isAlive().catch(() => true)) {
-      if (outcome instanceof Error) throw outcome;
+      if (isError(outcome)) throw outcome;
       return outcome;
     }
-    if (!(outcome instanceof Error)) await outcome.queue.close();
+    if (!isError(outcome)) await outcome.queue.close();
     throw this.goneError();
   }
 

@@ -1,6 +1,6 @@
 /** Follows the link of a descriptor: its changes, its move to another namespace, its removal. */
 import { constants } from 'node:os';
-import { invalidState } from '../base/errors.js';
+import { invalidState, isError } from '../base/errors.js';
 import { isolated } from '../base/isolated.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
@@ -328,7 +328,7 @@ async function orForbidden<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EPERM)
+    if (isError(error) && 'errno' in error && error.errno === -constants.errno.EPERM)
       return undefined;
     throw error;
   }

@@ -1,4 +1,5 @@
 /** Reading the links of a namespace: one, or all, which takes long where there are many or many come and go. */
+import { isError } from '../base/errors.js';
 import { constants } from 'node:os';
 import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
@@ -13,7 +14,7 @@ export async function findLink(
   try {
     return await port.getLink(ns, link);
   } catch (error) {
-    if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.ENODEV)
+    if (isError(error) && 'errno' in error && error.errno === -constants.errno.ENODEV)
       return undefined;
     throw error;
   }
