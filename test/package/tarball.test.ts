@@ -161,7 +161,8 @@ t.test('a release', async (t) => {
   t.match(await publishable(tree), /^no/, 'nor with that of one system');
 
   t.test('npm pack refuses it too, wherever it is started', async (t) => {
-    const refusal = /^no: [\s\S]*bad prebuilds:[\s\S]*there is no prebuilds\/linux-[\s\S]*remedy: npm run prebuilds; or,/;
+    const refusal =
+      /^no: [\s\S]*bad prebuilds:[\s\S]*there is no prebuilds\/linux-[\s\S]*remedy: npm run prebuilds; or,/;
     const starts: [string, string[]][] = [
       [tree, ['npm', 'pack']],
       [join(tree, 'docs'), ['npm', 'pack', '--json']],

@@ -1,11 +1,18 @@
 /** The tarball with other package managers. */
-import { readFileSync } from 'node:fs';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { needs } from '../../kit/capabilities.js';
-import { addFile, IMPORTING, matrixTarball, READ_A_FRAME, REQUIRING, runIn, toolFile } from '../../kit/matrix.js';
+import {
+  addFile,
+  IMPORTING,
+  matrixTarball,
+  READ_A_FRAME,
+  REQUIRING,
+  runIn,
+  toolFile,
+} from '../../kit/matrix.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 
 const NODE = process.execPath;
@@ -19,13 +26,24 @@ interface Manager {
 }
 
 const berry = toolFile('@yarnpkg/cli-dist/bin/yarn.js');
-const settings = 'enableTelemetry: false\nenableGlobalCache: false\nenableScripts: false\nenableImmutableInstalls: false\n';
+const settings =
+  'enableTelemetry: false\nenableGlobalCache: false\nenableScripts: false\nenableImmutableInstalls: false\n';
 
 const MANAGERS: Manager[] = [
-  { name: 'pnpm', install: [toolFile('pnpm/bin/pnpm.cjs'), 'install', '--ignore-scripts', '--store-dir', '.store'] },
+  {
+    name: 'pnpm',
+    install: [toolFile('pnpm/bin/pnpm.cjs'), 'install', '--ignore-scripts', '--store-dir', '.store'],
+  },
   {
     name: 'yarn 1',
-    install: [toolFile('yarn/bin/yarn.js'), 'install', '--ignore-scripts', '--cache-folder', '.store', '--no-lockfile'],
+    install: [
+      toolFile('yarn/bin/yarn.js'),
+      'install',
+      '--ignore-scripts',
+      '--cache-folder',
+      '.store',
+      '--no-lockfile',
+    ],
   },
   {
     name: 'yarn 4 with node_modules',
@@ -50,11 +68,17 @@ t.test('the tarball with package managers', { skip }, async (t) => {
     t.test(name, async (t: Test) => {
       const project = mkdtempSync(join(tmpdir(), 'tapfd-manager-'));
       t.teardown(() => rmSync(project, { recursive: true }));
-      const manifest = { name: 'project', version: '1.0.0', private: true, dependencies: { tapfd: `file:${tarball}` } };
+      const manifest = {
+        name: 'project',
+        version: '1.0.0',
+        private: true,
+        dependencies: { tapfd: `file:${tarball}` },
+      };
       addFile(project, 'package.json', JSON.stringify(manifest));
       addFile(project, '.npmrc', `registry=${registry}\n`);
       for (const [file, text] of Object.entries(files)) addFile(project, file, text);
-      if ('.yarnrc.yml' in files) addFile(project, '.yarnrc.yml', `${files['.yarnrc.yml']}npmRegistryServer: "${registry}"\n`);
+      if ('.yarnrc.yml' in files)
+        addFile(project, '.yarnrc.yml', `${files['.yarnrc.yml']}npmRegistryServer: "${registry}"\n`);
       addFile(project, 'imports.mjs', `${IMPORTING} console.log(await read());`);
       addFile(project, 'requires.cjs', `${REQUIRING} read().then(console.log);`);
 
