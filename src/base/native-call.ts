@@ -1,5 +1,5 @@
 /** Turns failures of native calls into the library's errors, with cause and remedy. */
-import { errnoName, TapfdError, type TapfdErrorDetails, isError } from './errors.js';
+import { errnoName, isError, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
 /** What was being done when a native call failed, for the message. */

@@ -8,7 +8,7 @@
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { TapfdError, isError } from './errors.js';
+import { isError, TapfdError } from './errors.js';
 import type { NativeFdBundle, NativeFdSocket, NativeListenSettings } from './native-fd-socket.js';
 import type {
   NamespaceHandle,
@@ -176,9 +176,7 @@ function refuseOtherRuntimes(): void {
 
 /** `bindings` found no file (it lists its `tries`), or was not found itself. */
 function isNotFound(error: unknown): boolean {
-  return (
-    isError(error) && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
-  );
+  return isError(error) && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'));
 }
 
 /** Node's permission model lets no addon load (`node --permission`). */

@@ -1,7 +1,7 @@
 /** Starts a child process: a failed start rejects, and no event of a started child is missed. */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { onAbort } from './abort.js';
-import { errnoName, TapfdError, type TapfdErrorDetails, isError } from './errors.js';
+import { errnoName, isError, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
 /** A child that runs, or has run: one that could not be started has no number. */

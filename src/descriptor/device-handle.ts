@@ -3,7 +3,7 @@
  *
  * Here: the descriptor's facts, the calls on it, and the one way in which it is given up.
  */
-import { invalidState, TapfdError, isError } from '../base/errors.js';
+import { invalidState, isError, TapfdError } from '../base/errors.js';
 import { inTurn } from '../base/in-turn.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NativeLink } from '../base/native-links.js';

@@ -1,7 +1,8 @@
 /** What a descriptor says of its own end. */
-import { isError } from '../base/errors.js';
+
 import { constants } from 'node:os';
 import type { TapfdError } from '../base/errors.js';
+import { isError } from '../base/errors.js';
 
 /** tun.c: the interface was deleted. libuv has no name for it. */
 const EBADFD = 77;

@@ -328,8 +328,7 @@ async function orForbidden<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (isError(error) && 'errno' in error && error.errno === -constants.errno.EPERM)
-      return undefined;
+    if (isError(error) && 'errno' in error && error.errno === -constants.errno.EPERM) return undefined;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** The errors of sockets that carry descriptors. */
 import { getSystemErrorMap } from 'node:util';
-import { errnoName, TapfdError, isError } from '../base/errors.js';
+import { errnoName, isError, TapfdError } from '../base/errors.js';
 import { fromNative } from '../base/native-call.js';
 
 /** The public error of a call that returned a negative errno. */

@@ -1,7 +1,8 @@
 /** `for await` over a stream of frames: from the burst to the loop, past Readable's queue. */
-import { isError } from '../base/errors.js';
+
 import { type Duplex, finished } from 'node:stream';
 import { checkBoolean, checkObject, checkOptionNames, optional } from '../base/checks.js';
+import { isError } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
 import type { BurstTaker, FrameReceiver } from './receiver.js';
 import { frameOf } from './slab.js';

@@ -29,7 +29,7 @@ export interface WirePlan {
 /** How long a frame waits for the next one to overtake it. */
 const OVERTAKE_MS = 20;
 /** With more under way, nothing more is read. */
-const MAX_UNDER_WAY = 4096;
+const MAX_UNDER_WAY = 1024;
 
 export class WireDirection {
   readonly stats: WireStats = { delivered: 0, dropped: 0, reordered: 0, lost: 0 };

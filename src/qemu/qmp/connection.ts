@@ -4,7 +4,7 @@
  * Here: one connection. It matches answers to commands by id, passes events on, and when it ends fails all that waits.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { invalidArgument, TapfdError, isError } from '../../base/errors.js';
+import { invalidArgument, isError, TapfdError } from '../../base/errors.js';
 import { LoopShare } from '../../base/loop-share.js';
 import { deferred } from './deferred.js';
 import { QmpError } from './error.js';

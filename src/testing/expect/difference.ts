@@ -14,7 +14,6 @@ const BYTES_A_LINE = 16;
 /** Longer frames are cut in the text: what differs is most often in front. */
 const MAX_HEX_LINES = 24;
 const MAX_VALUE_CHARACTERS = 40;
-const MAX_FIELDS = 60;
 
 /** One line of the table. */
 interface FieldRow {
@@ -114,16 +113,14 @@ function cut(text: string): string {
 }
 
 function tableOf(rows: readonly FieldRow[]): string[] {
-  const shown = rows.slice(0, MAX_FIELDS);
   const head = { path: 'field', expected: 'expected', actual: 'actual', differs: false };
   const width = (name: 'path' | 'expected' | 'actual') =>
-    Math.max(...[head, ...shown].map((one) => one[name].length));
+    Math.max(...[head, ...rows].map((one) => one[name].length));
   const [path, expected] = [width('path'), width('expected')];
-  const lines = [head, ...shown].map(
+  const lines = [head, ...rows].map(
     (one) =>
       `${one.differs ? '>' : ' '} ${one.path.padEnd(path)}  ${one.expected.padEnd(expected)}  ${one.actual}`,
   );
-  if (rows.length > shown.length) lines.push(`  … ${rows.length - shown.length} more fields`);
   return lines.map((line) => line.trimEnd());
 }
 

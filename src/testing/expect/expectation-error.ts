@@ -41,7 +41,7 @@ export class FrameExpectationError extends TapfdError {
     this.savedTo = path;
     this.message += `\n\nthe traffic was saved: ${path}`;
     // Runners print the stack, which has the message of before.
-    this.stack = `${this.name}: ${this.message}\n${(this.stack ?? '').split('\n').filter(isFrameOfStack).join('\n')}`;
+    this.stack = `${this.name}: ${this.message}\n${`${this.stack}`.split('\n').filter(isFrameOfStack).join('\n')}`;
   }
 }
 

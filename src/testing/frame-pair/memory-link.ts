@@ -11,6 +11,8 @@ const IFF_LOWER_UP = 0x10000;
 /** `linux/if.h` IF_OPER_UP. */
 const IF_OPER_UP = 6;
 
+const nothing = (): void => undefined;
+
 let pairs = 0;
 
 /** What may change about a link. */
@@ -30,7 +32,7 @@ export class MemoryNamespace implements LinkWatchPort {
 
   constructor() {
     pairs += 1;
-    this.handle = { key: `memory:${pairs}`, fd: -1, close: () => undefined };
+    this.handle = { key: `memory:${pairs}`, fd: -1, close: nothing };
   }
 
   add(link: MemoryLink): void {
@@ -52,8 +54,8 @@ export class MemoryNamespace implements LinkWatchPort {
   ): Promise<{ ref(): void; unref(): void; close(): void }> {
     this.#listeners.add(onEvents);
     return {
-      ref: () => undefined,
-      unref: () => undefined,
+      ref: nothing,
+      unref: nothing,
       close: () => void this.#listeners.delete(onEvents),
     };
   }

@@ -196,6 +196,7 @@ async function firstNamespace(rootless: Rootless): Promise<{ netns: Netns; rootl
   if (rootless !== 'auto') return { netns: await createNetns({ userNamespace: rootless }), rootless };
   try {
     return { netns: await createNetns(), rootless: false };
+    /* c8 ignore next 4 -- rootless.test.ts runs it as another user, who may not write what was covered */
   } catch (error) {
     if (!(error instanceof TapfdError && error.code === 'EPERM')) throw error;
     return { netns: await createNetns({ userNamespace: true }), rootless: true };
@@ -205,7 +206,6 @@ async function firstNamespace(rootless: Rootless): Promise<{ netns: Netns; rootl
 async function setUp(netns: Netns, quiet: boolean): Promise<void> {
   try {
     if (quiet) await makeQuiet(netns);
-
     await linksOf(netns).set('lo', { up: true });
   } catch (error) {
     await netns.close();

@@ -1,14 +1,16 @@
 /** Test networks: what is in them, and that nothing of them remains. */
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { closeSync, readdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { links } from 'tapfd';
-import { createTestNetwork, type TestNetwork, withTestNetwork } from 'tapfd/testing';
+import { createTestNetwork, expectFrame, type TestNetwork, withTestNetwork } from 'tapfd/testing';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { startChild } from '../../kit/child.js';
 import { descriptorTargets } from '../../kit/open-files.js';
+import { inRepo } from '../../kit/paths.js';
 import { processesWith } from '../../kit/processes.js';
+import { startProgram } from '../../kit/started-program.js';
 import { isNumbered, numberedFrame } from '../../kit/tap-pair.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'ping', 'ip');
@@ -131,6 +133,35 @@ t.test('quiet: the kernel says nothing of its own accord', async (t) => {
   };
   t.ok((await count(false)) > 0, 'it solicits routers otherwise');
   t.equal(await count(true), 0);
+});
+
+t.test('where /proc/sys cannot be written the error says what to do', async (t) => {
+  const program = `
+    import { createTestNetwork } from 'tapfd/testing';
+    await createTestNetwork().catch(({ code, message }) => console.log(code, message));
+    await using net = await createTestNetwork({ quiet: false });
+    console.log('made');`;
+  const script =
+    'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$0" --input-type=module -e "$1"';
+  const bundled = program.replace('await using net', 'const net');
+  const { ended } = startProgram('unshare', ['-m', 'sh', '-c', script, process.execPath, bundled], {
+    cwd: inRepo('.'),
+  });
+  t.match((await ended).printed, /^EROFS createTestNetwork: .*quiet: false.*\nmade\n$/);
+});
+
+t.test('the clone device, and a device that is handed off', async (t) => {
+  await using net = await createTestNetwork({ devicePath: '/dev/net/tun' });
+  const tap = await net.tap();
+  const waiting = t.rejects(
+    expectFrame(tap, () => false),
+    { code: 'ERR_TAPFD_HANDED_OFF' },
+  );
+  closeSync(tap.handOff());
+  await waiting;
+  await t.rejects(net.exec('false', [], { signal: new AbortController().signal }), {
+    code: 'ERR_TAPFD_EXEC',
+  });
 });
 
 t.test('a network that is closed has ended all that was in it', async (t) => {

@@ -68,7 +68,7 @@ t.test('a function that throws, fail(), and the signal', async (t) => {
 });
 
 t.test('a file that cannot be written hides no failure', async (t) => {
-  const onFailure = '/proc/tapfd/no.pcapng';
+  const onFailure = '/dev/null/no.pcapng';
   await using net = await createTestNetwork({ onFailure });
   const tap = await net.tap();
   await t.rejects(

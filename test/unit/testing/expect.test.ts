@@ -107,6 +107,10 @@ t.test('bytes are compared field by field and byte by byte', async (t) => {
   t.match(message, /^ {2}ipv4\.source +10\.0\.0\.1 +10\.0\.0\.1/m);
   t.match(message, /expected bytes\n0000 {2}ff ff/);
   t.match(message, /00 36\*00/, 'with a mark at what differs');
+  a.write(udpFrame(55));
+  const predicate = await failure(expectFrame(b, () => false, { timeoutMs: 50 }));
+  t.match(predicate.message, /seen: 1 frame\n/);
+  t.notMatch(predicate.message, /closest/);
 });
 
 t.test('of many frames some are listed, and of long ones some bytes', async (t) => {

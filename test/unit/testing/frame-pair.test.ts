@@ -291,6 +291,16 @@ t.test('bad arguments', async (t) => {
   t.throws(() => pair.setLink(pair.a, { mac: 'x' }), invalid);
 });
 
+t.test('ref() and unref(), before it reads and while it does', async (t) => {
+  const { a, b } = closedWith(t, await createFramePair());
+  a.unref().ref();
+  b.resume();
+  b.unref().ref();
+  b.pause();
+  a.write(numberedFrame(1));
+  t.same((await take(b, 1)).map(numberOf), [1]);
+});
+
 t.test('it keeps the process running as a device does, and needs no addon', async (t) => {
   const make = `
     import { createFramePair } from 'tapfd/testing';

@@ -66,6 +66,15 @@ t.test('headers of the device are not saved', async (t) => {
   const tun = closedWith(t, await createFramePair({ kind: 'tun' }));
   await t.rejects(replay(tun.a, path), { code: 'ERR_TAPFD_DEVICE_DIFFERS', message: /link type ethernet/ });
   const packet = Buffer.from('4500001400000000400100000a0000010a000002', 'hex');
+  const pi = closedWith(t, await createFramePair({ kind: 'tun', packetInfo: true }));
+  const withInfo = captureFrames(pi.b);
+  pi.a.write(Buffer.concat([Buffer.from('00000800', 'hex'), packet]));
+  await withInfo.expect({ ipv4: {} });
+  await withInfo.save(path);
+  t.same(
+    (await read(path)).map(({ bytes }) => bytes),
+    [packet],
+  );
   const packets = captureFrames(tun.b);
   t.same(await replay(tun.a, await fileOf(t, [{ bytes: packet }], 'raw')), { frames: 1, refused: 0 });
   await packets.expect({ ipv4: { destination: '10.0.0.2' } });
