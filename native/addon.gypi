@@ -29,6 +29,7 @@
             "links/link_request.cc",
             "links/rtnl/message.cc",
             "links/rtnl/socket.cc",
+            "links/traffic_control.cc",
             "links/watch.cc",
             "node/addon.cc",
             "node/async.cc",
@@ -47,6 +48,7 @@
             "node/queue/holders.cc",
             "node/queue/ioctl.cc",
             "node/queue/queue.cc",
+            "node/shaping.cc",
             "node/source_note.cc",
             "sys/child_namespace.cc",
             "sys/epoll/poll_thread.cc",
@@ -54,7 +56,9 @@
             "sys/looked_at.cc",
             "sys/namespace_file.cc",
             "sys/net_namespace.cc",
-            "sys/unix_socket.cc"
+            "sys/sysctl.cc",
+            "sys/unix_socket.cc",
+            "sys/user_namespace.cc"
           ],
           "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
           "defines": [

@@ -16,6 +16,7 @@
 #include "node/open.h"
 #include "node/poll/thread_loop.h"
 #include "node/queue/queue.h"
+#include "node/shaping.h"
 
 namespace tapfd {
 
@@ -53,6 +54,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("pollByThread", Napi::Function::New(env, PollByThread));
   RegisterNamespace(env, exports);
   RegisterLinks(env, exports);
+  RegisterShaping(env, exports);
   RegisterOpen(env, exports);
   RegisterQueue(env, exports);
   RegisterFdSocket(env, exports);

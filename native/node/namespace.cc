@@ -68,7 +68,21 @@ Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
 }
 
 // The namespace ends with the last descriptor, process and socket that holds it.
-Napi::Value CreateUnnamed(Napi::Env env) {
+Napi::Value CreateUnnamed(Napi::Env env, const Napi::Value& owned) {
+  if (owned.IsObject()) {
+    std::shared_ptr<const NetNamespace> beside = NamespaceHandle::From(owned);
+    return RunAsync(
+        env,
+        [beside]() -> Result<NetNamespace> {
+          if (!beside) return NamespaceClosed();
+          return NetNamespace::CreateOwned(beside.get());
+        },
+        HandleOn);
+  }
+  if (owned.IsBoolean() && owned.As<Napi::Boolean>()) {
+    return RunAsync(
+        env, [] { return NetNamespace::CreateOwned(nullptr); }, HandleOn);
+  }
   return RunAsync(
       env, [] { return NetNamespace::Create(); }, HandleOn);
 }
@@ -79,7 +93,7 @@ struct CreatedNamespace {
 };
 
 Napi::Value CreateNamespace(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString()) return CreateUnnamed(info.Env());
+  if (!info[0].IsString()) return CreateUnnamed(info.Env(), info[1]);
   std::string path = info[0].As<Napi::String>().Utf8Value();
   return RunAsync(
       info.Env(),
@@ -117,8 +131,8 @@ Napi::Value RemoveNamespace(const Napi::CallbackInfo& info) {
       });
 }
 
-// startInside(ns, start, withThread): calls `start`, and returns the process that it has started in the
-// namespace; 0 if this thread has entered it for the call, as the runtime does not fork().
+// startInside(ns, start, withThread, diesWithThread): calls `start`, and returns the process that it has
+// started in the namespace; 0 if this thread has entered it for the call, as the runtime does not fork().
 Napi::Value StartInside(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   auto refuse = [&](const Failure& failure) {
@@ -133,7 +147,7 @@ Napi::Value StartInside(const Napi::CallbackInfo& info) {
     info[1].As<Napi::Function>().Call({});
     return env.IsExceptionPending() ? Napi::Value() : Napi::Number::New(env, 0);
   }
-  Result<ChildNamespace> child = ChildNamespace::Set(*ns);
+  Result<ChildNamespace> child = ChildNamespace::Set(*ns, BooleanFrom(info[3]).value_or(false));
   if (!child.ok()) return refuse(child.failure());
   info[1].As<Napi::Function>().Call({});
   if (env.IsExceptionPending()) return Napi::Value();

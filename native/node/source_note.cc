@@ -1,5 +1,5 @@
-// source_note.cc: an ELF note with the hash of the sources, in addons that `npm run prebuilds` compiles: by it a
-// prebuild of other sources is told from one of these (scripts/prebuilds/source-hash.mjs).
+// source_note.cc: an ELF note with the hash of the sources, in addons that `npm run prebuilds` compiles: by
+// it a prebuild of other sources is told from one of these (scripts/prebuilds/source-hash.mjs).
 
 #ifdef TAPFD_SOURCE_HASH
 

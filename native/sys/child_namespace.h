@@ -22,8 +22,8 @@ namespace tapfd {
 // does not enter, and is not in entered().
 class ChildNamespace {
  public:
-  // `ns` outlives it.
-  static Result<ChildNamespace> Set(const NetNamespace& ns);
+  // `ns` outlives it. `dies_with_parent`: the child is killed when this thread ends, however that happens.
+  static Result<ChildNamespace> Set(const NetNamespace& ns, bool dies_with_parent);
 
   ChildNamespace(ChildNamespace&& other) noexcept : report_(std::exchange(other.report_, nullptr)) {}
   ChildNamespace& operator=(ChildNamespace&&) = delete;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "sys/user_namespace.h"
+
 namespace tapfd {
 
 namespace {
@@ -55,6 +57,12 @@ Result<NetNamespace> NetNamespace::Create() {
   if (error != 0) return Failure::FromError(error, "pthread_create");
   pthread_join(thread, nullptr);
   return std::move(*outcome);
+}
+
+Result<NetNamespace> NetNamespace::CreateOwned(const NetNamespace* beside) {
+  Result<Fd> fd = CreateOwnedNamespace(beside == nullptr ? -1 : beside->fd());
+  if (!fd.ok()) return fd.failure();
+  return FromFd(std::move(fd.value()), "the new namespace");
 }
 
 Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
@@ -111,8 +119,10 @@ Status RunInNamespaceRaw(const NetNamespace& ns, void (*function)(void*), void* 
   int error = pthread_create(&thread, nullptr, EnterAndRun, &call);
   if (error != 0) return Failure::FromError(error, "pthread_create");
   pthread_join(thread, nullptr);
-  if (call.error != 0) return Failure::FromError(call.error, "setns");
-  return Done{};
+  if (call.error == 0) return Done{};
+  // The caller may own it nevertheless.
+  if (call.error == EPERM && RunAsOwner(ns.fd(), function, argument).ok()) return Done{};
+  return Failure::FromError(call.error, "setns");
 }
 
 }  // namespace tapfd

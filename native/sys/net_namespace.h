@@ -25,6 +25,8 @@ class NetNamespace {
   static Result<NetNamespace> OfThread(pid_t tid);
   // A new one, which has only `lo`, down. Nothing but the result holds it.
   static Result<NetNamespace> Create();
+  // The same in a user namespace: that of `beside`, or a new one if it is null. Needs no privilege.
+  static Result<NetNamespace> CreateOwned(const NetNamespace* beside);
   // The one the calling thread is in.
   static Result<NetNamespace> Current();
 
@@ -47,7 +49,8 @@ class NetNamespace {
 };
 
 // Runs `function(argument)` inside `ns` and waits for it: on this thread if it is in `ns` already (which
-// needs no privilege), otherwise on a thread that enters the namespace, runs the function, and ends.
+// needs no privilege), otherwise on a thread that enters the namespace, runs the function, and ends. If only
+// the owner of its user namespace may enter it, and the caller is that, RunAsOwner() does so.
 Status RunInNamespaceRaw(const NetNamespace& ns, void (*function)(void*), void* argument);
 
 // The same for any callable that returns a Result<T>.

@@ -182,12 +182,35 @@ export const FOLDERS = [
     on: ['src/devices', 'src/capture/pcapng'],
   },
   {
+    path: 'src/testing/expect',
+    short: 'expected frames',
+    main: 'expect-frame.ts',
+    sentence:
+      'what a test expects of frames: waiting for one, differences that can be read. On top of capture and packets.',
+    on: ['src/capture', 'src/packets'],
+  },
+  {
+    path: 'src/testing/network',
+    short: 'private networks',
+    main: 'test-network.ts',
+    sentence:
+      'private networks for tests: namespaces with devices, links and programs. On top of the entry tapfd and of expect.',
+    on: ['src', 'src/testing/expect'],
+  },
+  {
+    path: 'src/testing/frame-pair',
+    short: 'devices in memory',
+    main: 'create-frame-pair.ts',
+    sentence: 'two devices joined in memory, on any system. On top of devices.',
+    on: ['src/devices'],
+  },
+  {
     path: 'src/testing',
     short: 'entry tapfd/testing',
     main: 'index.ts',
     sentence:
-      'the entry tapfd/testing: private networks and expectations for tests. On top of capture and packets.',
-    on: ['src', 'src/capture', 'src/packets'],
+      'the entry tapfd/testing: private networks, devices in memory and expectations for tests. On top of network, frame-pair and expect.',
+    on: ['src/testing/network', 'src/testing/frame-pair', 'src/testing/expect'],
   },
   {
     path: 'src/cli',

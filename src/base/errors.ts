@@ -1,4 +1,5 @@
 /** The library's errors: one class, for failed system calls and for the library's own refusals. */
+import { types } from 'node:util';
 
 /** What a {@link TapfdError} may have besides its code and message. */
 export interface TapfdErrorDetails {
@@ -88,6 +89,14 @@ export function invalidArgument(argument: string, expected: string, received: un
 /** A call that the object's current state does not allow. */
 export function invalidState(message: string, facts: TapfdErrorDetails = {}): TapfdError {
   return new TapfdError('ERR_TAPFD_INVALID_STATE', message, { recoverable: true, ...facts });
+}
+
+/**
+ * Whether a value is an error, of whatever realm: under Jest those of Node and of the addon are no instances of the test's
+ * own class.
+ */
+export function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
 }
 
 /** A revoked Proxy: whatever is asked of it throws. */

@@ -1,5 +1,5 @@
 /** Turns failures of native calls into the library's errors, with cause and remedy. */
-import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { errnoName, isError, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { explain } from './remedies.js';
 
 /** What was being done when a native call failed, for the message. */
@@ -14,7 +14,7 @@ export interface FailureContext {
 
 /** Turns an error of the addon into the public error. Returns any other value unchanged. */
 export function fromNative(error: unknown, context: FailureContext): unknown {
-  if (!(error instanceof Error) || error instanceof TapfdError) return error;
+  if (!isError(error) || error instanceof TapfdError) return error;
   const failure = error as Error & TapfdErrorDetails & { code?: string };
   if (failure.errno === undefined) {
     if (failure.code === undefined) return error;

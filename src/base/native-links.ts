@@ -127,6 +127,13 @@ export interface NativeLinkAddress extends NativeIpPrefix {
   flags: number;
 }
 
+/** A token bucket. */
+export interface NativeShape {
+  bytesPerSecond: number;
+  burstBytes: number;
+  limitBytes: number;
+}
+
 /** A link given by its index or by its name. */
 export type NativeLinkRef = number | string;
 

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { TapfdError } from './errors.js';
+import { isError, TapfdError } from './errors.js';
 import type { NativeFdBundle, NativeFdSocket, NativeListenSettings } from './native-fd-socket.js';
 import type {
   NamespaceHandle,
@@ -22,6 +22,7 @@ import type {
   NativeLinkRef,
   NativeLinkWatch,
   NativeNewLink,
+  NativeShape,
 } from './native-links.js';
 import type {
   NativeAdoptSettings,
@@ -37,16 +38,26 @@ export interface NativeAddon {
   openNamespace(netns: NamespaceHandle | string | number | undefined): Promise<NamespaceHandle>;
   /**
    * Creates a namespace, and binds it to `path` if there is one, in a directory that is created, mounted and shared as by
-   * `ip netns`. Nothing but the handle holds one without a path.
+   * `ip netns`.
    */
-  createNamespace(path: string | undefined): Promise<NamespaceHandle>;
+  createNamespace(path: string): Promise<NamespaceHandle>;
+  /**
+   * Creates one without a file: nothing but the handle holds it. `owned`: in the user namespace of that namespace, or with `true` in a new one where the
+   * caller is root.
+   */
+  createNamespace(path: undefined, owned: NamespaceHandle | boolean): Promise<NamespaceHandle>;
+  /** Sets `net/…` below /proc/sys. */
+  writeSysctl(ns: NamespaceHandle, name: string, value: string): Promise<void>;
+  /** Limits what a link sends, by a token bucket; undefined removes that. */
+  shapeLink(ns: NamespaceHandle, link: string, shape: NativeShape | undefined): Promise<void>;
   /**
    * Calls `start`; a child that it forks is in the namespace from its start. Returns the pid of the last one that is, or 0.
    * Throws if the child could not enter it: it has run nothing. `start` must not throw.
    *
    * `withThread`: for a runtime that does not fork(2). This thread itself is in the namespace during the call; returns 0.
+   * `diesWithThread`: a child that is forked is killed when this thread ends, even by SIGKILL.
    */
-  startInside(ns: NamespaceHandle, start: () => void, withThread: boolean): number;
+  startInside(ns: NamespaceHandle, start: () => void, withThread: boolean, diesWithThread: boolean): number;
   /** Does nothing if `path` is no longer that of `ns`. */
   removeNamespace(path: string, ns: NamespaceHandle): Promise<void>;
   /**
@@ -200,14 +211,12 @@ function takeTurns(loaded: NativeAddon): void {
 
 /** `bindings` found no file (it lists its `tries`), or was not found itself. */
 function isNotFound(error: unknown): boolean {
-  return (
-    error instanceof Error && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'))
-  );
+  return isError(error) && ('tries' in error || ('code' in error && error.code === 'MODULE_NOT_FOUND'));
 }
 
 /** Node's permission model lets no addon load (`node --permission`). */
 function isRefused(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
+  return isError(error) && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED';
 }
 
 function notFound(system: string, root: string, cause: unknown): TapfdError {

@@ -20,6 +20,12 @@ const REMEDIES: Partial<Record<string, Remedy>> = {
   'setns EPERM': () => capabilityRemedy('entering a network namespace', 'CAP_SYS_ADMIN'),
   'unshare EPERM': () => capabilityRemedy('making a network namespace', 'CAP_SYS_ADMIN'),
   'unshare ENOSPC': 'the limit on network namespaces is reached (sysctl user.max_net_namespaces)',
+  'unshare CLONE_NEWUSER EPERM':
+    'this system keeps users from making user namespaces: set the sysctl kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu) or kernel.unprivileged_userns_clone=1 (Debian), or allow it in the profile of the container',
+  'unshare CLONE_NEWUSER ENOSPC': 'the limit on user namespaces is reached (sysctl user.max_user_namespaces)',
+  'unshare CLONE_NEWNET ENOSPC':
+    'the limit on network namespaces is reached (sysctl user.max_net_namespaces)',
+  'clone ENOSYS': 'this system cannot share memory between processes (an emulator?): run as root instead',
   'mount EPERM': () => capabilityRemedy('mounting in /run/netns', 'CAP_SYS_ADMIN'),
   'umount2 EPERM': () => capabilityRemedy('removing a network namespace', 'CAP_SYS_ADMIN'),
   'ioctl EBADFD': 'the device behind the descriptor was deleted: open it again',

@@ -2,7 +2,7 @@
 import { type ChildProcess, type SpawnOptions, type StdioOptions, spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { onAbort } from './abort.js';
-import { errnoName, TapfdError, type TapfdErrorDetails } from './errors.js';
+import { errnoName, isError, TapfdError, type TapfdErrorDetails } from './errors.js';
 import { native, runtimeName } from './native.js';
 import { explain } from './remedies.js';
 
@@ -92,7 +92,7 @@ function hasStarted(child: ChildProcess): child is StartedProcess {
 /** Turns a failed system call into the library's error; an abort, or an option that Node refuses, is left as it is. */
 function spawnFailure(operation: string, command: string, error: unknown): unknown {
   const errno = errnoOf(error);
-  if (!(error instanceof Error) || errno === undefined) return error;
+  if (!isError(error) || errno === undefined) return error;
   const code = errnoName(errno);
   const facts: TapfdErrorDetails = { errno, syscall: 'spawn', path: command };
   return new TapfdError(code, `${operation}: ${explain(code, error, facts)}`, { ...facts, cause: error });

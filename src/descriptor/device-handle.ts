@@ -3,7 +3,7 @@
  *
  * Here: the descriptor's facts, the calls on it, and the one way in which it is given up.
  */
-import { invalidState, TapfdError } from '../base/errors.js';
+import { invalidState, isError, TapfdError } from '../base/errors.js';
 import { inTurn } from '../base/in-turn.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NativeLink } from '../base/native-links.js';
@@ -228,10 +228,10 @@ export class DeviceHandle {
     const outcome = await this.#openFurther(watch, name, index).catch((error: Error) => error);
     // If it cannot be asked, nothing says that it is gone.
     if (await this.follower.isAlive().catch(() => true)) {
-      if (outcome instanceof Error) throw outcome;
+      if (isError(outcome)) throw outcome;
       return outcome;
     }
-    if (!(outcome instanceof Error)) await outcome.queue.close();
+    if (!isError(outcome)) await outcome.queue.close();
     throw this.goneError();
   }
 
@@ -285,9 +285,11 @@ export class DeviceHandle {
 
   #assertUnclaimed(): void {
     this.assertOpen('handOff');
-    if (!this.#claimed) return;
     const { name } = this.link;
-    throw invalidState(`handOff: ${name} is being handed over to another program`, { interface: name });
+    // A device of tapfd/testing exists in memory only.
+    const why = this.queue.fd < 0 ? 'has no descriptor' : 'is being handed over to another program';
+    if (this.#claimed || this.queue.fd < 0)
+      throw invalidState(`handOff: ${name} ${why}`, { interface: name });
   }
 
   /** From here on no call begins. */

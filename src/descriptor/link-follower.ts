@@ -1,8 +1,7 @@
 /** Follows the link of a descriptor: its changes, its move to another namespace, its removal. */
 import { constants } from 'node:os';
-import { invalidState } from '../base/errors.js';
+import { invalidState, isError } from '../base/errors.js';
 import { isolated } from '../base/isolated.js';
-import { native } from '../base/native.js';
 import type { NativeLink } from '../base/native-links.js';
 import type { DeviceKind, NativeOpened, NativeQueue } from '../base/native-queue.js';
 import { isAnotherLink, isUp } from '../links/link.js';
@@ -124,7 +123,7 @@ export class LinkFollower {
   async readLink(): Promise<NativeLink> {
     const watch = this.shareWatch();
     try {
-      return await native().getLink(watch.ns, this.link.index);
+      return await watch.get(this.link.index);
     } finally {
       watch.release();
     }
@@ -329,8 +328,7 @@ async function orForbidden<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.EPERM)
-      return undefined;
+    if (isError(error) && 'errno' in error && error.errno === -constants.errno.EPERM) return undefined;
     throw error;
   }
 }

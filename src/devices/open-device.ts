@@ -4,6 +4,7 @@ import { untilAborted } from '../base/abort.js';
 import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOpened } from '../base/native-queue.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
+import { provideBurstMemory } from '../frames/slab.js';
 import { type NetnsLike, openNetns } from '../links/namespace.js';
 import { LinkWatch } from '../links/watch.js';
 
@@ -53,6 +54,7 @@ export async function openDevice(
   const watch = await acquireWatch(netns, signal);
   try {
     signal?.throwIfAborted();
+    provideBurstMemory();
     const opened = await open(watch.ns);
     try {
       signal?.throwIfAborted();

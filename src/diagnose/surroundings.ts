@@ -1,7 +1,5 @@
 /** The surroundings of a device at one moment: its link, the namespace's other links, the device's other queues. */
 import { constants } from 'node:os';
-import { native } from '../base/native.js';
-import type { NamespaceHandle } from '../base/native-links.js';
 import type { NativeOtherQueues } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { failureOf } from '../descriptor/gone.js';
@@ -30,7 +28,7 @@ export async function lookAround(device: DeviceHandle): Promise<Surroundings> {
   try {
     const links = watch && (await linksOf(watch));
     const link = links?.get(device.link.index) ?? linkFromNative(device.link);
-    const addresses = watch && links ? await addressesOf(watch.ns, hostLink(link, links)) : [];
+    const addresses = watch && links ? await addressesOf(watch, hostLink(link, links)) : [];
     return { device, link, links, addresses, others };
   } finally {
     watch?.release();
@@ -49,12 +47,10 @@ async function linksOf(watch: LinkWatch): Promise<Map<number, Link>> {
 }
 
 /** None of a link that has gone since it was listed. */
-async function addressesOf(ns: NamespaceHandle, { index }: Link): Promise<LinkAddress[]> {
-  const addresses = await native()
-    .listAddresses(ns, index)
-    .catch((error) => {
-      if (error.errno !== -constants.errno.ENODEV) throw error;
-      return [];
-    });
+async function addressesOf(watch: LinkWatch, { index }: Link): Promise<LinkAddress[]> {
+  const addresses = await watch.addresses(index).catch((error) => {
+    if (error.errno !== -constants.errno.ENODEV) throw error;
+    return [];
+  });
   return addresses.map(linkAddressFromNative);
 }

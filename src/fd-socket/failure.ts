@@ -1,6 +1,6 @@
 /** The errors of sockets that carry descriptors. */
 import { getSystemErrorMap } from 'node:util';
-import { errnoName, TapfdError } from '../base/errors.js';
+import { errnoName, isError, TapfdError } from '../base/errors.js';
 import { fromNative } from '../base/native-call.js';
 
 /** The public error of a call that returned a negative errno. */
@@ -10,7 +10,7 @@ export function socketFailure(operation: string, syscall: string, errno: number)
   const failure = Object.assign(new Error(`${syscall}: ${text}`), { errno, syscall });
   const error = fromNative(failure, { operation });
   /* c8 ignore next -- what has an errno becomes a TapfdError; only the type allows another */
-  return error instanceof Error ? error : new TapfdError(errnoName(errno), operation);
+  return isError(error) ? error : new TapfdError(errnoName(errno), operation);
 }
 
 /** The error of calls on a socket that is closed, or is closed while they wait. */

@@ -1,6 +1,8 @@
 /** `for await` over a stream of frames: from the burst to the loop, past Readable's queue. */
+
 import { type Duplex, finished } from 'node:stream';
 import { checkBoolean, checkObject, checkOptionNames, optional } from '../base/checks.js';
+import { isError } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
 import type { BurstTaker, FrameReceiver } from './receiver.js';
 import { frameOf } from './slab.js';
@@ -168,7 +170,7 @@ export async function* iterateBeside(
 
 /** What a loop throws when its stream has ended: a device that the program itself closed says so in the library's words. */
 function loopError<E>(stream: IteratedStream, error: E): E | Error | null {
-  if (error instanceof Error && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
+  if (isError(error) && 'code' in error && error.code === 'ERR_STREAM_PREMATURE_CLOSE') {
     return stream.closedError('for await');
   }
   return error ?? null;

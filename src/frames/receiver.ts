@@ -6,7 +6,7 @@ import type { DeviceHandle } from '../descriptor/device-handle.js';
 import { KernelDropLooks } from '../descriptor/kernel-drop-looks.js';
 import { FrameBatch } from './batch.js';
 import type { FrameCounters } from './counters.js';
-import { batchSize, frameOf, provideBurstMemory, takeUnread } from './slab.js';
+import { batchSize, frameOf, takeUnread } from './slab.js';
 import { fatalError, meaningOfRead } from './write-outcome.js';
 
 /** Frames read at one wake-up: more would hold up the rest of the event loop (one turn of 527 ms without a limit). */
@@ -60,7 +60,6 @@ export class FrameReceiver {
     this.#counters = counters;
     this.#stream = stream;
     this.#lost = lost;
-    provideBurstMemory();
     device.queue.onBurst(this.#receive, BURST_LIMIT);
   }
 

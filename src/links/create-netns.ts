@@ -1,10 +1,12 @@
 /** Creating a network namespace. */
-import { type AbortOptions, checkSignal } from '../base/abort.js';
-import { checkObject, checkOptionNames, refuseSurplus } from '../base/checks.js';
+import { checkSignal } from '../base/abort.js';
+import { checkBoolean, checkObject, checkOptionNames, optional, refuseSurplus } from '../base/checks.js';
+import { invalidArgument } from '../base/errors.js';
 import { native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
+import type { NamespaceHandle } from '../base/native-links.js';
 import { checkNetnsName, NETNS_DIRECTORY } from './namespace.js';
-import { Netns } from './netns.js';
+import { isNetns, Netns, openHandle } from './netns.js';
 
 /** Options of {@link createNetns}. */
 export interface CreateNetnsOptions {
@@ -13,6 +15,12 @@ export interface CreateNetnsOptions {
    * as they do. An abort before it is made rejects with the signal's reason.
    */
   signal?: AbortSignal | undefined;
+  /**
+   * true: needs no privilege. The namespace belongs to a new user namespace, in which the caller is root, and so the caller
+   * may do everything in it: open TUN, TAP and macvtap, create links, run programs. A {@link Netns}: in the user namespace
+   * of that one, so that links can be created between the two. Only without a name. Default false.
+   */
+  userNamespace?: boolean | Netns | undefined;
 }
 
 /**
@@ -23,7 +31,8 @@ export interface CreateNetnsOptions {
  * Other programs reach it by its {@link Netns.path}, `/proc/PID/fd/N`. With a name it is made as `ip netns add` does: a
  * file in `/run/netns`, which a process that is killed at once leaves there.
  *
- * Needs CAP_SYS_ADMIN, and with a name write access to `/run/netns`.
+ * Needs CAP_SYS_ADMIN, and with a name write access to `/run/netns`; with `userNamespace` no privilege, where the system
+ * lets users make user namespaces.
  *
  * @example
  * ```ts
@@ -35,7 +44,8 @@ export interface CreateNetnsOptions {
  * ```
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `EEXIST` if the name is in use, or its file was left behind;
- * `EPERM`, `EACCES`; `ENOSPC` if `user.max_net_namespaces` is reached; the reason of `signal`.
+ * `EPERM`, `EACCES`; `ENOSPC` if `user.max_net_namespaces` or `user.max_user_namespaces` is reached; `ENOSYS` (`clone`) in an emulator that cannot share
+ * memory between processes; the reason of `signal`.
  */
 export function createNetns(options?: CreateNetnsOptions): Promise<Netns>;
 /**
@@ -52,22 +62,38 @@ export async function createNetns(
   const unnamed = typeof first === 'object' && first !== null;
   refuseSurplus('createNetns', arguments, unnamed ? 1 : 2);
   const name = unnamed || first === undefined ? undefined : checkNetnsName('name', first);
-  const { signal } = checkOptions(unnamed ? first : second);
+  const { signal, owned } = checkOptions(unnamed ? first : second);
+  if (name !== undefined && owned !== false) {
+    throw invalidArgument('userNamespace', 'left out for a namespace with a name', owned);
+  }
   signal?.throwIfAborted();
-  const netns = name === undefined ? await createUnnamed(signal) : await createNamed(name, signal);
+  const netns = name === undefined ? await createUnnamed(signal, owned) : await createNamed(name, signal);
   if (!signal?.aborted) return netns;
   await netns.close();
   throw signal.reason;
 }
 
-function checkOptions(options: unknown = {}): AbortOptions {
-  const given: { signal?: unknown } = checkObject('options', options);
-  checkOptionNames('createNetns', given, ['signal']);
-  return { signal: checkSignal(given.signal) };
+interface CheckedOptions {
+  signal: AbortSignal | undefined;
+  owned: NamespaceHandle | boolean;
 }
 
-async function createUnnamed(signal: AbortSignal | undefined): Promise<Netns> {
-  const handle = await nativeCall({ operation: 'createNetns' }, () => native().createNamespace(undefined));
+function checkOptions(options: unknown = {}): CheckedOptions {
+  const given: { signal?: unknown; userNamespace?: unknown } = checkObject('options', options);
+  checkOptionNames('createNetns', given, ['signal', 'userNamespace']);
+  const owned = optional(given.userNamespace, (value) =>
+    isNetns(value) ? openHandle('userNamespace', value) : checkBoolean('userNamespace', value),
+  );
+  return { signal: checkSignal(given.signal), owned: owned ?? false };
+}
+
+async function createUnnamed(
+  signal: AbortSignal | undefined,
+  owned: NamespaceHandle | boolean,
+): Promise<Netns> {
+  const handle = await nativeCall({ operation: 'createNetns' }, () =>
+    native().createNamespace(undefined, owned),
+  );
   const path = `/proc/${process.pid}/fd/${handle.fd}`;
   return new Netns({ name: undefined, path, handle, signal });
 }

@@ -1,5 +1,5 @@
 /** A network namespace that a program has created: it can run child processes, and goes when the program ends. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { onAbort } from '../base/abort.js';
 import { TapfdError } from '../base/errors.js';
@@ -13,6 +13,7 @@ const open = new Set<Netns>();
 // Of the class's private fields, for this module.
 let isOne: (value: object) => boolean;
 let handleOf: (netns: Netns) => NamespaceHandle | undefined;
+let startIn: (netns: Netns, start: () => ChildProcess) => ChildProcess;
 
 /** What {@link Netns} is made of. */
 interface NetnsParts {
@@ -51,7 +52,7 @@ export class Netns implements AsyncDisposable {
   readonly spawn: typeof spawn = new Proxy(spawn, {
     apply: (target, self, parameters) => {
       const forking = runtimeName() === 'deno' ? withFork(parameters) : parameters;
-      return this.#start(() => Reflect.apply(target, self, forking));
+      return this.#start(() => Reflect.apply(target, self, forking), false);
     },
   });
   readonly #handle: NamespaceHandle;
@@ -61,6 +62,7 @@ export class Netns implements AsyncDisposable {
 
   static {
     isOne = (value) => #handle in value;
+    startIn = (netns, start) => netns.#start(start, true);
     handleOf = (netns) => (netns.#removal === undefined ? netns.#handle : undefined);
   }
 
@@ -75,7 +77,7 @@ export class Netns implements AsyncDisposable {
     open.add(this);
   }
 
-  #start(start: () => ChildProcess): ChildProcess {
+  #start(start: () => ChildProcess, diesWithThread: boolean): ChildProcess {
     const handle = openHandle('netns.spawn', this);
     const spawned: { child?: ChildProcess; error?: unknown } = {};
     // It starts children with vfork(2), on this thread.
@@ -89,7 +91,7 @@ export class Netns implements AsyncDisposable {
           spawned.error = error;
         }
       };
-      entered = native().startInside(handle, attempt, withThread);
+      entered = native().startInside(handle, attempt, withThread, diesWithThread);
     } catch (error) {
       throw fromNative(error, { operation: 'netns.spawn' });
     }
@@ -131,6 +133,12 @@ export class Netns implements AsyncDisposable {
     await this.close();
   }
 }
+
+/** As {@link Netns.spawn}, of a child that is killed when this thread ends, even by SIGKILL. */
+export const spawnMortal = (netns: Netns, ...parameters: Parameters<SpawnCall>): ChildProcess =>
+  startIn(netns, () => spawn(...parameters));
+
+type SpawnCall = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 
 /** Whether a value is a namespace that this module has made. */
 export function isNetns(value: unknown): value is Netns {

@@ -1,5 +1,7 @@
 /** Reading the links of a namespace: one, or all, which takes long where there are many or many come and go. */
+
 import { constants } from 'node:os';
+import { isError } from '../base/errors.js';
 import { type NativeAddon, native } from '../base/native.js';
 import { nativeCall } from '../base/native-call.js';
 import type { NamespaceHandle, NativeLink, NativeLinkList, NativeLinkRef } from '../base/native-links.js';
@@ -13,8 +15,7 @@ export async function findLink(
   try {
     return await port.getLink(ns, link);
   } catch (error) {
-    if (error instanceof Error && 'errno' in error && error.errno === -constants.errno.ENODEV)
-      return undefined;
+    if (isError(error) && 'errno' in error && error.errno === -constants.errno.ENODEV) return undefined;
     throw error;
   }
 }

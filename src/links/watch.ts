@@ -6,6 +6,7 @@ import { nativeCall } from '../base/native-call.js';
 import type {
   NamespaceHandle,
   NativeLink,
+  NativeLinkAddress,
   NativeLinkEvent,
   NativeLinkList,
   NativeLinkRef,
@@ -33,7 +34,7 @@ export interface LinkSubscriber {
 }
 
 /** What a watch needs from the addon. */
-export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks' | 'getLink'>;
+export type LinkWatchPort = Pick<NativeAddon, 'watchLinks' | 'listLinks' | 'getLink' | 'listAddresses'>;
 
 export interface LinkWatchOptions {
   /** Of the socket, if this call opens it. Default: room for a few thousand events. */
@@ -120,6 +121,20 @@ export class LinkWatch {
   /** One link of the namespace as the kernel has it now; undefined if there is none. */
   find(link: NativeLinkRef): Promise<NativeLink | undefined> {
     return this.#whileOpen(() => findLink(this.ns, link, this.#port));
+  }
+
+  /**
+   * As {@link find}.
+   *
+   * @throws If there is none.
+   */
+  get(link: NativeLinkRef): Promise<NativeLink> {
+    return this.#whileOpen(() => this.#port.getLink(this.ns, link));
+  }
+
+  /** The addresses of a link. */
+  addresses(link: NativeLinkRef): Promise<NativeLinkAddress[]> {
+    return this.#whileOpen(() => this.#port.listAddresses(this.ns, link));
   }
 
   /** All links of the namespace as the kernel has them now. */

@@ -65,6 +65,10 @@ export class Kernel implements LinkWatchPort {
     };
   }
 
+  async listAddresses(): Promise<[]> {
+    return [];
+  }
+
   async getLink(_ns: NamespaceHandle, wanted: NativeLinkRef): Promise<NativeLink> {
     const found = this.links.find(({ index, name }) => index === wanted || name === wanted);
     if (found === undefined) throw failure('ENODEV');

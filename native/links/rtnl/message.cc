@@ -26,6 +26,10 @@ std::string RtnlTypeName(uint16_t type) {
       return "RTM_GETLINK";
     case RTM_SETLINK:
       return "RTM_SETLINK";
+    case RTM_NEWQDISC:
+      return "RTM_NEWQDISC";
+    case RTM_DELQDISC:
+      return "RTM_DELQDISC";
     case RTM_NEWADDR:
       return "RTM_NEWADDR";
     case RTM_DELADDR:

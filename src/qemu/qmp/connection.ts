@@ -4,7 +4,7 @@
  * Here: one connection. It matches answers to commands by id, passes events on, and when it ends fails all that waits.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { invalidArgument, isError, TapfdError } from '../../base/errors.js';
 import { LoopShare } from '../../base/loop-share.js';
 import { deferred } from './deferred.js';
 import { QmpError } from './error.js';
@@ -183,7 +183,7 @@ function wellFormed(key: string, value: unknown): unknown {
 
 /** Why the connection ended, judging by what reading it threw. */
 function reasonOf(error: unknown): Error {
-  if (!(error instanceof Error)) return new Error(String(error));
+  if (!isError(error)) return new Error(String(error));
   // QEMU has ended before it had read everything.
   const isReset = 'code' in error && error.code === 'ECONNRESET';
   return isReset ? new TapfdError('ERR_TAPFD_QMP_CLOSED', error.message, { cause: error }) : error;
@@ -192,7 +192,7 @@ function reasonOf(error: unknown): Error {
 /** QEMU itself has ended the connection. After any other end its guest may still be running. */
 export function isEndOfQemu(error: unknown): boolean {
   return (
-    error instanceof Error &&
+    isError(error) &&
     'code' in error &&
     ['ERR_TAPFD_QMP_CLOSED', 'EPIPE', 'ECONNRESET'].includes(String(error.code))
   );

@@ -183,6 +183,7 @@ t.test('a socket that is lost is opened again, and no difference is lost', async
     port: {
       listLinks: (handle) => native().listLinks(handle),
       getLink: (handle, link) => native().getLink(handle, link),
+      listAddresses: (handle, link) => native().listAddresses(handle, link),
       watchLinks: (handle, options, onEvents) => {
         emit = onEvents;
         return native().watchLinks(handle, options, onEvents);

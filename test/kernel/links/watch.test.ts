@@ -18,6 +18,7 @@ function countingPort(): LinkWatchPort & { overruns: number } {
     overruns: 0,
     listLinks: (ns) => native().listLinks(ns),
     getLink: (ns, link) => native().getLink(ns, link),
+    listAddresses: (ns, link) => native().listAddresses(ns, link),
     watchLinks(ns, options, onEvents) {
       return native().watchLinks(ns, options, (events) => {
         this.overruns += events.filter(({ type }) => type === 'overrun').length;

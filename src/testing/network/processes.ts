@@ -1,0 +1,164 @@
+/** Programs that run in a test network: none outlives it, or the process that made it. */
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { readdir, stat } from 'node:fs/promises';
+import { checkSignal, onAbort } from '../../base/abort.js';
+import { checkList, checkObject, isSystemText } from '../../base/checks.js';
+import { errnoName, invalidArgument, TapfdError } from '../../base/errors.js';
+import { type Netns, spawnMortal } from '../../links/netns.js';
+
+/** How much of a failed program's output its error has. */
+const MAX_COMPLAINT_CHARACTERS = 2000;
+
+/** Options of a test host's `exec()`. */
+export interface ExecOptions {
+  /** What it reads from its standard input. Default: nothing. */
+  input?: string | Uint8Array | undefined;
+  /** The environment. Default: the caller's. */
+  env?: NodeJS.ProcessEnv | undefined;
+  /** The working directory. Default: the caller's. */
+  cwd?: string | undefined;
+  /** Kills it when aborted; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What a program that has ended with status 0 has written. */
+export interface ExecResult {
+  /** What it wrote to its standard output. */
+  stdout: string;
+  /** What it wrote to its standard error. */
+  stderr: string;
+}
+
+/** The programs of one namespace. */
+export class Processes {
+  readonly #netns: Netns;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(netns: Netns) {
+    this.#netns = netns;
+  }
+
+  spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    const child = spawnMortal(this.#netns, command, args, options);
+    if (child.pid === undefined) return child;
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    return child;
+  }
+
+  async exec(command: string, args: readonly string[], options: ExecOptions): Promise<ExecResult> {
+    const { signal, input, env, cwd } = options;
+    signal?.throwIfAborted();
+    const child = this.spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const forget = onAbort(signal, () => void child.kill('SIGKILL'));
+    try {
+      // A program that does not read breaks the pipe, which is no failure.
+      child.stdin?.on('error', () => undefined).end(input);
+      return await outcomeOf(child, command, args);
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw error;
+    } finally {
+      forget();
+    }
+  }
+
+  /** Kills what runs: the programs, and what they have started themselves. */
+  async close(): Promise<void> {
+    const ended = [...this.#running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
+    for (const child of this.#running) child.kill('SIGKILL');
+    await killAllIn(`/proc/${process.pid}/fd/${fdOf(this.#netns)}`);
+    await Promise.all(ended);
+  }
+}
+
+/** A namespace without a name has its descriptor in its path. */
+function fdOf({ path }: Netns): string {
+  return path.slice(path.lastIndexOf('/') + 1);
+}
+
+/** A program may start others while it is being killed: until a look finds none. */
+async function killAllIn(namespace: string): Promise<void> {
+  const { dev, ino } = await stat(namespace);
+  for (;;) {
+    const pids = await processesIn(dev, ino);
+    if (pids.length === 0) return;
+    for (const pid of pids) kill(pid);
+  }
+}
+
+async function processesIn(dev: number, ino: number): Promise<number[]> {
+  const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      // It ended meanwhile, or is another user's.
+      const own = await stat(`/proc/${pid}/ns/net`).catch(() => undefined);
+      return own?.dev === dev && own.ino === ino && pid !== process.pid;
+    }),
+  );
+  return pids.filter((_, place) => found[place]);
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+    /* c8 ignore next 3 -- it ended between the two calls */
+  } catch {
+    // It has ended.
+  }
+}
+
+function outcomeOf(child: ChildProcess, command: string, args: readonly string[]): Promise<ExecResult> {
+  const output = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name]?.setEncoding('utf8').on('data', (text: string) => {
+      output[name] += text;
+    });
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => reject(notStarted(command, error)));
+    child.once('close', (code, signal) => {
+      if (code === 0) resolve(output);
+      else reject(failed([command, ...args].join(' '), code, signal, output));
+    });
+  });
+}
+
+function notStarted(command: string, error: Error & { errno?: number }): TapfdError {
+  const { errno } = error;
+  /* c8 ignore next -- what Node refuses here has a number */
+  const code = errno === undefined ? 'ERR_TAPFD_EXEC' : errnoName(errno);
+  const message = `exec: ${command} could not be started (${code})`;
+  return new TapfdError(code, message, { errno, syscall: 'spawn', path: command, cause: error });
+}
+
+function failed(
+  line: string,
+  code: number | null,
+  signal: NodeJS.Signals | null,
+  { stdout, stderr }: ExecResult,
+): TapfdError {
+  const said = (stderr || stdout).trim().slice(-MAX_COMPLAINT_CHARACTERS);
+  const how = code === null ? `was ended by ${signal}` : `ended with status ${code}`;
+  return new TapfdError('ERR_TAPFD_EXEC', `exec: ${line} ${how}${said && `: ${said}`}`, {
+    ...(said && { detail: said }),
+  });
+}
+
+/** Checks the arguments of `exec()` and `spawn()`. */
+export function checkCommand(command: unknown, args: unknown): readonly string[] {
+  if (!isSystemText(command) || command === '') {
+    throw invalidArgument('command', 'the name or path of a program', command);
+  }
+  return checkList('args', args, 'an array of arguments', (argument, value) => {
+    if (isSystemText(value)) return value;
+    throw invalidArgument(argument, 'text without NUL', value);
+  });
+}
+
+/** Checks the options of `exec()`, whose names were checked. */
+export function checkExecOptions(options: unknown): ExecOptions {
+  const given: ExecOptions = checkObject('options', options);
+  checkSignal(given.signal);
+  return given;
+}
