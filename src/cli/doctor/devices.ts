@@ -93,7 +93,7 @@ function hasModule(machine: Machine, name: string): boolean {
 /** Opens a TAP in a namespace that goes with it. */
 export async function tryTap(): Promise<Answer> {
   return tryInNamespace('a TAP was opened in a namespace of its own', async (netns) => {
-    await using _tap = await openTap({ netns });
+    await (await openTap({ netns })).close();
   });
 }
 
@@ -102,15 +102,19 @@ export async function tryMacvtap(machine: Machine): Promise<Answer> {
   if (!hasMacvtapDriver(machine)) return good('not tried, as that would load the driver');
   return tryInNamespace('a macvtap was opened in a namespace of its own, on a veth', async (netns) => {
     await links.create({ kind: 'veth', name: 'lower', netns });
-    await using _macvtap = await openMacvtap({ lower: 'lower', netns });
+    await (await openMacvtap({ lower: 'lower', netns })).close();
   });
 }
 
 async function tryInNamespace(success: string, work: (netns: string) => Promise<void>): Promise<Answer> {
   try {
-    await using netns = await createNetns();
-    await work(netns.path);
-    return good(success);
+    const netns = await createNetns();
+    try {
+      await work(netns.path);
+      return good(success);
+    } finally {
+      await netns.close();
+    }
   } catch (error) {
     const isRefused = error instanceof Error && 'code' in error && error.code === 'EPERM';
     return lacks(

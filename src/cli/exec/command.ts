@@ -5,10 +5,11 @@ import { constants } from 'node:os';
 import { spawnWithFds } from '../../qemu/spawn-with-fds.js';
 import { closeDevices, type OpenDevice, openDevices } from '../device/open.js';
 import { type DeviceText, parseDevice } from '../device/spec.js';
+import { onEndingSignal } from '../terminal/ending.js';
 import { EXIT } from '../terminal/exit-codes.js';
 import { CommandError, describeFailure, UsageError } from '../terminal/failure.js';
 import { checkPlaceholders, fillIn } from './placeholders.js';
-import { onEndingSignal, passSignalsTo } from './signals.js';
+import { passSignalsTo } from './signals.js';
 
 /** 0, 1 and 2 are tapfd's own, which the command inherits. */
 const FIRST_FD = 3;

@@ -32,7 +32,7 @@ export function fillIn(args: readonly string[], devices: readonly DeviceFacts[])
   return args.map((arg) =>
     arg.replaceAll(PLACEHOLDER, (whole: string, word: string, position: string | undefined) => {
       const device = devices[positionOf(whole, position)];
-      return device === undefined ? whole : valueOf(device, word);
+      return device === undefined ? whole : factOf(device, word);
     }),
   );
 }
@@ -44,7 +44,7 @@ function positionOf(whole: string, position: string | undefined): number {
   return Number(position);
 }
 
-function valueOf(device: DeviceFacts, word: string): string {
+function factOf(device: DeviceFacts, word: string): string {
   switch (word) {
     case 'fd':
       return String(device.fds[0]);

@@ -1,6 +1,7 @@
 /** The signals of the command: what is sent to tapfd reaches it. */
 import type { ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import type { Forget } from '../terminal/ending.js';
 
 /** Those that a terminal sends to all its programs, the command among them. */
 const FROM_THE_KEYBOARD: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
@@ -14,9 +15,6 @@ const PASSED_ON: readonly NodeJS.Signals[] = [
   'SIGCONT',
   'SIGUSR1',
 ];
-
-/** Ends the listening. */
-type Forget = () => void;
 
 /**
  * Passes signals on to the command from now on.
@@ -44,18 +42,6 @@ export function passSignalsTo(child: ChildProcess): Forget {
   for (const [signal, listener] of listeners) process.on(signal, listener);
   return () => {
     for (const [signal, listener] of listeners) process.off(signal, listener);
-  };
-}
-
-/**
- * Calls back for a signal that would end tapfd, until the returned function is called: what was opened has to be closed
- * first.
- */
-export function onEndingSignal(callback: (signal: NodeJS.Signals) => void): Forget {
-  const signals: NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
-  for (const signal of signals) process.on(signal, callback);
-  return () => {
-    for (const signal of signals) process.off(signal, callback);
   };
 }
 

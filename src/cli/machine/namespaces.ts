@@ -18,9 +18,13 @@ export interface Namespace extends NamespaceFile {
 /**
  * Reads the links of all namespaces.
  *
+ * @param all - All of them; otherwise only this process's own.
  * @returns This process's own first, then those of `ip netns`, then those of processes.
  */
-export async function lookAtNamespaces(processes: Processes): Promise<Namespace[]> {
+export async function lookAtNamespaces(
+  processes: Pick<Processes, 'namespaces'>,
+  all = true,
+): Promise<Namespace[]> {
   const found = new Map<string, { file: NamespaceFile; label: string; own: boolean }>();
   const named = new Map(namedNamespaces().map((one) => [one.key, one]));
   const ownKey = keyOf('/proc/self/ns/net') ?? '';
@@ -34,14 +38,15 @@ export async function lookAtNamespaces(processes: Processes): Promise<Namespace[
     if (found.has(one.key)) continue;
     found.set(one.key, { file: one, label: `of ${commandOf(one.pid)} (${one.pid})`, own: false });
   }
-  const all = [...found.values()].map(async ({ file: { key, path }, label, own }): Promise<Namespace> => {
+  const wanted = [...found.values()].filter((one) => all || one.own);
+  const read = wanted.map(async ({ file: { key, path }, label, own }): Promise<Namespace> => {
     try {
       return { key, path, label, own, links: await links.list(own ? {} : { netns: path }) };
     } catch (error) {
       return { key, path, label, own, links: [], problem: describeFailure(error) };
     }
   });
-  return Promise.all(all);
+  return Promise.all(read);
 }
 
 function namedNamespaces(): (NamespaceFile & { name: string })[] {

@@ -63,3 +63,17 @@ export function wrap(text: string, width: number, indent = ''): string[] {
   }
   return [...lines, line];
 }
+
+/** As {@link cut}, for a line that may have colours, which take no room. */
+export function cutLine(line: string, width: number): string {
+  if (widthOf(line) <= width) return line;
+  let room = width - 1;
+  // Each part is a colour, or one character.
+  const parts = line.match(new RegExp(`${COLOUR.source}|.`, 'gu')) ?? [];
+  const kept = parts.filter((part) => {
+    if (part.startsWith('\u001b')) return true;
+    room -= 1;
+    return room >= 0;
+  });
+  return `${kept.join('')}…`;
+}
