@@ -61,6 +61,13 @@ export const FOLDERS = [
     on: [],
   },
   {
+    path: 'src/addresses',
+    short: 'MACs, IP addresses',
+    main: 'mac.ts',
+    sentence: 'MAC and IP addresses as text and as bytes. On top of base.',
+    on: ['src/base'],
+  },
+  {
     path: 'src/links',
     short: 'links, namespaces',
     main: 'links.ts',
@@ -140,11 +147,25 @@ export const FOLDERS = [
     on: ['src/devices'],
   },
   {
+    path: 'src/packets/fields',
+    short: 'fields, checksums',
+    main: 'header.ts',
+    sentence: 'what all headers share: reading and checking fields, checksums. On top of addresses.',
+    on: ['src/addresses'],
+  },
+  {
+    path: 'src/packets/headers',
+    short: 'one file a header',
+    main: 'ethernet.ts',
+    sentence: 'one file for each header: its fields, and how they are read and written. On top of fields.',
+    on: ['src/packets/fields'],
+  },
+  {
     path: 'src/packets',
     short: 'entry tapfd/packets',
     main: 'index.ts',
-    sentence: 'the entry tapfd/packets: headers of frames, read and written. On top of base.',
-    on: ['src/base'],
+    sentence: 'the entry tapfd/packets: headers of frames, read and written. On top of headers.',
+    on: ['src/packets/headers'],
   },
   {
     path: 'src/capture',

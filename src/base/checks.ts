@@ -1,5 +1,4 @@
 /** Checks of arguments, before any system call. Each returns the checked value with its type. */
-import { types } from 'node:util';
 import { invalidArgument, isRevoked } from './errors.js';
 
 /** `(uid_t)-1` means "no one" to the kernel. */
@@ -160,7 +159,7 @@ export function checkInterfaceTemplate(argument: string, value: unknown): string
  */
 export function checkBytes(argument: string, value: unknown, expected = 'a Buffer or Uint8Array'): Buffer {
   try {
-    if (types.isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    if (isUint8Array(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   } catch {
     throw invalidArgument(argument, `${expected} with memory of its own: its buffer was transferred`, value);
   }
@@ -191,12 +190,22 @@ const { get: trueLength } = Object.getOwnPropertyDescriptor(
   'length',
 ) as { get: (this: Uint8Array) => number };
 
+const { get: trueName } = Object.getOwnPropertyDescriptor(
+  Object.getPrototypeOf(Uint8Array.prototype),
+  Symbol.toStringTag,
+) as { get: (this: unknown) => string | undefined };
+
+/** As `types.isUint8Array()` of `node:util`, which `tapfd/packets` has not where it runs in a browser. */
+export function isUint8Array(value: unknown): value is Uint8Array {
+  return trueName.call(value) === 'Uint8Array';
+}
+
 /**
  * A frame is what native code can read, of whatever realm it is; `instanceof` would believe a Proxy and an object made
  * on the prototype. Its `length` is true: what else counts or copies by it would lie, or send memory that is not its own.
  */
 export function checkFrame(argument: string, frame: unknown): Uint8Array {
-  if (!types.isUint8Array(frame)) throw invalidArgument(argument, 'a Buffer or Uint8Array', frame);
+  if (!isUint8Array(frame)) throw invalidArgument(argument, 'a Buffer or Uint8Array', frame);
   if (frame.length === trueLength.call(frame)) return frame;
   throw invalidArgument(argument, 'a Buffer or Uint8Array with its true length', frame);
 }

@@ -1,5 +1,4 @@
 /** The library's errors: one class, for failed system calls and for the library's own refusals. */
-import { getSystemErrorName } from 'node:util';
 
 /** What a {@link TapfdError} may have besides its code and message. */
 export interface TapfdErrorDetails {
@@ -100,7 +99,10 @@ const NAMES_UNKNOWN_TO_LIBUV: Partial<Record<number, string>> = {
   [-77]: 'EBADFD',
 };
 
-/** The name of a negative errno: `EBUSY`. */
+/**
+ * The name of a negative errno: `EBUSY`. `node:util` is asked for here only, because `tapfd/packets`, which has errors but
+ * no system calls, also runs where there is none.
+ */
 export function errnoName(errno: number): string {
-  return NAMES_UNKNOWN_TO_LIBUV[errno] ?? getSystemErrorName(errno);
+  return NAMES_UNKNOWN_TO_LIBUV[errno] ?? process.getBuiltinModule('node:util').getSystemErrorName(errno);
 }
