@@ -178,24 +178,26 @@ uint32_t Losses::frames() const {
   return sum;
 }
 
-void FrameRun::Count(int outcome_of_frame, size_t frame_bytes) {
+void FrameRun::Count(uint32_t number, int outcome_of_frame, size_t frame_bytes) {
   if (outcome_of_frame != 0) {
     losses.Add(outcome_of_frame, frame_bytes);
     return;
   }
+  if (accepted != nullptr) accepted[number] = 1;
   ++frames;
   bytes += frame_bytes;
 }
 
 FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
-                     const uint32_t* spans, uint32_t next, uint32_t end) {
+                     const uint32_t* spans, uint32_t next, uint32_t end, uint8_t* accepted) {
   FrameRun run;
+  run.accepted = accepted;
   for (; next < end; ++next) {
     const uint32_t* span = &spans[2 * next];
     run.outcome = CheckSpan(rules, slab, slab_bytes, span);
     if (run.outcome == 0) run.outcome = WriteFrame(channel, slab + span[0], span[1]);
     if (run.outcome != 0) break;
-    run.Count(0, span[1]);
+    run.Count(next, 0, span[1]);
   }
   run.next = next;
   return run;

@@ -127,18 +127,20 @@ struct FrameRun {
   uint32_t frames = 0;  // accepted in this call
   uint64_t bytes = 0;   // of the frames accepted
   int outcome = 0;      // of the frame `next`: 0 if all were accepted, else a FrameFault or a negative errno
+  // If somebody observes the frames: a byte for each of the batch, set where this call had it accepted.
+  uint8_t* accepted = nullptr;
 
-  // Counts a frame that was accepted (outcome 0), or why it was not.
-  void Count(int outcome_of_frame, size_t frame_bytes);
+  // Counts the frame with this number if it was accepted (outcome 0), or why it was not.
+  void Count(uint32_t number, int outcome_of_frame, size_t frame_bytes);
 };
 
 // The fault of the frame at one [offset, length]. A span outside the slab is a fault: JavaScript may have
 // changed both.
 int CheckSpan(const FrameRules& rules, const uint8_t* slab, size_t slab_bytes, const uint32_t* span);
 
-// Writes the frames from `next` to `end` of the spans until one is not accepted.
+// Writes the frames from `next` to `end` of the spans until one is not accepted. For `accepted` see FrameRun.
 FrameRun WriteFrames(Channel& channel, const FrameRules& rules, const uint8_t* slab, size_t slab_bytes,
-                     const uint32_t* spans, uint32_t next, uint32_t end);
+                     const uint32_t* spans, uint32_t next, uint32_t end, uint8_t* accepted = nullptr);
 
 }  // namespace tapfd
 

@@ -72,9 +72,11 @@ uint32_t SegmentIo::Gather(const FrameRules& rules, const Batch& batch, uint32_t
   return static_cast<uint32_t>(frames_.size());
 }
 
-FrameRun SegmentIo::WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next) {
+FrameRun SegmentIo::WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next,
+                               uint8_t* accepted) {
   FrameRun run;
   run.next = next;
+  run.accepted = accepted;
   if (!HasPlanOf(batch, next)) plan_ = WriteUnits{};
   while (run.next < batch.end) {
     if (plan_.count == 0) {
@@ -129,7 +131,9 @@ int SegmentIo::WritePlan(Channel& channel, const FrameRules& rules, const Batch&
 int SegmentIo::WriteWhole(Channel& channel, const WriteUnit& unit, FrameRun* run) {
   int outcome = WriteParts(channel, unit.parts, unit.part_count);
   if (outcome == -EAGAIN || EndsDevice(outcome) || (unit.joined() && RefusesJoin(outcome))) return outcome;
-  for (uint32_t i = 0; i < unit.frame_count; ++i) run->Count(outcome, frames_[unit.frames[i]].iov_len);
+  for (uint32_t i = 0; i < unit.frame_count; ++i) {
+    run->Count(plan_next_ + unit.frames[i], outcome, frames_[unit.frames[i]].iov_len);
+  }
   return 0;
 }
 
@@ -138,11 +142,12 @@ int SegmentIo::WriteWhole(Channel& channel, const WriteUnit& unit, FrameRun* run
 int SegmentIo::WriteSingly(Channel& channel, const FrameRules& rules, const Batch& batch,
                            const WriteUnit& unit, FrameRun* run) {
   for (; plan_single_ < unit.frame_count; ++plan_single_) {
-    const uint32_t* span = &batch.spans[2 * (plan_next_ + unit.frames[plan_single_])];
+    uint32_t number = plan_next_ + unit.frames[plan_single_];
+    const uint32_t* span = &batch.spans[2 * number];
     int outcome = CheckSpan(rules, batch.slab, batch.slab_bytes, span);
     if (outcome == 0) outcome = Write(channel, batch.slab + span[0], span[1]);
     if (outcome == -EAGAIN || EndsDevice(outcome)) return outcome;
-    run->Count(outcome, span[1]);
+    run->Count(number, outcome, span[1]);
   }
   return 0;
 }

@@ -48,8 +48,9 @@ class SegmentIo {
   int Write(Channel& channel, const uint8_t* frame, size_t length);
   // Like WriteFrames, but joins frames of a flow. After -EAGAIN, repeat the same call: frames already written
   // are remembered. If the rules have changed, or the memory is gone, those not written yet are checked
-  // again. A call for another batch starts a new plan.
-  FrameRun WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next);
+  // again. A call for another batch starts a new plan. For `accepted` see FrameRun.
+  FrameRun WriteBatch(Channel& channel, const FrameRules& rules, const Batch& batch, uint32_t next,
+                      uint8_t* accepted = nullptr);
 
  private:
   // Collects the frames from `next` on that pass the checks, up to the size of one plan; `fault` is what

@@ -168,11 +168,18 @@ export const FOLDERS = [
     on: ['src/packets/headers'],
   },
   {
+    path: 'src/capture/pcapng',
+    short: 'pcapng files',
+    main: 'writer.ts',
+    sentence: 'pcapng files, written and read. On top of descriptor, by type.',
+    on: ['src/descriptor'],
+  },
+  {
     path: 'src/capture',
     short: 'entry tapfd/capture',
     main: 'index.ts',
-    sentence: 'the entry tapfd/capture: frames in pcapng files. On top of devices.',
-    on: ['src/devices'],
+    sentence: 'the entry tapfd/capture: frames of devices in pcapng files. On top of devices and pcapng.',
+    on: ['src/devices', 'src/capture/pcapng'],
   },
   {
     path: 'src/testing',

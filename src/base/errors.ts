@@ -16,6 +16,8 @@ export interface TapfdErrorDetails {
   argument?: string | undefined;
   /** `writeBatch`: how many frames were sent although others were refused. */
   framesTaken?: number | undefined;
+  /** Reading a capture: the byte of the file at which it is wrong. */
+  offset?: number | undefined;
   /** True if the stream or object still works after this error. Default false. */
   recoverable?: boolean | undefined;
   /** The underlying error of the system or of Node. */
@@ -45,6 +47,8 @@ export class TapfdError extends Error {
   declare readonly argument?: string;
   /** `writeBatch`: how many frames were sent although others were refused. */
   declare readonly framesTaken?: number;
+  /** Reading a capture: the byte of the file at which it is wrong. */
+  declare readonly offset?: number;
   /** True if the stream or object that reported the error still works. */
   readonly recoverable: boolean;
 

@@ -153,6 +153,7 @@ export interface NativeQueue {
    * @param report - Gets the number of that frame (`end` when all were taken), how many frames this call wrote and their
    *   bytes, and for how many reasons it lost others; for each reason the outcome, how many frames, and the length of the
    *   first. None of them is the frame whose outcome is returned.
+   * @param accepted - Gets a 1 at the number of each frame that this call wrote. Has a byte for each frame up to `end`.
    * @returns 0 when all were taken, else the outcome of that frame.
    */
   writeFrames(
@@ -162,6 +163,7 @@ export interface NativeQueue {
     first: number,
     end: number,
     report: Int32Array,
+    accepted?: Uint8Array,
   ): number;
   /**
    * From now on each burst is read into this memory, from its beginning, so reading is to be stopped while it is in use;

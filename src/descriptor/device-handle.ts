@@ -13,6 +13,7 @@ import type { LinkWatch } from '../links/watch.js';
 import { type DeviceFlags, deviceFlags, featureNames, IFF_DETACH_QUEUE } from './device-flags.js';
 import { KernelDrops } from './kernel-drops.js';
 import { LinkFollower, type LinkFollowerEvents } from './link-follower.js';
+import { FrameObservers } from './observers.js';
 import { type Offload, offloadMasks, offloadNames } from './offload.js';
 import type { StreamSettings } from './settings.js';
 import type { DeviceFilter, SharedState } from './shared-state.js';
@@ -57,6 +58,7 @@ export class DeviceHandle {
   readonly queue: NativeQueue;
   readonly settings: StreamSettings;
   readonly follower: LinkFollower;
+  readonly observers = new FrameObservers();
   /** Bytes of vnet header in front of the frames that JavaScript sees. */
   readonly vnetHeaderBytes: number;
   /** The kernel's, even if the library splits and joins. */
@@ -300,10 +302,7 @@ export class DeviceHandle {
     await Promise.allSettled(this.#pending);
   }
 
-  /**
-   * Waits for `pending`, closes the descriptor unless it was given up, and removes the link if the opening call created
-   * it.
-   */
+  /** Waits for `pending`, closes the descriptor unless it was given up, and removes a link that the opening call made. */
   async close(pending: Promise<unknown>): Promise<void> {
     this.#closed = true;
     openDevices.delete(this.#self);

@@ -95,6 +95,18 @@ export class FrameCounters {
     add(this.#unreported, drop);
   }
 
+  /** Frames reached a reader. */
+  received(frames: readonly Uint8Array[]): void {
+    this.receivedFrames += frames.length;
+    this.receivedBytes += bytesOf(frames);
+  }
+
+  /** They did not: they count as received when they are read again. */
+  takeBack(frames: readonly Uint8Array[]): void {
+    this.receivedFrames -= frames.length;
+    this.receivedBytes -= bytesOf(frames);
+  }
+
   snapshot(): FrameStats {
     const stats: FrameStats = {
       received: { frames: this.receivedFrames, bytes: this.receivedBytes, drops: {} },
@@ -113,6 +125,10 @@ export class FrameCounters {
     // Each in a tick of its own: a listener that throws at one must not keep the others from being reported.
     for (const drop of unreported.values()) process.nextTick(this.#report, drop);
   }
+}
+
+function bytesOf(frames: readonly Uint8Array[]): number {
+  return frames.reduce((sum, { length }) => sum + length, 0);
 }
 
 function add(drops: Map<string, FrameDrop>, drop: FrameDrop): void {

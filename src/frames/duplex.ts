@@ -9,6 +9,7 @@ import { isolated } from '../base/isolated.js';
 import type { OpenedDevice } from '../descriptor/device-handle.js';
 import { failureOf } from '../descriptor/gone.js';
 import type { LinkChange } from '../descriptor/link-follower.js';
+import { OBSERVE, type Observe } from '../descriptor/observers.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions, FrameBatches } from './batches.js';
 import type { FrameDrop, FrameStats } from './counters.js';
@@ -190,6 +191,12 @@ export abstract class FrameDuplex extends FrameWritable {
     };
   }
 
+  /** @internal */
+  get [OBSERVE](): Observe {
+    this.device.assertOpen('capture');
+    return (observer) => this.device.observers.add(observer);
+  }
+
   /**
    * `for await (const frame of device)`: as with every Readable, leaving the loop destroys the stream. While the loop runs,
    * `'data'` and `'readable'` are not emitted.
@@ -264,6 +271,7 @@ export abstract class FrameDuplex extends FrameWritable {
     this.closeWriting(this.closedError('write'));
     const closed = (failure?: Error | null) => {
       callback(error ?? failure);
+      this.device.observers.end();
       process.nextTick(this.#closedNow);
     };
     const counted = this.handedOff ? Promise.resolve() : this.#receiver.countDropsQuietly();
@@ -276,6 +284,7 @@ export abstract class FrameDuplex extends FrameWritable {
     this.closeWriting(this.device.closedError('write'));
     isolated(() => super.end());
     isolated(() => this.#receiver.finish());
+    this.device.observers.end();
   }
 }
 

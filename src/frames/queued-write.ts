@@ -19,6 +19,9 @@ export type Verdict = 'sent' | 'lost' | TapfdError;
 /** Counts what the kernel or the checks made of frames, and what was never tried. */
 export interface WriteCounting {
   settle(frames: number, bytes: number, outcome: number): Verdict;
+  settleFrame(frame: Uint8Array, outcome: number): Verdict;
+  readonly observed: boolean;
+  observe(memory: Uint8Array, spans: Uint32Array, count: number): void;
   unsent(frames: number): void;
 }
 
@@ -51,7 +54,7 @@ export class FrameWrite implements QueuedWrite {
     if (outcome === WOULD_WAIT) return false;
     // Before it is settled: an outcome that ends the device fails everything that waits.
     this.#isOver = true;
-    callBack(this.#callback, this.#counting.settle(1, this.#frame.length, outcome));
+    callBack(this.#callback, this.#counting.settleFrame(this.#frame, outcome));
     return true;
   }
 
@@ -176,10 +179,13 @@ export class BatchWrite implements QueuedWrite {
   #writeRun(batch: FrameBatch): number {
     const first = this.#next;
     const { memory, spans, length } = batch;
-    const outcome = this.#queue.writeFrames(this.#number, memory, spans, first, length, report);
+    const accepted = this.#counting.observed ? new Uint8Array(length) : undefined;
+    const outcome = this.#queue.writeFrames(this.#number, memory, spans, first, length, report, accepted);
     const [next, taken, bytes, reasons] = report;
     this.#next = next;
-    if (taken > 0) this.#count(taken, bytes, 0);
+    if (taken > 0 && this.#count(taken, bytes, 0) === 'sent' && accepted !== undefined) {
+      this.#counting.observe(memory, spansOf(spans, accepted, taken), taken);
+    }
     for (let i = 4; i < 4 + 3 * reasons; i += 3) this.#count(report[i + 1], report[i + 2], report[i]);
     if (outcome !== 0 && outcome !== WOULD_WAIT) this.#count(1, batch.spans[2 * this.#next++ + 1], outcome);
     return outcome;
@@ -189,18 +195,36 @@ export class BatchWrite implements QueuedWrite {
     const outcome = this.#queue.write(frame);
     if (outcome === WOULD_WAIT) return outcome;
     this.#next += 1;
-    this.#count(1, frame.length, outcome);
+    this.#note(1, this.#counting.settleFrame(frame, outcome));
     return outcome;
   }
 
-  #count(frames: number, bytes: number, outcome: number): void {
-    this.#settled += frames;
+  #count(frames: number, bytes: number, outcome: number): Verdict {
     const verdict = this.#counting.settle(frames, bytes, outcome);
+    this.#note(frames, verdict);
+    return verdict;
+  }
+
+  #note(frames: number, verdict: Verdict): void {
+    this.#settled += frames;
     if (verdict === 'sent') this.#outcome.taken += frames;
     else if (verdict === 'lost') return;
     else if (verdict.recoverable) this.#outcome.refusal ??= verdict;
     else this.#outcome.ended ??= verdict;
   }
+}
+
+/** The pairs of `spans` whose frames were accepted: `count` of them. */
+function spansOf(spans: Uint32Array, accepted: Uint8Array, count: number): Uint32Array {
+  const found = new Uint32Array(2 * count);
+  let at = 0;
+  accepted.forEach((mark, i) => {
+    if (mark === 1) {
+      found.set(spans.subarray(2 * i, 2 * i + 2), at);
+      at += 2;
+    }
+  });
+  return found;
 }
 
 /** The frames, in a list that the caller cannot change while they wait. */

@@ -163,7 +163,9 @@ export class FrameReceiver {
     this.#state = 'ending';
     this.#drops.stop();
     // The frames of a super-frame that was begun.
-    this.#rest.push(...this.#device.queue.takePending());
+    const pending = this.#device.queue.takePending();
+    for (const frame of pending) this.#device.observers.frame('in', frame);
+    this.#rest.push(...pending);
     this.#updatePolling();
     if (this.#taker === undefined) this.#pushRest();
     else if (this.#wanted) this.ask();
@@ -214,7 +216,7 @@ export class FrameReceiver {
   #takeBack(taker: BurstTaker): void {
     const frames = taker.recall?.() ?? [];
     this.#rest.unshift(...frames);
-    this.#countReceived(-frames.length, -bytesOf(frames));
+    this.#counters.takeBack(frames);
   }
 
   /** What comes before anything that is read now, as many frames as the taker takes. */
@@ -222,13 +224,15 @@ export class FrameReceiver {
     const { readableLength } = this.#stream;
     if (readableLength > 0) return takeUnread(this.#stream, Math.min(readableLength, this.#maxFrames));
     const frames = this.#rest.splice(0, this.#maxFrames);
-    this.#countReceived(frames.length, bytesOf(frames));
+    this.#counters.received(frames);
     return frames;
   }
 
   /** The queue holds it weakly while it does not poll. */
   readonly #receive: NativeBurstCallback = (slab, spans, count, last, error, faults) => {
     this.#drops.noteBurst();
+    const { observers } = this.#device;
+    if (observers.present) observers.burst(slab, spans, count, last);
     if (faults > 0) this.#counters.drop({ direction: 'receive', reason: 'malformed', count: faults });
     if (count > 0 && this.#taker !== undefined) this.#giveBurst(this.#taker, slab, spans, count, last);
     else if (count > 0) this.#pushBurst(slab, spans, count, last);
@@ -257,7 +261,8 @@ export class FrameReceiver {
     if (inSlab > 0) {
       // The spans are those of all devices, unless the memory is the taker's own.
       const burst = FrameBatch.over(slab, this.#hasOwnMemory ? spans : spans.slice(0, 2 * inSlab), inSlab);
-      this.#countReceived(inSlab, burst.bytes);
+      this.#counters.receivedFrames += inSlab;
+      this.#counters.receivedBytes += burst.bytes;
       this.#give(taker, burst);
     } else {
       this.ask();
@@ -328,11 +333,6 @@ export class FrameReceiver {
     this.#updatePolling();
   }
 
-  #countReceived(frames: number, bytes: number): void {
-    this.#counters.receivedFrames += frames;
-    this.#counters.receivedBytes += bytes;
-  }
-
   #updatePolling(): void {
     const polls = this.#wanted && !this.#suspended && this.#state === 'reading' && this.#rest.length === 0;
     if (polls === this.#polls) return;
@@ -344,7 +344,3 @@ export class FrameReceiver {
 
 /** A taker reports what ends it: its stream's `'error'` need not be heard as well. */
 function isReported(): void {}
-
-function bytesOf(frames: readonly Uint8Array[]): number {
-  return frames.reduce((sum, { length }) => sum + length, 0);
-}

@@ -6,6 +6,7 @@
 
 import { isolated } from '../base/isolated.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
+import type { FrameObservers } from '../descriptor/observers.js';
 import type { FrameBatch } from './batch.js';
 import type { FrameCounters } from './counters.js';
 import {
@@ -22,6 +23,7 @@ import { fatalError, lossOf, refusalError, refusalOf } from './write-outcome.js'
 export class FrameSender implements WriteCounting {
   readonly #device: DeviceHandle;
   readonly #counters: FrameCounters;
+  readonly #observers: FrameObservers;
   readonly #lost: (error: Error) => void;
   /** It waits for the kernel; Writable gives the next one when `#done` has been called. */
   #waiting: QueuedWrite | undefined;
@@ -33,6 +35,7 @@ export class FrameSender implements WriteCounting {
   constructor(device: DeviceHandle, counters: FrameCounters, lost: (error: Error) => void) {
     this.#device = device;
     this.#counters = counters;
+    this.#observers = device.observers;
     this.#lost = lost;
     device.queue.onWritable(this.resume);
   }
@@ -80,6 +83,23 @@ export class FrameSender implements WriteCounting {
   close(error: Error): void {
     this.#closed ??= error;
     if (this.#waiting) this.withdraw(this.#waiting, this.#closed);
+  }
+
+  /** As {@link settle}, for one frame. */
+  settleFrame(frame: Uint8Array, outcome: number): Verdict {
+    const verdict = this.settle(1, frame.length, outcome);
+    if (this.#observers.present && verdict === 'sent') this.#observers.frame('out', frame);
+    return verdict;
+  }
+
+  /** Somebody observes the frames, and is to be told which of a batch were sent. */
+  get observed(): boolean {
+    return this.#observers.present;
+  }
+
+  /** These were sent. */
+  observe(memory: Uint8Array, spans: Uint32Array, count: number): void {
+    this.#observers.frames('out', memory, spans, count);
   }
 
   /** Counts written frames. An outcome that ends the device destroys the stream before this returns. */

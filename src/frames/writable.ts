@@ -88,7 +88,7 @@ export abstract class FrameWritable extends Duplex {
     if (!this.#writesAtOnce()) return this.#queueWrite('write', this.#sender.frameWrite(frame, done));
     const outcome = this.device.queue.write(frame);
     if (outcome === WOULD_WAIT) return this.#queueWrite('write', this.#sender.frameWrite(frame, done));
-    const verdict = this.#sender.settle(1, frame.length, outcome);
+    const verdict = this.#sender.settleFrame(frame, outcome);
     if (done) callBack(done, verdict);
     return true;
   }

@@ -175,27 +175,31 @@ napi_value FrameQueue::WriteOne(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// writeFrames(batch, slab, spans, first, end, report): returns the outcome of the first frame that was not
-// accepted, 0 if all were; `report` gets its number, what was accepted, and the losses.
+// writeFrames(batch, slab, spans, first, end, report, accepted): returns the outcome of the first frame that
+// was not accepted, 0 if all were; `report` gets its number, what was accepted, and the losses. `accepted`,
+// if there is one with a byte for each frame, says which they were.
 Napi::Value FrameQueue::WriteBatch(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   void* slab = nullptr;
   void* spans = nullptr;
   void* report = nullptr;
-  size_t slab_bytes = 0, spans_bytes = 0, report_bytes = 0;
+  void* accepted = nullptr;
+  size_t slab_bytes = 0, spans_bytes = 0, report_bytes = 0, accepted_bytes = 0;
   uint32_t number = info[0].As<Napi::Number>().Uint32Value();
   napi_get_buffer_info(env, info[1], &slab, &slab_bytes);
   napi_get_buffer_info(env, info[2], &spans, &spans_bytes);
   uint32_t first = info[3].As<Napi::Number>().Uint32Value();
   uint32_t end = info[4].As<Napi::Number>().Uint32Value();
   napi_get_buffer_info(env, info[5], &report, &report_bytes);
+  if (!info[6].IsUndefined()) napi_get_buffer_info(env, info[6], &accepted, &accepted_bytes);
   end = std::min(end, static_cast<uint32_t>(spans_bytes / (2 * sizeof(uint32_t))));
   if (!fd_) return Napi::Number::New(env, -EBADF);
   auto* bytes = static_cast<const uint8_t*>(slab);
   auto* pairs = static_cast<const uint32_t*>(spans);
+  auto* marks = accepted_bytes < end ? nullptr : static_cast<uint8_t*>(accepted);
   SegmentIo::Batch batch{number, bytes, slab_bytes, pairs, end};
-  FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, batch, first)
-                          : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end);
+  FrameRun run = segment_ ? segment_->WriteBatch(channel_, rules_, batch, first, marks)
+                          : WriteFrames(channel_, rules_, bytes, slab_bytes, pairs, first, end, marks);
   // src/frames/queued-write.ts `report`
   if (report_bytes >= (4 + 3 * Losses::kMaxReasons) * sizeof(int32_t)) {
     auto* fields = static_cast<int32_t*>(report);
