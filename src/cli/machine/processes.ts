@@ -142,6 +142,7 @@ export function commandOf(pid: number): string {
 
 /** The name that QEMU was given: `-name web`, `-name guest=web,debug-threads=on`. */
 function guestOf(pid: number): { guest?: string } {
+  if (!commandOf(pid).startsWith('qemu')) return {};
   const words = (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
   const position = words.findIndex((word) => word === '-name' || word === '--name');
   const text = words[position + 1];
