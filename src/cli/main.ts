@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * src/cli/: the command tapfd. On top of all entries.
+ * src/cli/: the command tapfd. On top of its commands.
  *
  * Here: where it begins. Each command's code is loaded when it is called, and the version needs none.
  */

@@ -1,4 +1,4 @@
-/** src/cli/dump/: `tapfd dump`: frames of a device as text or pcapng. On top of device, capture and packets. */
+/** src/cli/dump/: `tapfd dump`: frames of a device as text or pcapng. On top of device, machine, capture and packets. */
 import { once } from 'node:events';
 import type { FrameStream } from '../../index.js';
 import type { DeviceText } from '../device/spec.js';

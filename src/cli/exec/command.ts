@@ -1,4 +1,4 @@
-/** src/cli/exec/: `tapfd exec`: runs a command with the descriptors of opened devices. On top of device and terminal. */
+/** src/cli/exec/: `tapfd exec`: runs a command with the descriptors of opened devices. On top of device, and of qemu for spawning. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';

@@ -1,5 +1,5 @@
 /**
- * src/cli/relay/: `tapfd relay`: frames between a device and a byte stream. On top of device and terminal.
+ * src/cli/relay/: `tapfd relay`: frames between a device and a byte stream. On top of device.
  */
 import { randomUUID } from 'node:crypto';
 import type { Socket } from 'node:net';
