@@ -145,6 +145,10 @@ const PROBES = {
     };
   },
   wireguard: () => commandProbe('wireguard-go') ?? commandProbe('wg'),
+  zsh: () => commandProbe('zsh'),
+  fish: () => commandProbe('fish'),
+  tmux: () => commandProbe('tmux'),
+  tshark: () => commandProbe('tshark'),
   nft: () =>
     commandProbe('nft') ??
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
@@ -155,7 +159,7 @@ const PROBES = {
 /**
  * @typedef {'root' | 'tun-device' | 'netns' | 'bridge' | 'veth' | 'vxlan' | 'macvlan' | 'macvtap' | 'user-namespace'
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
- *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'chromium'} Capability
+ *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'zsh' | 'fish' | 'tmux' | 'tshark' | 'nft' | 'passt' | 'chromium'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -203,6 +207,8 @@ const BESIDE_COVERAGE = [
   'wireguard',
   'nft',
   'passt',
+  'zsh',
+  'fish',
   'chromium',
 ];
 

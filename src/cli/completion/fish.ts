@@ -23,7 +23,8 @@ export function fishScript(commands: readonly CompletedCommand[]): string {
 function optionLine(command: string, { names, description, value, isOptional }: CompletedOption): string {
   const words = names.map((name) => (name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`));
   // One that may be left out is no separate word for fish.
-  const takes = value.type === 'none' || isOptional ? '' : ` -r${valuesOf(value)}`;
+  const takes =
+    value.type === 'none' || isOptional ? '' : ` ${value.type === 'file' ? '-r' : '-x'}${valuesOf(value)}`;
   return `complete -c tapfd ${onlyFor(command)} ${words.join(' ')}${takes} -d ${quoted(description)}`;
 }
 
