@@ -5,11 +5,10 @@ import { constants } from 'node:os';
 import { spawnWithFds } from '../../qemu/spawn-with-fds.js';
 import { closeDevices, type OpenDevice, openDevices } from '../device/open.js';
 import { type DeviceText, parseDevice } from '../device/spec.js';
-import { onEndingSignal } from '../terminal/ending.js';
 import { EXIT } from '../terminal/exit-codes.js';
 import { CommandError, describeFailure, UsageError } from '../terminal/failure.js';
 import { checkPlaceholders, fillIn } from './placeholders.js';
-import { passSignalsTo } from './signals.js';
+import { SignalHandling } from './signals.js';
 
 /** 0, 1 and 2 are tapfd's own, which the command inherits. */
 const FIRST_FD = 3;
@@ -32,24 +31,19 @@ async function run(texts: readonly DeviceText[], [program, ...args]: readonly st
     args,
     specs.map(({ kind }) => kind),
   );
-  const abort = new AbortController();
-  let endedBy: NodeJS.Signals | undefined;
-  const forget = onEndingSignal((signal) => {
-    endedBy = signal;
-    abort.abort();
-  });
+  const signals = new SignalHandling();
   let devices: OpenDevice[] = [];
   try {
-    devices = await openDevices(specs, { signal: abort.signal, onLost: reportLost });
-    const child = await start(program, args, devices, abort.signal);
-    forget();
+    devices = await openDevices(specs, { signal: signals.signal, onLost: reportLost });
+    const child = await start(program, args, devices, signals.signal);
+    signals.passTo(child);
     return await statusOf(child);
   } catch (error) {
-    if (endedBy !== undefined) return EXIT.signal + constants.signals[endedBy];
+    if (signals.endedBy !== undefined) return EXIT.signal + constants.signals[signals.endedBy];
     throw error;
   } finally {
-    forget();
     await closeDevices(devices);
+    signals.close();
   }
 }
 
@@ -86,15 +80,14 @@ async function start(
   }
 }
 
+/** Called in the turn of its start: it cannot have ended unseen. */
 async function statusOf(child: ChildProcess): Promise<number> {
-  const forget = passSignalsTo(child);
-  // As the command is in the same turn as its start: it cannot have ended unseen.
-  const [code, signal]: [number | null, NodeJS.Signals | null] = await exited(child);
-  forget();
-  return code ?? EXIT.signal + (signal === null ? 0 : constants.signals[signal]);
+  const [code, signal]: [number | null, NodeJS.Signals] = await exited(child);
+  return code ?? EXIT.signal + constants.signals[signal];
 }
 
-async function exited(child: ChildProcess): Promise<[number | null, NodeJS.Signals | null]> {
+/** Without a code there is a signal. */
+async function exited(child: ChildProcess): Promise<[number | null, NodeJS.Signals]> {
   const [code, signal] = await once(child, 'exit');
   return [code, signal];
 }

@@ -60,9 +60,18 @@ class Peers {
   #learn(end: WireEnd): void {
     const { namespace, link } = end;
     if (link.lowerNetnsId === undefined || this.#meanings.has(keyOf(namespace, link.lowerNetnsId))) return;
-    const [only, ...others] = this.#namespaces.filter((one) => one !== namespace && this.#fits(end, one));
-    if (only !== undefined && others.length === 0)
-      this.#meanings.set(keyOf(namespace, link.lowerNetnsId), only);
+    const only = this.#onlyFitting(end);
+    if (only === undefined) return;
+    // Of two that fit one end, none is certain, although each fits nowhere else.
+    const peers = only.links.filter(({ index, kind }) => index === link.lower && kind === 'veth');
+    const isMutual = (peer: Link) =>
+      link.kind !== 'veth' || this.#onlyFitting({ namespace: only, link: peer }) === namespace;
+    if (peers.every(isMutual)) this.#meanings.set(keyOf(namespace, link.lowerNetnsId), only);
+  }
+
+  #onlyFitting(end: WireEnd): Namespace | undefined {
+    const [only, ...others] = this.#namespaces.filter((one) => one !== end.namespace && this.#fits(end, one));
+    return others.length === 0 ? only : undefined;
   }
 
   /** Whether the other end of `link` may be in that namespace. */

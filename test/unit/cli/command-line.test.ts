@@ -66,7 +66,7 @@ t.test('a wrong command line is refused with a suggestion, on standard error', a
 });
 
 t.test('a reader that has gone ends it quietly', async (t) => {
-  const { output, errors } = await bash('tapfd completion bash | true; echo ${PIPESTATUS[0]}').ended;
+  const { output, errors } = await bash(`tapfd completion bash | true; echo \${PIPESTATUS[0]}`).ended;
   t.equal(output, '0\n');
   t.equal(errors, '');
   const full = await bash('tapfd completion bash > /dev/full; echo $?').ended;

@@ -88,8 +88,8 @@ t.test('placeholders are replaced, and others left alone', async (t) => {
     { fds: [4, 5], mac: undefined, name: 'tun0', index: 6 },
   ];
   t.same(
-    fillIn(['fd={fd},mac={mac}', '{fd:1}{fds:1}', '{name:1}#{index}', '${fd_x} {fde} {}', '{mac:1}'], facts),
-    ['fd=3,mac=02:00:00:00:00:01', '44:5', 'tun0#5', '${fd_x} {fde} {}', ''],
+    fillIn(['fd={fd},mac={mac}', '{fd:1}{fds:1}', '{name:1}#{index}', '{fd_x} {fde} {}', '{mac:1}'], facts),
+    ['fd=3,mac=02:00:00:00:00:01', '44:5', 'tun0#5', '{fd_x} {fde} {}', ''],
   );
   checkPlaceholders(['{fd:1}', '{mac:0}', 'x'], ['tap', 'tun']);
   t.throws(() => checkPlaceholders(['{fd:1}'], ['tap']), /there is only device 0/);
