@@ -26,11 +26,12 @@ export interface Card {
  * @throws TapfdError `ERR_TAPFD_FRAMING`: the peer does not speak this protocol, or refuses.
  */
 export async function greet(socket: Socket, uuid: string): Promise<Card> {
+  const incoming = new Incoming(socket);
   const init = Buffer.alloc(INIT_BYTES, '0');
   init.write(MAGIC);
   init.writeUInt32LE(VERSION, MAGIC.length);
   socket.write(init);
-  const theirs = await take(socket, INIT_BYTES);
+  const theirs = await incoming.take(INIT_BYTES);
   if (theirs.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     throw new TapfdError('ERR_TAPFD_FRAMING', 'the peer does not answer as VPNKit does');
   }
@@ -38,22 +39,45 @@ export async function greet(socket: Socket, uuid: string): Promise<Card> {
   request.writeUInt8(REQUEST_ETHERNET, 0);
   request.write(uuid, UUID_OFFSET, 'latin1');
   socket.write(request);
-  const answer = await take(socket, ANSWER_BYTES);
+  const answer = await incoming.take(ANSWER_BYTES);
   if (answer.readUInt8(0) !== ANSWER_GRANTED) {
     throw new TapfdError('ERR_TAPFD_FRAMING', 'the peer gives no network card');
   }
+  incoming.release();
   return { mtu: answer.readUInt16LE(1), mac: formatMac(answer.subarray(5, 11)) };
 }
 
-/** Exactly so many bytes; what follows stays in the socket. */
-async function take(socket: Socket, bytes: number): Promise<Buffer> {
-  for (;;) {
-    const taken: Buffer | null = socket.read(bytes);
-    if (taken !== null && taken.length === bytes) return taken;
-    if (taken !== null || socket.readableEnded || socket.destroyed) {
-      throw socket.errored ?? new TapfdError('ERR_TAPFD_FRAMING', 'the peer went away within its greeting');
+/** What a socket has brought, in pieces as long as they are asked for. */
+class Incoming {
+  readonly #socket: Socket;
+  #bytes = Buffer.alloc(0);
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+  }
+
+  async take(count: number): Promise<Buffer> {
+    while (this.#bytes.length < count) {
+      // All that is there: a socket that is asked for more than it has would be readable again at once, for ever.
+      const piece: Buffer | null = this.#socket.read();
+      if (piece !== null) this.#bytes = Buffer.concat([this.#bytes, piece]);
+      else if (this.#socket.readableEnded || this.#socket.destroyed) throw this.#lost();
+      else await readable(this.#socket);
     }
-    await readable(socket);
+    const taken = this.#bytes.subarray(0, count);
+    this.#bytes = this.#bytes.subarray(count);
+    return taken;
+  }
+
+  /** Gives what follows back to the socket. */
+  release(): void {
+    if (this.#bytes.length > 0) this.#socket.unshift(this.#bytes);
+  }
+
+  #lost(): Error {
+    return (
+      this.#socket.errored ?? new TapfdError('ERR_TAPFD_FRAMING', 'the peer went away within its greeting')
+    );
   }
 }
 

@@ -104,9 +104,12 @@ t.test('VPNKit: a greeting, then two bytes before each frame', async (t) => {
   const ns = await quietNamespace(t);
   const path = socketPath(t);
   const server = await serverAt(t, path);
-  const relay = startTapfd(['relay', '--tap', HOST, '--connect', `unix:${path}`, '--framing', 'vpnkit'], {
-    ns,
-  });
+  const relay = startTapfd(
+    ['relay', '--tap', `t0,${HOST}`, '--connect', `unix:${path}`, '--framing', 'vpnkit'],
+    {
+      ns,
+    },
+  );
   const peer = await connected(server);
   const take = async (bytes: number): Promise<Buffer> => {
     for (;;) {
@@ -128,8 +131,10 @@ t.test('VPNKit: a greeting, then two bytes before each frame', async (t) => {
   Buffer.from('020000000009', 'hex').copy(answer, 5);
   // In two pieces.
   peer.write(answer.subarray(0, 100));
-  peer.write(answer.subarray(100));
+  // A frame right behind it.
+  peer.write(Buffer.concat([answer.subarray(100), Buffer.from([FRAME.length, 0]), FRAME]));
   await relay.printed('MAC 02:00:00:00:00:09, MTU 1500');
+  while ((await received(ns, 't0')) === 0);
   const asked = ask(ns);
   t.equal((await take(2)).readUInt16LE(0), 42, 'an ARP request');
   t.match((await take(42)).toString('hex'), /^ffffffffffff0200000000010806/);
