@@ -11,15 +11,15 @@ export function addFrameCommands(program: Command, end: (exitCode: number) => vo
 }
 
 const PLACEHOLDERS = `
-In the arguments of COMMAND these are replaced; {fd:1} is that of the second device:
+In the arguments of COMMAND these are replaced ({fd:1}: of the second device):
   {fd}     number of the descriptor
   {fds}    numbers of all its queues, as in 3:4
-  {mac}    MAC for the guest: that of the macvtap; of a TAP guest-mac, or a random one
+  {mac}    MAC for the guest: that of the macvtap; on a TAP guest-mac, or random
   {name}   name of the link
   {index}  index of the link
 
-Exit code: that of COMMAND, or 128 and the signal that ended it; 125 tapfd failed,
-126 COMMAND is no program, 127 it was not found.`;
+Exit code: that of COMMAND, or 128 and the signal that ended it; 125 tapfd
+failed, 126 COMMAND is no program, 127 it was not found.`;
 
 function addExec(program: Command, end: (exitCode: number) => void): void {
   const command = program
@@ -114,7 +114,8 @@ function addRelay(program: Command, end: (exitCode: number) => void): void {
       'after',
       examples(
         'tapfd relay --tap bridge=br0 --listen unix:/run/guest.sock',
-        '  qemu-system-x86_64 … -netdev stream,id=n0,addr.type=unix,addr.path=/run/guest.sock',
+        '  qemu-system-x86_64 … -netdev \\',
+        '    stream,id=n0,addr.type=unix,addr.path=/run/guest.sock',
         'passt --foreground --socket /run/passt.sock',
         '  tapfd relay --tap --connect unix:/run/passt.sock --reconnect',
       ),

@@ -34,7 +34,7 @@ function keysHelp(use: 'read-here' | 'handed-over'): string {
     const kinds = key?.kinds.length === KINDS.length ? '' : ` (${key?.kinds.join(', ')})`;
     return [`  ${name}=${key?.value}`, `${key?.help}${kinds}`];
   });
-  return `\nKeys of devices, as in --tap bridge=br0,mtu=1400 (a comma in a value is written twice):\n${columns(rows).join('\n')}`;
+  return `\nKeys, as in --tap bridge=br0,mtu=1400 (write a comma in a value twice):\n${columns(rows).join('\n')}`;
 }
 
 /** The end of a command's help. */

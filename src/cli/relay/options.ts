@@ -13,12 +13,12 @@ export const FRAMINGS = {
   qemu: {
     length: 'u32be',
     greets: false,
-    help: "4 bytes, big-endian: QEMU's -netdev stream, passt, gvproxy -listen-qemu",
+    help: '4 bytes, big-endian: QEMU, passt, gvproxy -listen-qemu',
   },
   vpnkit: {
     length: 'u16le',
     greets: true,
-    help: "2 bytes, little-endian, after VPNKit's greeting: gvproxy -listen-vpnkit",
+    help: "VPNKit's greeting, 2 bytes, little-endian: gvproxy -listen-vpnkit",
   },
   bare16: { length: 'u16le', greets: false, help: '2 bytes, little-endian, without greeting' },
 } as const satisfies Record<string, Framing>;

@@ -168,7 +168,6 @@ t.test('/dev', async (t) => {
   t.teardown(() => run('umount', join(closed.root, 'dev')));
   t.match(await checkDev(closed), { severity: 'error', message: /nodev/ });
 });
-});
 
 t.test('user namespaces', async (t) => {
   const off = await checkUserNamespaces(machine(t, { 'proc/sys/user/max_user_namespaces': '0' }));
