@@ -164,15 +164,13 @@ t.test('a signal while devices open ends it, and leaves nothing', async (t) => {
 
 t.test('a device that is deleted is reported; the command goes on', async (t) => {
   const ns = await ownNamespace(t);
-  const started = startTapfd(['exec', '--tap', 't0', '--', 'sh', '-c', 'echo ready; read line; echo over'], {
-    ns,
-  });
-  const waiting = startTapfd(['exec', '--tap', 't1', '--', 'sh', '-c', 'echo ready; sleep 1000'], { ns });
-  await Promise.all([started.ended, waiting.printed('ready')]);
+  const command = ['sh', '-c', 'echo ready; exec sleep 1000'];
+  const started = startTapfd(['exec', '--tap', 't1', '--', ...command], { ns });
+  await started.printed('ready');
   await ns.ip('link', 'delete', 't1');
-  await waiting.printed('ERR_TAPFD_DEVICE_GONE');
-  waiting.kill('SIGTERM');
-  t.equal((await waiting.ended).code, 128 + 15);
+  await started.printed('ERR_TAPFD_DEVICE_GONE');
+  started.kill('SIGTERM');
+  t.equal((await started.ended).code, 128 + 15);
 });
 
 t.test('a user without privilege is told what is missing', async (t) => {

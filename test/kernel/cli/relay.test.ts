@@ -9,7 +9,7 @@ import t, { type Test } from 'tap';
 import { FrameDecoder, FrameEncoder } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { startTapfd, tapfd } from '../../kit/command.js';
-import { quietNamespace, type TestNamespace } from '../../kit/namespace.js';
+import { ownNamespace, quietNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'netns', 'ip', 'ping');
 
@@ -192,7 +192,7 @@ t.test('without a peer: an exit code, or another attempt', async (t) => {
 });
 
 t.test('listening: one peer at a time, on TCP, too', async (t) => {
-  const ns = await quietNamespace(t);
+  const ns = await ownNamespace(t);
   const path = socketPath(t);
   const relay = startTapfd(['relay', '--tap', '--listen', `unix:${path}`], { ns });
   await relay.printed('waits on');
