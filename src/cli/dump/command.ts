@@ -26,6 +26,9 @@ export async function dump(
       await (options.write === undefined
         ? printFrames(device, options)
         : writeCapture(device, options.write, options));
+    } catch (error) {
+      // A device that went before the reading began is merely closed by then: what closed it is of interest.
+      throw device.errored ?? error;
     } finally {
       if (!options.quiet) sayCounts(device);
       await device.close();

@@ -186,7 +186,6 @@ t.test('a map of namespaces, with the wires between them', async (t) => {
   await host.bridge('br0');
   await vethPair(host, 'port', box, 'eth0');
   await host.ip('link', 'set', 'port', 'master', 'br0');
-  await host.ip('link', 'add', 'link', 'port', 'name', 'unused', 'type', 'vlan', 'id', '7');
   const exec = startTapfd(
     ['exec', '--tap', 'name=tap-web,bridge=br0', '--', 'bash', '-c', 'echo ready; exec -a qemu-x sleep 1000'],
     { ns: host },
