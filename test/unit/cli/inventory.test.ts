@@ -21,7 +21,7 @@ function finding(code: FindingCode): Finding {
   return { code, severity: 'error', interface: 'x', message: 'm', remedy: 'as the library says' };
 }
 
-function device(at: Namespace, facts: Partial<Device> & { link?: Partial<Link> }): Device {
+function device(at: Namespace, facts: Omit<Partial<Device>, 'link'> & { link?: Partial<Link> }): Device {
   const link = {
     name: 't0',
     index: 3,
