@@ -37,6 +37,8 @@ export const COMMANDS = {
   passt: { package: 'passt', purpose: 'tests with passt behind a TAP' },
   tshark: { package: 'tshark', purpose: 'tests that compare decoded and captured frames with Wireshark' },
   scapy3: { package: 'python3-scapy', purpose: 'tests that compare decoded and encoded packets with scapy' },
+  zsh: { package: 'zsh', purpose: 'tests of completion' },
+  fish: { package: 'fish', purpose: 'tests of completion' },
   tmux: { package: 'tmux', purpose: 'tests of the command in a terminal' },
   'qemu-aarch64-static': { package: 'qemu-user-static', purpose: 'running the arm64 prebuild' },
   'musl-gcc': { package: 'musl-tools', purpose: 'loading the musl prebuild' },

@@ -52,7 +52,7 @@ export type {
 } from './frames/counters.js';
 export type { FrameStreamEvents, ListenerCall } from './frames/duplex.js';
 export { type ForwardOptions, type ForwardResult, type ForwardTransform, forward } from './frames/forward.js';
-export { FrameDecoder, FrameEncoder, type FramingOptions } from './frames/framing.js';
+export { FrameDecoder, FrameEncoder, type FramingOptions, type LengthFormat } from './frames/framing.js';
 export type { FrameIteratorOptions } from './frames/iterator.js';
 export type { WriteCallback } from './frames/queued-write.js';
 export { type DeviceFeatures, FrameStream } from './frames/stream.js';

@@ -213,11 +213,104 @@ export const FOLDERS = [
     on: ['src/testing/network', 'src/testing/frame-pair', 'src/testing/expect'],
   },
   {
+    path: 'src/cli/terminal',
+    short: 'text, colours, exit codes',
+    main: 'exit-codes.ts',
+    sentence:
+      'what all commands say and how they end: colours, columns, messages, exit codes. On top of base.',
+    on: ['src/base'],
+  },
+  {
+    path: 'src/cli/machine',
+    short: 'what there is',
+    main: 'inventory.ts',
+    sentence:
+      'what there is on this machine: namespaces, links, devices, holders. On top of the entry tapfd.',
+    on: ['src', 'src/cli/terminal'],
+  },
+  {
+    path: 'src/cli/device',
+    short: 'devices as text',
+    main: 'keys.ts',
+    sentence:
+      'the devices that a command line describes: `--tap bridge=br0,mtu=1400`. On top of the entry tapfd.',
+    on: ['src', 'src/cli/terminal'],
+  },
+  {
+    path: 'src/cli/doctor',
+    short: 'tapfd doctor',
+    main: 'command.ts',
+    sentence: '`tapfd doctor`: what this machine and this user can do. On top of machine and terminal.',
+    on: ['src/cli/machine'],
+  },
+  {
+    path: 'src/cli/list',
+    short: 'tapfd list',
+    main: 'command.ts',
+    sentence:
+      '`tapfd list`: the devices of this machine as a table, a tree or JSON. On top of machine and terminal.',
+    on: ['src/cli/machine'],
+  },
+  {
+    path: 'src/cli/map',
+    short: 'tapfd map',
+    main: 'command.ts',
+    sentence: '`tapfd map`: a picture of namespaces, devices and guests. On top of machine and terminal.',
+    on: ['src/cli/machine'],
+  },
+  {
+    path: 'src/cli/top',
+    short: 'tapfd top',
+    main: 'command.ts',
+    sentence: '`tapfd top`: rates, drops and queues, live. On top of machine and terminal.',
+    on: ['src/cli/machine'],
+  },
+  {
+    path: 'src/cli/exec',
+    short: 'tapfd exec',
+    main: 'command.ts',
+    sentence:
+      '`tapfd exec`: runs a command with the descriptors of opened devices. On top of device, and of qemu for spawning.',
+    on: ['src/cli/device', 'src/qemu'],
+  },
+  {
+    path: 'src/cli/dump',
+    short: 'tapfd dump',
+    main: 'command.ts',
+    sentence:
+      '`tapfd dump`: frames of a device as text or pcapng. On top of device, machine, capture and packets.',
+    on: ['src/cli/device', 'src/cli/machine', 'src/capture', 'src/packets'],
+  },
+  {
+    path: 'src/cli/relay',
+    short: 'tapfd relay',
+    main: 'command.ts',
+    sentence: '`tapfd relay`: frames between a device and a byte stream. On top of device.',
+    on: ['src/cli/device'],
+  },
+  {
+    path: 'src/cli/completion',
+    short: 'tapfd completion',
+    main: 'command.ts',
+    sentence: '`tapfd completion`: scripts for shells, made from the command tree. On top of terminal.',
+    on: ['src/cli/terminal'],
+  },
+  {
     path: 'src/cli',
     short: 'the command',
     main: 'main.ts',
-    sentence: 'the command tapfd. On top of all entries.',
-    on: ['src/testing', 'src/qemu'],
+    sentence: 'the command tapfd. On top of its commands.',
+    on: [
+      'src/testing',
+      'src/cli/doctor',
+      'src/cli/list',
+      'src/cli/map',
+      'src/cli/top',
+      'src/cli/exec',
+      'src/cli/dump',
+      'src/cli/relay',
+      'src/cli/completion',
+    ],
   },
 ];
 

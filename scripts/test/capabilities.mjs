@@ -168,6 +168,9 @@ const PROBES = {
     };
   },
   wireguard: () => commandProbe('wireguard-go') ?? commandProbe('wg'),
+  zsh: () => commandProbe('zsh'),
+  fish: () => commandProbe('fish'),
+  tmux: () => commandProbe('tmux'),
   nft: () =>
     commandProbe('nft') ??
     inNewNamespace('nft add table netdev probe', 'nftables does not work', 'modprobe nf_tables'),
@@ -214,7 +217,7 @@ const PROBES = {
  *   | 'device-cgroup' | 'ip' | 'ping' | 'tcpdump' | 'iperf3' | 'curl' | 'python3' | 'qemu' | 'bridge-helper' | 'guest'
  *   | 'v86' | 'user-mode-linux' | 'wireguard' | 'nft' | 'passt' | 'tshark' | 'scapy' | 'chromium'
  *   | 'qemu-aarch64' | 'arm64-runtime' | 'musl' | 'prebuilds' | 'matrix-runtimes' | 'matrix-tools'
- *   | 'registry' | 'site-tools'} Capability
+ *   | 'registry' | 'site-tools' | 'zsh' | 'fish' | 'tmux'} Capability
  */
 
 /** Tells test processes what is missing and why, so that each probe runs once. */
@@ -264,6 +267,8 @@ const BESIDE_COVERAGE = [
   'nft',
   'passt',
   'scapy',
+  'zsh',
+  'fish',
   'chromium',
   'qemu-aarch64',
   'arm64-runtime',

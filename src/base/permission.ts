@@ -2,7 +2,13 @@
 import { readFileSync, realpathSync } from 'node:fs';
 
 /** The bits of `linux/capability.h`. */
-const BITS = { CAP_NET_ADMIN: 12n, CAP_SYS_ADMIN: 21n, CAP_BPF: 39n } as const;
+const BITS = {
+  CAP_NET_ADMIN: 12n,
+  CAP_SYS_PTRACE: 19n,
+  CAP_SYS_ADMIN: 21n,
+  CAP_MKNOD: 27n,
+  CAP_BPF: 39n,
+} as const;
 
 export type Capability = keyof typeof BITS;
 

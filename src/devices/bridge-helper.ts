@@ -9,7 +9,7 @@ import { startProcess } from '../base/start-process.js';
 import type { FdSocket } from '../fd-socket/socket.js';
 
 /** Where distributions install it; the first that exists is used. */
-const HELPER_PATHS = [
+export const HELPER_PATHS = [
   '/usr/lib/qemu/qemu-bridge-helper', // Debian, Ubuntu, Arch
   '/usr/libexec/qemu-bridge-helper', // Fedora, RHEL
   '/usr/lib/qemu-bridge-helper',

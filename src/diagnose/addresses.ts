@@ -4,7 +4,11 @@ import type { LinkAddress } from '../links/link-address.js';
 import type { Finding } from './finding.js';
 import { hostLink, type Surroundings } from './surroundings.js';
 
-export function* diagnoseAddresses({ link, links, addresses }: Surroundings): Generator<Finding> {
+export function* diagnoseAddresses({
+  link,
+  links,
+  addresses,
+}: Pick<Surroundings, 'link' | 'links' | 'addresses'>): Generator<Finding> {
   if (links === undefined) return;
   const { name, up } = hostLink(link, links);
   // While it is down, nothing can be said of its addresses.

@@ -1,5 +1,6 @@
 /** What stops frames at the interface itself. */
 
+import type { DeviceKind } from '../base/native-queue.js';
 import type { DeviceHandle } from '../descriptor/device-handle.js';
 import type { Link } from '../links/link.js';
 import { diagnoseSegment } from './bridge.js';
@@ -19,6 +20,15 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
   }
   yield* diagnoseFilters(device, name);
   if (links === undefined) return;
+  yield* stateFindings(device.kind, link);
+  yield* diagnoseDrops(device, link);
+  // A macvtap takes what arrives before the host's own protocols see it.
+  if (device.kind === 'tap') yield* diagnoseSegment(link, links);
+}
+
+/** What stops all frames of a device of this kind. */
+export function* stateFindings(kind: DeviceKind, link: Link): Generator<Finding> {
+  const { name } = link;
   if (!link.up) {
     yield {
       code: 'link-down',
@@ -28,7 +38,7 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       remedy: `set it up: links.set('${name}', { up: true })`,
     };
   }
-  if (device.kind !== 'macvtap' && !link.carrier) {
+  if (kind !== 'macvtap' && !link.carrier) {
     yield {
       code: 'no-carrier',
       severity: 'error',
@@ -37,9 +47,6 @@ export function* diagnoseLink({ device, link, links }: Surroundings): Generator<
       remedy: 'call setCarrier(true)',
     };
   }
-  yield* diagnoseDrops(device, link);
-  // A macvtap takes what arrives before the host's own protocols see it.
-  if (device.kind === 'tap') yield* diagnoseSegment(link, links);
 }
 
 /** What the kernel cannot be asked for: only this thread's own calls are known. */

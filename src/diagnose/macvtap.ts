@@ -9,15 +9,23 @@ import type { Surroundings } from './surroundings.js';
 export async function diagnoseMacvtap({ device, link, links, others }: Surroundings): Promise<Finding[]> {
   const mac = macFindings(link, device.settings.guestMac);
   if (links === undefined) return [movedAway(link), ...mac];
+  return [...mac, ...(await diagnoseMacvtapLink(link, links, others.device))];
+}
+
+/** What stops frames of any descriptor of this macvtap, whose device number is `device` (undefined: not known). */
+export async function diagnoseMacvtapLink(
+  link: Link,
+  links: ReadonlyMap<number, Link>,
+  device: number | undefined,
+): Promise<Finding[]> {
   // Of a lower device in another namespace only the carrier is visible, which is also the link's.
   /* c8 ignore next -- a macvtap always has a lower device; only the types allow for none */
   const lower = link.lowerNetnsId === undefined ? links.get(link.lower ?? 0) : undefined;
   return [
     ...lowerFindings(link, lower),
-    ...mac,
     ...modeFindings(link),
     ...multicastFindings(link),
-    ...(await nodeFindings(link, others.device)),
+    ...(device === undefined ? [] : await nodeFindings(link, device)),
   ];
 }
 

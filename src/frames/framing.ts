@@ -1,10 +1,36 @@
 /** Frames in a byte stream: each behind its length, as QEMU's stream netdev, passt and gvproxy speak. */
 import { Transform, type TransformCallback } from 'node:stream';
-import { checkFrame, checkInteger, checkObject, checkOptionNames } from '../base/checks.js';
+import { checkFrame, checkInteger, checkObject, checkOneOf, checkOptionNames } from '../base/checks.js';
 import { TapfdError } from '../base/errors.js';
 
-/** The length of the frame, in network byte order, stands in front of it. */
-const LENGTH_BYTES = 4;
+/**
+ * How the length before each frame is written: `u32be`, 4 bytes in network byte order, or `u16le`, 2 bytes in the other
+ * order, as VPNKit has it.
+ */
+export type LengthFormat = 'u32be' | 'u16le';
+
+interface Length {
+  readonly bytes: number;
+  /** The longest frame that it can announce. */
+  readonly max: number;
+  read(from: Buffer): number;
+  write(into: Buffer, value: number): void;
+}
+
+const LENGTHS: Readonly<Record<LengthFormat, Length>> = {
+  u32be: {
+    bytes: 4,
+    max: 0xffff_ffff,
+    read: (from) => from.readUInt32BE(0),
+    write: (into, value) => into.writeUInt32BE(value, 0),
+  },
+  u16le: {
+    bytes: 2,
+    max: 0xffff,
+    read: (from) => from.readUInt16LE(0),
+    write: (into, value) => into.writeUInt16LE(value, 0),
+  },
+};
 /** More than any frame of a device: 64 KiB of packet and all headers (native/frames/io.h `kMaxFrameBytes`). */
 const DEFAULT_MAX_FRAME_BYTES = 66 * 1024;
 const MAX_MAX_FRAME_BYTES = 0x7fff_ffff;
@@ -16,6 +42,11 @@ export interface FramingOptions {
    * any frame of a device.
    */
   maxFrameBytes?: number | undefined;
+  /**
+   * How the length before each frame is written. Default `'u32be'`: QEMU, passt, gvproxy. With `'u16le'` (VPNKit) no frame
+   * is longer than 65535 bytes.
+   */
+  length?: LengthFormat | undefined;
 }
 
 /**
@@ -41,6 +72,7 @@ export interface FramingOptions {
  */
 export class FrameEncoder extends Transform {
   readonly #maxFrameBytes: number;
+  readonly #length: Length;
 
   /**
    * An encoder for one connection.
@@ -49,14 +81,16 @@ export class FrameEncoder extends Transform {
    */
   constructor(options: FramingOptions = {}) {
     super({ writableObjectMode: true });
-    this.#maxFrameBytes = maxFrameBytesOf('FrameEncoder', options);
+    const { maxFrameBytes, length } = checkFraming('FrameEncoder', options);
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#length = length;
   }
 
   /** @internal */
   override _transform(frame: unknown, _encoding: BufferEncoding, done: TransformCallback): void {
     let bytes: Buffer;
     try {
-      bytes = encoded(this.#checked(frame));
+      bytes = encoded(this.#checked(frame), this.#length);
     } catch (error) {
       done(error as TapfdError);
       return;
@@ -88,7 +122,8 @@ export class FrameEncoder extends Transform {
  */
 export class FrameDecoder extends Transform {
   readonly #maxFrameBytes: number;
-  readonly #length = Buffer.alloc(LENGTH_BYTES);
+  readonly #format: Length;
+  readonly #length: Buffer;
   /** How much of the length, or of the frame once there is one, has come. */
   #received = 0;
   /** A frame that comes in several chunks. */
@@ -101,7 +136,10 @@ export class FrameDecoder extends Transform {
    */
   constructor(options: FramingOptions = {}) {
     super({ readableObjectMode: true, decodeStrings: true });
-    this.#maxFrameBytes = maxFrameBytesOf('FrameDecoder', options);
+    const { maxFrameBytes, length } = checkFraming('FrameDecoder', options);
+    this.#maxFrameBytes = maxFrameBytes;
+    this.#format = length;
+    this.#length = Buffer.alloc(length.bytes);
   }
 
   /** @internal */
@@ -134,8 +172,8 @@ export class FrameDecoder extends Transform {
       return end;
     }
     const end = this.#fill(this.#length, chunk, at);
-    if (this.#received < LENGTH_BYTES) return end;
-    const bytes = this.#length.readUInt32BE(0);
+    if (this.#received < this.#length.length) return end;
+    const bytes = this.#format.read(this.#length);
     if (bytes === 0 || bytes > this.#maxFrameBytes) {
       throw framingError(`a frame of ${bytes} bytes: it must have 1 to ${this.#maxFrameBytes}`);
     }
@@ -162,18 +200,26 @@ export class FrameDecoder extends Transform {
   }
 }
 
-function encoded(frame: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(LENGTH_BYTES + frame.length);
-  bytes.writeUInt32BE(frame.length, 0);
-  bytes.set(frame, LENGTH_BYTES);
+function encoded(frame: Uint8Array, length: Length): Buffer {
+  const bytes = Buffer.allocUnsafe(length.bytes + frame.length);
+  length.write(bytes, frame.length);
+  bytes.set(frame, length.bytes);
   return bytes;
 }
 
-function maxFrameBytesOf(call: string, options: unknown): number {
+/** The frames of a batch as one piece of such a stream. */
+export function encodeFrames(frames: Iterable<Uint8Array>, format: LengthFormat): Buffer {
+  return Buffer.concat(Array.from(frames, (frame) => encoded(frame, LENGTHS[format])));
+}
+
+function checkFraming(call: string, options: unknown): { maxFrameBytes: number; length: Length } {
   const checked: FramingOptions = checkObject('options', options);
-  checkOptionNames(call, checked, ['maxFrameBytes']);
-  const { maxFrameBytes = DEFAULT_MAX_FRAME_BYTES } = checked;
-  return checkInteger('maxFrameBytes', maxFrameBytes, 1, MAX_MAX_FRAME_BYTES);
+  checkOptionNames(call, checked, ['maxFrameBytes', 'length']);
+  const format = checkOneOf('length', checked.length ?? 'u32be', ['u32be', 'u16le']);
+  const length = LENGTHS[format];
+  const { maxFrameBytes = Math.min(DEFAULT_MAX_FRAME_BYTES, length.max) } = checked;
+  const max = Math.min(MAX_MAX_FRAME_BYTES, length.max);
+  return { maxFrameBytes: checkInteger('maxFrameBytes', maxFrameBytes, 1, max), length };
 }
 
 function framingError(message: string): TapfdError {

@@ -1,0 +1,152 @@
+/** What /proc shows of processes: who holds which device, and in which network namespaces they are. */
+import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
+
+/** A process that has a descriptor of a device. */
+export interface Holder {
+  pid: number;
+  /** Of the process, `/proc/PID/comm`. */
+  command: string;
+  fds: number[];
+  /** How a guest was called (`qemu -name`), if it is one. */
+  guest?: string;
+}
+
+/** A descriptor of a device, as far as /proc shows which. */
+export interface HeldDescriptor {
+  pid: number;
+  fd: number;
+  /** The link's name; on macvtap as sysfs has it. */
+  name: string;
+  /** Macvtap: index of the link, and number of its device. */
+  macvtap?: { index: number; device: number };
+  /** The network namespace of the process, which need not be that of the device. */
+  netns: string | undefined;
+}
+
+/** A network namespace, and a path that leads to it. */
+export interface NamespaceFile {
+  /** Device and inode: two files of one namespace have the same. */
+  key: string;
+  path: string;
+}
+
+export interface Processes {
+  descriptors: HeldDescriptor[];
+  /** Namespaces that processes are in, or hold open; of each one file, with the process. */
+  namespaces: (NamespaceFile & { pid: number })[];
+  /** Processes that this user may not look into. */
+  hidden: number;
+}
+
+/** The result of looking at something that may be gone by now, or closed to this user. */
+export function attempt<T>(look: () => T): T | undefined {
+  try {
+    return look();
+  } catch {
+    return undefined;
+  }
+}
+
+/** Looks at all processes that this user may inspect (proc(5), ptrace(2)). */
+export function lookAtProcesses(): Processes {
+  const descriptors: HeldDescriptor[] = [];
+  const namespaces = new Map<string, NamespaceFile & { pid: number }>();
+  let hidden = 0;
+  for (const pid of numbersIn('/proc')) {
+    const path = `/proc/${pid}/ns/net`;
+    const netns = keyOf(path);
+    if (netns !== undefined && !namespaces.has(netns)) namespaces.set(netns, { key: netns, path, pid });
+    const fds = attempt(() => readdirSync(`/proc/${pid}/fd`));
+    if (fds === undefined) hidden += 1;
+    for (const fd of fds ?? []) {
+      const file = `/proc/${pid}/fd/${fd}`;
+      const target = attempt(() => readlinkSync(file)) ?? '';
+      if (target.startsWith('net:[')) {
+        const key = keyOf(file);
+        if (key !== undefined && !namespaces.has(key)) namespaces.set(key, { key, path: file, pid });
+      }
+      const held = describeDescriptor(pid, Number(fd), target);
+      if (held !== undefined) descriptors.push({ ...held, netns });
+    }
+  }
+  return { descriptors, namespaces: [...namespaces.values()], hidden };
+}
+
+/** The key of the namespace behind a file. */
+export function keyOf(path: string): string | undefined {
+  const stat = attempt(() => statSync(path));
+  return stat && `${stat.dev}:${stat.ino}`;
+}
+
+/** Nodes that udev, mknod(1) or this library make: a file on a server that does not answer must not block this. */
+const NODE_NAME = /\/[^/]*(tap|tun)[^/]*$/i;
+
+function describeDescriptor(
+  pid: number,
+  fd: number,
+  target: string,
+): Omit<HeldDescriptor, 'netns'> | undefined {
+  if (!NODE_NAME.test(target)) return undefined;
+  const stat = attempt(() => statSync(`/proc/${pid}/fd/${fd}`));
+  if (!stat?.isCharacterDevice()) return undefined;
+  const info = attempt(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? '';
+  // drivers/net/tun.c tun_chr_show_fdinfo
+  const name = /^iff:\t(.*)$/m.exec(info)?.[1];
+  if (name !== undefined) return { pid, fd, name };
+  const macvtap = macvtapBehind(stat);
+  return macvtap && { pid, fd, name: macvtap.name, macvtap };
+}
+
+/** sysfs lists the nodes of all namespaces by number, each a link that ends in the names of link and node. */
+function macvtapBehind({ rdev }: Stats): { name: string; index: number; device: number } | undefined {
+  const { major, minor } = numbersOf(rdev);
+  const target = attempt(() => readlinkSync(`/sys/dev/char/${major}:${minor}`)) ?? '';
+  const [, name, index] = /\/net\/([^/]+)\/macvtap\/tap(\d+)$/.exec(target) ?? [];
+  return name === undefined ? undefined : { name, index: Number(index), device: rdev };
+}
+
+/** `makedev()` of glibc, backwards. */
+export function numbersOf(device: number): { major: number; minor: number } {
+  const bits = BigInt(device);
+  const major = ((bits >> 8n) & 0xfffn) | ((bits >> 32n) & 0xfffff000n);
+  const minor = (bits & 0xffn) | ((bits >> 12n) & 0xffffff00n);
+  return { major: Number(major), minor: Number(minor) };
+}
+
+/** `makedev()` of glibc. */
+export function deviceOf(major: number, minor: number): number {
+  const [high, low] = [BigInt(major), BigInt(minor)];
+  const number =
+    ((high & 0xfffn) << 8n) | ((high & 0xfffff000n) << 32n) | (low & 0xffn) | ((low & 0xffffff00n) << 12n);
+  return Number(number);
+}
+
+function numbersIn(directory: string): number[] {
+  return (attempt(() => readdirSync(directory)) ?? []).filter((name) => /^\d+$/.test(name)).map(Number);
+}
+
+/** Descriptors by process. */
+export function holdersOf(descriptors: readonly HeldDescriptor[]): Holder[] {
+  const holders = new Map<number, Holder>();
+  for (const { pid, fd } of descriptors) {
+    const known = holders.get(pid);
+    if (known) known.fds.push(fd);
+    else holders.set(pid, { pid, fds: [fd], command: commandOf(pid), ...guestOf(pid) });
+  }
+  return [...holders.values()];
+}
+
+export function commandOf(pid: number): string {
+  return attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd()) ?? '?';
+}
+
+/** The name that QEMU was given: `-name web`, `-name guest=web,debug-threads=on`. */
+function guestOf(pid: number): { guest?: string } {
+  if (!commandOf(pid).startsWith('qemu')) return {};
+  const words = (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
+  const position = words.findIndex((word) => word === '-name' || word === '--name');
+  const text = words[position + 1];
+  if (position === -1 || text === undefined) return {};
+  const guest = /^(?:guest=)?([^,=]+)/.exec(text)?.[1];
+  return guest === undefined ? {} : { guest };
+}
