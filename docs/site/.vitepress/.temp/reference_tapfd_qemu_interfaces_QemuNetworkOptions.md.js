@@ -1,0 +1,19 @@
+import { ssrRenderAttrs } from "vue/server-renderer";
+import { useSSRContext } from "vue";
+import { _ as _export_sfc } from "./plugin-vue_export-helper.1tPrXgE0.js";
+const __pageData = JSON.parse('{"title":"QemuNetworkOptions","description":"","frontmatter":{},"headers":[],"relativePath":"reference/tapfd/qemu/interfaces/QemuNetworkOptions.md","filePath":"reference/tapfd/qemu/interfaces/QemuNetworkOptions.md"}');
+const _sfc_main = { name: "reference/tapfd/qemu/interfaces/QemuNetworkOptions.md" };
+function _sfc_ssrRender(_ctx, _push, _parent, _attrs, $props, $setup, $data, $options) {
+  _push(`<div${ssrRenderAttrs(_attrs)}><h1 id="qemunetworkoptions" tabindex="-1">QemuNetworkOptions <a class="header-anchor" href="#qemunetworkoptions" aria-label="Permalink to &quot;QemuNetworkOptions&quot;">​</a></h1><p>What <a href="./../functions/spawnQemu.html">spawnQemu</a> takes besides the options of <code>child_process.spawn</code>.</p><h2 id="properties" tabindex="-1">Properties <a class="header-anchor" href="#properties" aria-label="Permalink to &quot;Properties&quot;">​</a></h2><h3 id="nics" tabindex="-1">nics <a class="header-anchor" href="#nics" aria-label="Permalink to &quot;nics&quot;">​</a></h3><div class="language-ts vp-adaptive-theme"><button title="Copy Code" class="copy"></button><span class="lang">ts</span><pre class="shiki shiki-themes github-light github-dark vp-code" tabindex="0"><code><span class="line"><span style="--shiki-light:#6F42C1;--shiki-dark:#B392F0;">nics</span><span style="--shiki-light:#24292E;--shiki-dark:#E1E4E8;">: readonly QemuNic[];</span></span></code></pre></div><p>The guest&#39;s network cards.</p><hr><h3 id="style" tabindex="-1">style? <a class="header-anchor" href="#style" aria-label="Permalink to &quot;style?&quot;">​</a></h3><div class="language-ts vp-adaptive-theme"><button title="Copy Code" class="copy"></button><span class="lang">ts</span><pre class="shiki shiki-themes github-light github-dark vp-code" tabindex="0"><code><span class="line"><span style="--shiki-light:#24292E;--shiki-dark:#E1E4E8;">style</span><span style="--shiki-light:#D73A49;--shiki-dark:#F97583;">?:</span><span style="--shiki-light:#24292E;--shiki-dark:#E1E4E8;"> QemuNetworkStyle;</span></span></code></pre></div><p>How they are written on the command line. Default <code>netdev</code>.</p></div>`);
+}
+const _sfc_setup = _sfc_main.setup;
+_sfc_main.setup = (props, ctx) => {
+  const ssrContext = useSSRContext();
+  (ssrContext.modules || (ssrContext.modules = /* @__PURE__ */ new Set())).add("reference/tapfd/qemu/interfaces/QemuNetworkOptions.md");
+  return _sfc_setup ? _sfc_setup(props, ctx) : void 0;
+};
+const QemuNetworkOptions = /* @__PURE__ */ _export_sfc(_sfc_main, [["ssrRender", _sfc_ssrRender]]);
+export {
+  __pageData,
+  QemuNetworkOptions as default
+};

@@ -1,0 +1,19 @@
+import { ssrRenderAttrs } from "vue/server-renderer";
+import { useSSRContext } from "vue";
+import { _ as _export_sfc } from "./plugin-vue_export-helper.1tPrXgE0.js";
+const __pageData = JSON.parse('{"title":"QemuNetworkDevice","description":"","frontmatter":{},"headers":[],"relativePath":"reference/tapfd/qemu/type-aliases/QemuNetworkDevice.md","filePath":"reference/tapfd/qemu/type-aliases/QemuNetworkDevice.md"}');
+const _sfc_main = { name: "reference/tapfd/qemu/type-aliases/QemuNetworkDevice.md" };
+function _sfc_ssrRender(_ctx, _push, _parent, _attrs, $props, $setup, $data, $options) {
+  _push(`<div${ssrRenderAttrs(_attrs)}><h1 id="qemunetworkdevice" tabindex="-1">QemuNetworkDevice <a class="header-anchor" href="#qemunetworkdevice" aria-label="Permalink to &quot;QemuNetworkDevice&quot;">​</a></h1><div class="language-ts vp-adaptive-theme"><button title="Copy Code" class="copy"></button><span class="lang">ts</span><pre class="shiki shiki-themes github-light github-dark vp-code" tabindex="0"><code><span class="line"><span style="--shiki-light:#D73A49;--shiki-dark:#F97583;">type</span><span style="--shiki-light:#6F42C1;--shiki-dark:#B392F0;"> QemuNetworkDevice</span><span style="--shiki-light:#D73A49;--shiki-dark:#F97583;"> =</span><span style="--shiki-light:#6F42C1;--shiki-dark:#B392F0;"> Tap</span><span style="--shiki-light:#D73A49;--shiki-dark:#F97583;"> |</span><span style="--shiki-light:#6F42C1;--shiki-dark:#B392F0;"> Macvtap</span><span style="--shiki-light:#24292E;--shiki-dark:#E1E4E8;">;</span></span></code></pre></div><p>A device that a guest&#39;s network card can be on: what <code>openTap</code>, <code>openMacvtap</code> or their <code>openQueue()</code> returned.</p></div>`);
+}
+const _sfc_setup = _sfc_main.setup;
+_sfc_main.setup = (props, ctx) => {
+  const ssrContext = useSSRContext();
+  (ssrContext.modules || (ssrContext.modules = /* @__PURE__ */ new Set())).add("reference/tapfd/qemu/type-aliases/QemuNetworkDevice.md");
+  return _sfc_setup ? _sfc_setup(props, ctx) : void 0;
+};
+const QemuNetworkDevice = /* @__PURE__ */ _export_sfc(_sfc_main, [["ssrRender", _sfc_ssrRender]]);
+export {
+  __pageData,
+  QemuNetworkDevice as default
+};
