@@ -86,7 +86,6 @@ export class LearningSwitch {
     if (!isGroup(frame, 6)) this.#learn(macAt(frame, 6), from);
     const to = isGroup(frame, 0) ? undefined : this.portOf(macAt(frame, 0));
     // One whose destination is on the port it came from has arrived already.
-    if (to === from) return;
     for (const port of to === undefined ? this.#macs.keys() : [to]) {
       if (port !== from) send(frame, port);
     }

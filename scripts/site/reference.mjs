@@ -24,8 +24,20 @@ export async function buildReference() {
   });
   for (const path of referencePages()) {
     const file = join(PAGES, path);
-    writeFileSync(file, withExampleFirst(readFileSync(file, 'utf8')));
+    writeFileSync(file, withExampleFirst(withoutOrigins(readFileSync(file, 'utf8'))));
   }
+}
+
+/**
+ * Where a member comes from: of no use to a reader, below each of the many that a device has of its base.
+ *
+ * @param {string} text
+ */
+export function withoutOrigins(text) {
+  return text.replace(
+    /^#{3,6} (?:Inherited from|Overrides|Implementation of)\n(.*?)(?=^#{1,6} |^\*\*\*$|(?![\s\S]))/gms,
+    '',
+  );
 }
 
 /** @returns {string[]} their paths below pages/ */

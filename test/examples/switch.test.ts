@@ -90,12 +90,12 @@ t.test('a port that floods the table pushes out only its own', async (t) => {
   for (let n = 1; n <= 50; n += 1) await enter(a, frame(mac(9), mac(n), ''));
   t.same(hub.macsOf(ports[0]), [48, 49, 50].map(shown));
   t.same(hub.macsOf(ports[1]), [shown(200)]);
-  await enter(a, frame(mac(9), mac(48), ''), frame(mac(9), mac(51), ''));
-  t.same(hub.macsOf(ports[0]), [50, 48, 51].map(shown), 'that seen longest ago goes first');
+  await enter(a, frame(mac(9), mac(49), ''), frame(mac(9), mac(51), ''));
+  t.same(hub.macsOf(ports[0]), [50, 49, 51].map(shown), 'that seen longest ago goes first');
 });
 
 t.test('what no switch passes on, and what a port cannot take', async (t) => {
-  const { cables, ports, enter } = threePorts();
+  const { hub, cables, ports, enter } = threePorts();
   const [a, b, c] = cables;
   await enter(
     a,
@@ -106,6 +106,7 @@ t.test('what no switch passes on, and what a port cannot take', async (t) => {
   t.match(ports[0], { received: 3, dropped: 3 });
   await enter(a, frame('0180c2000010', mac(1), 'passes'), frame('ffffffffffff', 'ffffffffffff', 'no source'));
   t.same(b.got, ['passes', 'no source']);
+  t.equal(hub.portOf('ff:ff:ff:ff:ff:ff'), undefined, 'a group is nobody');
   c.holds = true;
   await enter(a, frame(mac(9), mac(1), '1'), frame(mac(9), mac(1), '2'));
   t.same(c.got, ['passes', 'no source', '1']);

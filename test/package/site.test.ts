@@ -11,7 +11,7 @@ import { faultsOf } from '#scripts/site/check.mjs';
 import { GUIDES } from '#scripts/site/contents.mjs';
 import { withAnchors } from '#scripts/site/errors-page.mjs';
 import { withLinks } from '#scripts/site/markdown.mjs';
-import { withExampleFirst } from '#scripts/site/reference.mjs';
+import { withExampleFirst, withoutOrigins } from '#scripts/site/reference.mjs';
 import { documentsToPlace } from '#scripts/site/stage.mjs';
 import { needs } from '../kit/capabilities.js';
 import { readDocument, tableRows } from '../kit/markdown.js';
@@ -86,6 +86,9 @@ t.test('an example stands before parameters and errors', async (t) => {
   );
   const member =
     '# C\n\n## Methods\n\n### a()\n\n#### Parameters\n\np\n\n#### Example\n\ne\n\n### b()\n\nb\n';
+  const inherited =
+    '### a()\n\nA.\n\n#### Inherited from\n\n`B`.`a`\n\n***\n\n### b()\n\n#### Overrides\n\n`B`\n';
+  t.equal(withoutOrigins(inherited), '### a()\n\nA.\n\n***\n\n### b()\n\n');
   t.match(withExampleFirst(member), '### a()\n\n#### Example\n\ne\n\n#### Parameters');
 });
 
