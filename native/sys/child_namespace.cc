@@ -10,7 +10,7 @@
 #include <csignal>
 #include <new>
 
-#include "sys/user_namespace.h"
+#include "sys/inside/user_namespace.h"
 
 namespace tapfd {
 
