@@ -48,7 +48,7 @@
             "node/queue/holders.cc",
             "node/queue/ioctl.cc",
             "node/queue/queue.cc",
-            "node/shaping.cc",
+            "node/network/shaping.cc",
             "node/source_note.cc",
             "sys/child_namespace.cc",
             "sys/epoll/poll_thread.cc",
@@ -56,9 +56,9 @@
             "sys/looked_at.cc",
             "sys/namespace_file.cc",
             "sys/net_namespace.cc",
-            "sys/sysctl.cc",
+            "sys/inside/sysctl.cc",
             "sys/unix_socket.cc",
-            "sys/user_namespace.cc"
+            "sys/inside/user_namespace.cc"
           ],
           "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
           "defines": [

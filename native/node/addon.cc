@@ -13,10 +13,10 @@
 #include "node/fd_socket/socket.h"
 #include "node/links.h"
 #include "node/namespace.h"
+#include "node/network/shaping.h"
 #include "node/open.h"
 #include "node/poll/thread_loop.h"
 #include "node/queue/queue.h"
-#include "node/shaping.h"
 
 namespace tapfd {
 

@@ -11,7 +11,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "sys/user_namespace.h"
+#include "sys/inside/user_namespace.h"
 
 namespace tapfd {
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
-#include "sys/user_namespace.h"
+#include "sys/inside/user_namespace.h"
 
 namespace tapfd {
 

@@ -286,7 +286,6 @@ export class DeviceHandle {
   #assertUnclaimed(): void {
     this.assertOpen('handOff');
     const { name } = this.link;
-    // A device of tapfd/testing exists in memory only.
     const why = this.queue.fd < 0 ? 'has no descriptor' : 'is being handed over to another program';
     if (this.#claimed || this.queue.fd < 0)
       throw invalidState(`handOff: ${name} ${why}`, { interface: name });

@@ -1,4 +1,4 @@
-#include "node/shaping.h"
+#include "node/network/shaping.h"
 
 #include <memory>
 #include <string>
@@ -8,8 +8,8 @@
 #include "node/arguments.h"
 #include "node/async.h"
 #include "node/namespace.h"
+#include "sys/inside/sysctl.h"
 #include "sys/net_namespace.h"
-#include "sys/sysctl.h"
 
 namespace tapfd {
 

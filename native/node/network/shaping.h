@@ -1,7 +1,7 @@
 // How a network behaves: the shaping of its links, and its sysctls.
 
-#ifndef TAPFD_NODE_SHAPING_H_
-#define TAPFD_NODE_SHAPING_H_
+#ifndef TAPFD_NODE_NETWORK_SHAPING_H_
+#define TAPFD_NODE_NETWORK_SHAPING_H_
 
 #include <napi.h>
 
@@ -11,4 +11,4 @@ void RegisterShaping(Napi::Env env, Napi::Object exports);
 
 }  // namespace tapfd
 
-#endif  // TAPFD_NODE_SHAPING_H_
+#endif  // TAPFD_NODE_NETWORK_SHAPING_H_

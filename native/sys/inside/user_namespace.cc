@@ -1,4 +1,4 @@
-#include "sys/user_namespace.h"
+#include "sys/inside/user_namespace.h"
 
 #include <fcntl.h>
 #include <linux/nsfs.h>

@@ -1,4 +1,4 @@
-#include "sys/sysctl.h"
+#include "sys/inside/sysctl.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -5,8 +5,8 @@
 // runs while the thread waits (CLONE_VM, CLONE_FILES, CLONE_VFORK, as posix_spawn(3) does), and is gone when
 // the work is done. What it opens remains, and nothing else.
 
-#ifndef TAPFD_SYS_USER_NAMESPACE_H_
-#define TAPFD_SYS_USER_NAMESPACE_H_
+#ifndef TAPFD_SYS_INSIDE_USER_NAMESPACE_H_
+#define TAPFD_SYS_INSIDE_USER_NAMESPACE_H_
 
 #include "sys/fd.h"
 #include "sys/result.h"
@@ -27,4 +27,4 @@ int EnterAsOwner(int namespace_fd);
 
 }  // namespace tapfd
 
-#endif  // TAPFD_SYS_USER_NAMESPACE_H_
+#endif  // TAPFD_SYS_INSIDE_USER_NAMESPACE_H_

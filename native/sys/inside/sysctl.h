@@ -1,7 +1,7 @@
 // Kernel settings below /proc/sys.
 
-#ifndef TAPFD_SYS_SYSCTL_H_
-#define TAPFD_SYS_SYSCTL_H_
+#ifndef TAPFD_SYS_INSIDE_SYSCTL_H_
+#define TAPFD_SYS_INSIDE_SYSCTL_H_
 
 #include <string>
 
@@ -14,4 +14,4 @@ Status WriteSysctl(const std::string& name, const std::string& value);
 
 }  // namespace tapfd
 
-#endif  // TAPFD_SYS_SYSCTL_H_
+#endif  // TAPFD_SYS_INSIDE_SYSCTL_H_
