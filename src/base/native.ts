@@ -5,7 +5,6 @@
  * Here: the only file that loads the addon, and the functions that the addon exports. They expect checked input:
  * callers check arguments first (src/base/checks.ts) and wrap failures (src/base/native-call.ts).
  */
-import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { setImmediate, setTimeout } from 'node:timers';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -153,8 +152,9 @@ function load(): NativeAddon {
   const { url = pathToFileURL(`${process.cwd()}/bundle`).href }: { url?: string } = import.meta;
   const root = join(dirname(fileURLToPath(url)), '../..');
   const system = `linux-${process.arch}`;
-  // Both are CommonJS. `import` would run Node's parser for their exports: 10 ms at the start of every program.
-  const require = createRequire(url);
+  // Both are CommonJS. `import` would run Node's parser for their exports: 10 ms at the start of every program. An imported
+  // createRequire() would be replaced by webpack, with a function that finds neither.
+  const require = process.getBuiltinModule('node:module').createRequire(url);
   let libc = '';
   try {
     const bindings: typeof import('bindings') = require('bindings');
