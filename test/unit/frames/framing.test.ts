@@ -113,12 +113,18 @@ t.test("VPNKit's lengths: 2 bytes, the low one first", async (t) => {
   const frames = [Buffer.alloc(60, 1), Buffer.alloc(65_535, 2), Buffer.from([3])];
   const bytes = Buffer.concat(await through(new FrameEncoder({ length }), frames));
   t.equal(bytes.subarray(0, 3).toString('hex'), '3c0001');
-  for (const step of [1, 2, 3, 1000]) t.same(await through(new FrameDecoder({ length }), cut(bytes, step)), frames);
+  for (const step of [1, 2, 3, 1000])
+    t.same(await through(new FrameDecoder({ length }), cut(bytes, step)), frames);
   const long = through(new FrameEncoder({ length }), [Buffer.alloc(65_536)]);
   await t.rejects(long, { code: 'ERR_TAPFD_FRAME_TOO_LONG' });
-  await t.rejects(through(new FrameDecoder({ length }), [Buffer.from([0, 0])]), { code: 'ERR_TAPFD_FRAMING' });
+  await t.rejects(through(new FrameDecoder({ length }), [Buffer.from([0, 0])]), {
+    code: 'ERR_TAPFD_FRAMING',
+  });
   for (const Framing of [FrameEncoder, FrameDecoder]) {
     t.throws(() => new Framing({ length, maxFrameBytes: 65_536 }), { code: 'ERR_TAPFD_INVALID_ARGUMENT' });
-    t.throws(() => new Framing({ length: 'u8' as 'u16le' }), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'length' });
+    t.throws(() => new Framing({ length: 'u8' as 'u16le' }), {
+      code: 'ERR_TAPFD_INVALID_ARGUMENT',
+      argument: 'length',
+    });
   }
 });
