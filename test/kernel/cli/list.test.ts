@@ -38,6 +38,7 @@ async function listed(...args: Parameters<typeof tapfd>): Promise<Listed> {
 }
 
 t.test('a TAP in a bridge, a macvtap on a lower device, and who holds them', async (t) => {
+  // Of names that no other test has: two of one name may be confused.
   const ns = await ownNamespace(t);
   await ns.wire('wire', 'far');
   await ns.bridge('br0');
@@ -46,7 +47,7 @@ t.test('a TAP in a bridge, a macvtap on a lower device, and who holds them', asy
     [
       'exec',
       '--tap',
-      'name=t0,bridge=br0,queues=2',
+      'name=listed0,bridge=br0,queues=2',
       '--macvtap',
       'lower=wire,name=mv',
       '--',
@@ -64,7 +65,7 @@ t.test('a TAP in a bridge, a macvtap on a lower device, and who holds them', asy
   while (!found.devices.some(({ holders }) => holders.some(({ command }) => command === 'sleep')))
     found = await listed(args, { ns });
   const byName = Object.fromEntries(found.devices.map((device) => [device.name, device]));
-  t.match(byName.t0, {
+  t.match(byName.listed0, {
     kind: 'tap',
     bridge: 'br0',
     queues: 2,
@@ -73,7 +74,7 @@ t.test('a TAP in a bridge, a macvtap on a lower device, and who holds them', asy
     node: null,
     namespace: ns.name,
   });
-  t.same(byName.t0?.holders.map(({ command, fds }) => [command, fds.length]).sort(), [
+  t.same(byName.listed0?.holders.map(({ command, fds }) => [command, fds.length]).sort(), [
     ['sleep', 2],
     ['tapfd', 2],
   ]);
@@ -91,18 +92,18 @@ t.test('a TAP in a bridge, a macvtap on a lower device, and who holds them', asy
   );
   const table = await tapfd(['list'], { ns });
   t.match(table.output, /^NAME +KIND +INDEX +MAC +MTU +STATE +ON +HELD BY$/m);
-  t.match(table.output, /^t0 +tap +\d+ +[\da-f:]{17} +1500 +up +br0 +sleep \(/m);
+  t.match(table.output, /^listed0 +tap +\d+ +[\da-f:]{17} +1500 +up +br0 +sleep \(/m);
   t.match(table.output, /mode bridge · node \/dev\/tap\d+ right/);
   t.match(table.output, / {2}✗ idle is down: .*\n {4}→ ip link set idle up\n/);
   t.same(
     table.output.split('\n').filter((line) => line.length > 80),
     [],
   );
-  const tree = await tapfd(['list', '--tree', 't0', 'mv'], { ns });
+  const tree = await tapfd(['list', '--tree', 'listed0', 'mv'], { ns });
   t.match(tree.output, new RegExp(`^${ns.name}\n├─ wire veth\n│  └─ mv macvtap · up`));
   t.match(
     tree.output,
-    /└─ br0 bridge\n {3}└─ t0 tap · up · .*\n {6}│ {2}2 queues · multi-queue\n {6}├─ tapfd \(\d+\)\n {6}└─ sleep/,
+    /└─ br0 bridge\n {3}└─ listed0 tap · up · .*\n {6}│ {2}2 queues · multi-queue\n {6}├─ tapfd \(\d+\)\n {6}└─ sleep/,
   );
 });
 
