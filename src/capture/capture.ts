@@ -52,10 +52,17 @@ export interface CaptureStats {
  *
  * It ends by `close()`, by the `signal`, when all its devices have ended, or when the writable fails.
  *
+ * @example
  * ```ts
- * const capture = await tapfd.capture(tap, 'trace.pcapng', { filter: (frame) => frame.length > 60 });
- * await work(tap);
- * await capture.close();
+ * import { once } from 'node:events';
+ * import { openTap } from 'tapfd';
+ * import { capture } from 'tapfd/capture';
+ *
+ * const tap = await openTap();
+ * await using trace = await capture(tap, 'trace.pcapng', { filter: (frame) => frame.length > 60 });
+ * tap.resume();
+ * await once(process, 'SIGINT');
+ * console.log(trace.stats);
  * ```
  *
  * Needs no privilege.

@@ -17,7 +17,7 @@ export type { Icmpv6, Icmpv6Type, RouterPreference } from './headers/icmpv6-type
 export type { Ipv4, Ipv4Fields } from './headers/ipv4.js';
 export type { Ipv6, Ipv6Fields } from './headers/ipv6.js';
 export type { Ipv6Extension, Ipv6ExtensionFields } from './headers/ipv6-extensions.js';
-export type { NdOption, NdOptionFields } from './headers/nd-options.js';
+export type { NdOption, NdOptionFields, PrefixInformation } from './headers/nd-options.js';
 export type { Tcp, TcpFields, TcpFlags } from './headers/tcp.js';
 export type { SackBlock, TcpOption } from './headers/tcp-options.js';
 export type { Udp, UdpFields } from './headers/udp.js';

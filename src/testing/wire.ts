@@ -61,8 +61,17 @@ const MAX_SEED = 0xffff_ffff;
  * Joins two devices: what is read from one is written to the other, both ways, with losses, delay and frames out of order
  * as a test wants them. The choices are those of a seed, so that a test that fails fails again.
  *
+ * @example
  * ```ts
+ * import { createTestNetwork, wire } from 'tapfd/testing';
+ *
+ * await using net = await createTestNetwork();
+ * const [a, b] = [await net.host('a'), await net.host('b')];
+ * const tapOfA = await a.tap({ addresses: ['10.0.0.1/24'] });
+ * const tapOfB = await b.tap({ addresses: ['10.0.0.2/24'] });
  * await using line = wire(tapOfA, tapOfB, { drop: 0.1, delayMs: 5, reorder: 0.05, seed: 42 });
+ * await a.exec('ping', ['-c', '10', '10.0.0.2']);
+ * console.log(line.stats);
  * ```
  *
  * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_INVALID_STATE`: one of them is being read already;

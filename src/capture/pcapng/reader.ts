@@ -32,7 +32,10 @@ export interface PcapngReaderOptions {
  *
  * A file can be hostile: lengths are checked before they are believed, and memory is bounded by `maxBlockBytes`.
  *
+ * @example
  * ```ts
+ * import { PcapngReader } from 'tapfd/capture';
+ *
  * const reader = new PcapngReader('trace.pcapng');
  * for await (const { timestamp, interface: { name }, direction, bytes } of reader) {
  *   console.log(timestamp, name, direction, bytes.length);

@@ -48,7 +48,11 @@ export interface WriterStats {
  *
  * What is written in one turn of the event loop reaches the writable at its end.
  *
+ * @example
  * ```ts
+ * import { PcapngWriter } from 'tapfd/capture';
+ *
+ * const frame = Buffer.alloc(60);
  * const writer = await PcapngWriter.toFile('frames.pcapng');
  * const wire = writer.addInterface({ name: 'wire0', linkType: 'ethernet' });
  * writer.writeFrame({ interface: wire, bytes: frame, direction: 'in', comment: 'the first one' });

@@ -7,6 +7,24 @@ import { checkIpv6, checkNamed, Given, type NamesByNumber, padded } from '../fie
 import { type Fields, u32 } from '../fields/header.js';
 import { numbers } from './tcp-options.js';
 
+/** Which addresses a link has, in a router advertisement. */
+export interface PrefixInformation {
+  /** Which option it is. */
+  readonly type: 'prefix-information';
+  /** 0 to 128. */
+  readonly prefixLength: number;
+  /** Addresses with this prefix are on the link itself. */
+  readonly onLink: boolean;
+  /** Hosts may make themselves addresses with this prefix. */
+  readonly autonomous: boolean;
+  /** Seconds; 4294967295 is without end. */
+  readonly validLifetime: number;
+  /** Seconds; 4294967295 is without end. */
+  readonly preferredLifetime: number;
+  /** An IPv6 address. */
+  readonly prefix: string;
+}
+
 /** An option of neighbour discovery. What the library does not know, or is malformed, has its number as `type`, and `data`. */
 export type NdOption =
   | {
@@ -15,24 +33,7 @@ export type NdOption =
       /** The MAC. */
       readonly mac: string;
     }
-  | {
-      /** Which option it is. */
-      readonly type: 'prefix-information';
-
-      /** 0 to 128. */
-      readonly prefixLength: number;
-      /** Addresses with this prefix are on the link itself. */
-      readonly onLink: boolean;
-      /** Hosts may make themselves addresses with this prefix. */
-      readonly autonomous: boolean;
-      /** Seconds; 4294967295 is without end. */
-      readonly validLifetime: number;
-      /** Seconds; 4294967295 is without end. */
-      readonly preferredLifetime: number;
-
-      /** An IPv6 address. */
-      readonly prefix: string;
-    }
+  | PrefixInformation
   | {
       /** Which option it is. */
       readonly type: 'redirected-header';
@@ -62,9 +63,7 @@ export type NdOption =
     };
 
 /** An option to encode: of a prefix, the length is 64, both flags are true, and the lifetimes without end. */
-export type NdOptionFields =
-  | NdOption
-  | Fields<Extract<NdOption, { readonly type: 'prefix-information' }>, 'type' | 'prefix'>;
+export type NdOptionFields = NdOption | Fields<PrefixInformation, 'type' | 'prefix'>;
 
 const TYPES: NamesByNumber<string> = {
   1: 'source-link-layer-address',

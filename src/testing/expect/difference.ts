@@ -33,8 +33,14 @@ export interface FrameDifferenceOptions {
  * The difference between two frames as text: the decoded fields side by side, and beside them the bytes, with marks at what
  * differs. For assertions of a test's own, in place of lists of numbers.
  *
+ * @example
  * ```ts
- * t.equal(frameDifference(actual, expected), '');
+ * import assert from 'node:assert/strict';
+ * import { frameDifference } from 'tapfd/testing';
+ *
+ * export function assertSameFrame(actual: Buffer, expected: Buffer): void {
+ *   assert.equal(frameDifference(actual, expected), '');
+ * }
  * ```
  *
  * @returns An empty text if they are equal.

@@ -38,8 +38,14 @@ export interface ExpectFrameOptions {
 /**
  * Reads frames of a device until the expected one comes. Frames before it are read and gone; those behind it are read next.
  *
+ * @example
  * ```ts
- * const reply = await expectFrame(tap, { arp: { operation: 'reply', senderAddress: '10.0.0.1' } });
+ * import { createTestNetwork, expectFrame } from 'tapfd/testing';
+ *
+ * await using net = await createTestNetwork();
+ * const tap = await net.tap({ addresses: ['10.0.0.1/24'] });
+ * net.spawn('ping', ['-c', '1', '10.0.0.2']);
+ * await expectFrame(tap, { arp: { operation: 'request', targetAddress: '10.0.0.2' } });
  * ```
  *
  * @param match - The fields that matter, a function that says whether it is the one, or all its bytes.

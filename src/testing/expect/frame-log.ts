@@ -260,7 +260,12 @@ const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
  * Keeps the frames of a device from now on, so that a test can say afterwards what must have come and what must not. Called
  * in the turn in which the device was opened, it misses none.
  *
+ * @example
  * ```ts
+ * import { captureFrames, createTestNetwork } from 'tapfd/testing';
+ *
+ * await using net = await createTestNetwork();
+ * const tap = await net.tap({ addresses: ['10.0.0.1/24'] });
  * const seen = captureFrames(tap);
  * await net.exec('ping', ['-c', '1', '10.0.0.2']).catch(() => undefined);
  * await seen.expect({ arp: { operation: 'request', targetAddress: '10.0.0.2' } }, { within: 1000 });

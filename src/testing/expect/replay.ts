@@ -33,7 +33,12 @@ const NANOSECONDS_A_MS = 1_000_000;
 /**
  * Writes the frames of a pcapng or pcap file to a device, in the order of the file.
  *
+ * @example
  * ```ts
+ * import { createTestNetwork, replay } from 'tapfd/testing';
+ *
+ * await using net = await createTestNetwork();
+ * const tap = await net.tap();
  * await replay(tap, 'test/dhcp.pcapng', { timing: 'original' });
  * ```
  *

@@ -177,9 +177,13 @@ interface End<Device> {
  * What needs a descriptor fails: `fd` is -1, `handOff()` is refused (`ERR_TAPFD_INVALID_STATE`), and so are further queues
  * and programs for the kernel. Offloads are not granted.
  *
+ * @example
  * ```ts
+ * import { once } from 'node:events';
+ * import { createFramePair } from 'tapfd/testing';
+ *
  * const [near, far] = await createFramePair();
- * near.write(frame);
+ * near.write(Buffer.alloc(60));
  * const [received] = await once(far, 'data');
  * ```
  *

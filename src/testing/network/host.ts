@@ -156,8 +156,13 @@ export class TestHost {
   /**
    * Runs a program in the namespace, and collects what it writes. It gets no input, unless `input` has some.
    *
+   * @example
    * ```ts
+   * import { createTestNetwork } from 'tapfd/testing';
+   *
+   * await using net = await createTestNetwork();
    * const { stdout } = await net.exec('ip', ['-brief', 'address']);
+   * console.log(stdout);
    * ```
    *
    * @throws TapfdError `ERR_TAPFD_EXEC`: it ended with another status than 0, or by a signal; its last output is in

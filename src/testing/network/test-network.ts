@@ -67,7 +67,11 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
    * Joins two hosts by a wire (a veth pair), or more by a wire with a bridge in the network's own namespace. Each host gets
    * a link, which is up: `eth0`, or what its options say.
    *
+   * @example
    * ```ts
+   * import { createTestNetwork } from 'tapfd/testing';
+   *
+   * await using net = await createTestNetwork();
    * const [a, b] = [await net.host('a'), await net.host('b')];
    * await net.wire({ host: a, addresses: ['10.0.0.1/24'] }, { host: b, addresses: ['10.0.0.2/24'] });
    * await a.exec('ping', ['-c', '1', '10.0.0.2']);
@@ -163,8 +167,11 @@ interface NetworkPlan {
  * Needs CAP_SYS_ADMIN and CAP_NET_ADMIN, or with `rootless` nothing but the permission to make user namespaces and to open
  * `/dev/net/tun`.
  *
+ * @example
  * ```ts
- * await using net = await createTestNetwork({ signal: t.signal });
+ * import { createTestNetwork } from 'tapfd/testing';
+ *
+ * await using net = await createTestNetwork({ rootless: 'auto' });
  * await net.bridge('br0');
  * const tap = await net.tap({ bridge: 'br0' });
  * ```
@@ -217,11 +224,16 @@ async function setUp(netns: Netns, quiet: boolean): Promise<void> {
  * Creates a network, calls a function with it, and closes it, whatever becomes of the function. Where it throws, the traffic
  * is saved as `onFailure` says.
  *
+ * @example
  * ```ts
- * test('answers ARP', (t) =>
+ * import { test } from 'node:test';
+ * import { expectFrame, withTestNetwork } from 'tapfd/testing';
+ *
+ * test('asks who has the address', (t) =>
  *   withTestNetwork({ signal: t.signal, onFailure: 'failed/arp.pcapng' }, async (net) => {
  *     const tap = await net.tap({ addresses: ['10.0.0.1/24'] });
- *     // …
+ *     net.spawn('ping', ['-c', '1', '10.0.0.2']);
+ *     await expectFrame(tap, { arp: { operation: 'request' } });
  *   }));
  * ```
  *
