@@ -136,7 +136,7 @@ function scriptHost(device: FrameStream, { mac, address }: { mac: string; addres
     address,
     onFrame: (direction, text) => {
       // Guests also announce themselves over IPv6, which nothing here uses.
-      if (/ (ARP|ICMP) /.test(text)) say(`${name} ${direction.padEnd(8)} ${text}`);
+      if (/ (ARP|ICMP)\b/.test(text)) say(`${name} ${direction.padEnd(8)} ${text}`);
     },
   });
 }
