@@ -5,7 +5,7 @@ import { isOnNodevMount } from '../../base/permission.js';
 import { createNetns, links, openMacvtap, openTap } from '../../index.js';
 import { showsOwnNamespace } from '../machine/nodes.js';
 import { attempt, numbersOf } from '../machine/processes.js';
-import { describeFailure } from '../terminal/failure.js';
+import { codeOf, describeFailure } from '../terminal/failure.js';
 import { type Answer, good, lacks, type Machine, readText } from './finding.js';
 
 const CLONE_DEVICE = '/dev/net/tun';
@@ -39,7 +39,7 @@ export async function checkCloneDevice(machine: Machine): Promise<Answer> {
     return lacks(
       'error',
       `${CLONE_DEVICE} (mode ${mode}) cannot be opened: ${describeFailure(error)}`,
-      whyClosed(error),
+      whyClosed(path, codeOf(error)),
     );
   }
   return (stat.mode & 0o006) === 0o006
@@ -52,10 +52,10 @@ function isTun(stat: Stats): boolean {
   return stat.isCharacterDevice() && major === TUN_NUMBERS.major && minor === TUN_NUMBERS.minor;
 }
 
-function whyClosed(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
+/** @returns What to do about it. */
+export function whyClosed(path: string, code: string): string {
   if (code === 'EACCES')
-    return isOnNodevMount(CLONE_DEVICE) ? 'mount /dev without nodev' : `as root: chmod 666 ${CLONE_DEVICE}`;
+    return isOnNodevMount(path) ? 'mount /dev without nodev' : `as root: chmod 666 ${CLONE_DEVICE}`;
   if (code === 'EPERM') return `the device cgroup forbids it; ${CONTAINER}`;
   return `as root: modprobe tun; ${CONTAINER}`;
 }
@@ -106,7 +106,10 @@ export async function tryMacvtap(machine: Machine): Promise<Answer> {
   });
 }
 
-async function tryInNamespace(success: string, work: (netns: string) => Promise<void>): Promise<Answer> {
+export async function tryInNamespace(
+  success: string,
+  work: (netns: string) => Promise<void>,
+): Promise<Answer> {
   try {
     const netns = await createNetns();
     try {
@@ -116,11 +119,10 @@ async function tryInNamespace(success: string, work: (netns: string) => Promise<
       await netns.close();
     }
   } catch (error) {
-    const isRefused = error instanceof Error && 'code' in error && error.code === 'EPERM';
     return lacks(
       'warning',
       `opening one did not work: ${describeFailure(error)}`,
-      isRefused
+      codeOf(error) === 'EPERM'
         ? 'run tapfd doctor as root, or see capabilities and user namespaces below'
         : 'see the other findings',
     );

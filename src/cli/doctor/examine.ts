@@ -18,19 +18,19 @@ type Check = (machine: Machine) => Promise<Answer>;
 
 const CHECKS: readonly (readonly [id: string, title: string, check: Check])[] = [
   ['node', 'Node', () => checkNode()],
-  ['addon', 'addon', () => checkAddon()],
+  ['addon', 'addon', (machine) => checkAddon(machine)],
   ['clone-device', 'clone device', checkCloneDevice],
   ['tun-driver', 'driver tun', checkTunDriver],
   ['tap', 'open a TAP', tryTap],
   ['macvtap-driver', 'driver macvtap', checkMacvtapDriver],
   ['macvtap', 'open a macvtap', tryMacvtap],
-  ['capabilities', 'capabilities', checkCapabilities],
+  ['capabilities', 'capabilities', () => checkCapabilities()],
   ['user-namespaces', 'user namespaces', checkUserNamespaces],
   ['sys', '/sys', checkSys],
   ['dev', '/dev', checkDev],
   ['kvm', 'KVM', checkKvm],
   ['vhost', 'vhost', checkVhost],
-  ['qemu', 'QEMU', checkQemu],
+  ['qemu', 'QEMU', (machine) => checkQemu(machine)],
   ['bridge-helper', 'bridge helper', checkBridgeHelper],
   ['bridge-filter', 'bridge filter', checkBridgeFilter],
 ];

@@ -22,8 +22,8 @@ export interface MachineFinding {
 export interface Machine {
   /** Where its files are: `/`, or a directory in a test. */
   root: string;
-  /** Where its programs are, as in `PATH`. */
-  path: string;
+  /** Where its programs are: `PATH`, if it is set. */
+  path: string | undefined;
 }
 
 /** A check without its name. */
@@ -35,6 +35,12 @@ export function good(message: string): Answer {
 
 export function lacks(severity: 'warning' | 'error', message: string, remedy: string): Answer {
   return { severity, message, remedy };
+}
+
+export function worstOf(findings: readonly Pick<MachineFinding, 'severity'>[]): Severity {
+  const found = new Set(findings.map(({ severity }) => severity));
+  if (found.has('error')) return 'error';
+  return found.has('warning') ? 'warning' : 'ok';
 }
 
 /** The text of a small file; undefined if it cannot be read. */

@@ -57,8 +57,8 @@ const QEMU_NAMES: Readonly<Record<string, string>> = {
   riscv64: 'riscv64',
 };
 
-export async function checkQemu({ path }: Machine): Promise<Answer> {
-  const name = `qemu-system-${QEMU_NAMES[process.arch] ?? process.arch}`;
+export async function checkQemu({ path = '' }: Machine, arch: string = process.arch): Promise<Answer> {
+  const name = `qemu-system-${QEMU_NAMES[arch] ?? arch}`;
   const found = path
     .split(':')
     .map((directory) => join(directory, name))

@@ -1,9 +1,7 @@
 /** What tapfd itself needs: Node, and its addon. */
-import { readFileSync } from 'node:fs';
 import { native } from '../../base/native.js';
-import { attempt } from '../machine/processes.js';
 import { describeFailure } from '../terminal/failure.js';
-import { type Answer, good, lacks } from './finding.js';
+import { type Answer, good, lacks, type Machine, readText } from './finding.js';
 
 /** Of package.json `engines`. */
 const MIN_NODE = [20, 19] as const;
@@ -17,12 +15,12 @@ export async function checkNode(version = process.versions.node): Promise<Answer
 }
 
 /** @param load - Loads the addon. */
-export async function checkAddon(load: () => unknown = native): Promise<Answer> {
+export async function checkAddon(machine: Machine, load: () => unknown = native): Promise<Answer> {
   const { familySync, versionSync } = await import('detect-libc');
   const libc = `${familySync()} ${versionSync()}`;
   try {
     load();
-    const maps = attempt(() => readFileSync('/proc/self/maps', 'utf8')) ?? '';
+    const maps = readText(machine, '/proc/self/maps') ?? '';
     const path = /\s(\/.*tapfd[^/]*\.node)$/m.exec(maps)?.[1];
     return good(`loaded${path === undefined ? '' : ` from ${path}`} (${process.arch}, ${libc})`);
   } catch (error) {

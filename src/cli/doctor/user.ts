@@ -11,14 +11,17 @@ const WANTED: readonly (readonly [Capability, string])[] = [
   ['CAP_MKNOD', 'macvtap where its node is missing or wrong'],
 ];
 
-export async function checkCapabilities(): Promise<Answer> {
-  const missing = WANTED.filter(([capability]) => !hasCapability(capability));
+export async function checkCapabilities(
+  has: (capability: Capability) => boolean = hasCapability,
+  isRoot = process.geteuid?.() === 0,
+): Promise<Answer> {
+  const missing = WANTED.filter(([capability]) => !has(capability));
   if (missing.length === 0) return good('all that tapfd can use');
   const list = missing.map(([capability, use]) => `${capability} (${use})`).join(', ');
   return lacks(
     'warning',
     `without ${list}`,
-    process.geteuid?.() === 0
+    isRoot
       ? `give them to the container: docker run ${missing.map(([name]) => `--cap-add=${name.slice(4)}`).join(' ')}`
       : 'run as root; or have root make a TAP for you: ip tuntap add tap0 mode tap user $USER',
   );
@@ -86,8 +89,8 @@ async function tryUserNamespace(): Promise<string | undefined> {
   );
 }
 
-/** What unshare or Node said: of a stack trace, the line with the message. */
-function complaintOf({ message, stderr = '' }: { message: string; stderr?: string }): string {
+/** What unshare or Node said: of a stack trace, the line with the message, not the source line above it. */
+export function complaintOf({ message, stderr = '' }: { message: string; stderr?: string }): string {
   const lines = stderr.split('\n').filter((line) => line.trim() !== '');
-  return lines.find((line) => /Error|unshare/.test(line))?.trim() ?? message;
+  return lines.find((line) => /^(?:\w*Error\b|unshare:)/.test(line)) ?? message;
 }

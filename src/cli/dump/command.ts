@@ -83,6 +83,6 @@ async function printFrames(
       .join('');
     // A reader that is slow stops the reading: the kernel counts what it has to drop.
     if (!process.stdout.write(text)) await once(process.stdout, 'drain');
-    if (printed >= count) return;
+    if (printed >= count) break;
   }
 }

@@ -13,19 +13,24 @@ export function sourceOf(
   name: string | undefined,
   { fd }: DumpOptions,
 ): (signal: AbortSignal) => Promise<FrameStream> {
-  const [text, ...others] = texts;
-  const given = [text, name, fd].filter((one) => one !== undefined);
-  if (given.length !== 1 || others.length > 0) {
+  const opens = [
+    ...texts.map(openAs),
+    ...(fd === undefined ? [] : [adopt(fd)]),
+    ...(name === undefined ? [] : [attachTo(name)]),
+  ];
+  const [open, ...others] = opens;
+  if (open === undefined || others.length > 0) {
     throw new UsageError('give one device: --tap, --tun, --macvtap, --fd, or the name of one that is there');
   }
   // What ends it is thrown by the loop that reads it.
-  const onLost = (): void => {};
-  if (text !== undefined) {
-    const spec = parseDevice(text, 'read-here');
-    return (signal) => openDevice(spec, { signal, onLost });
-  }
-  const open = name === undefined ? adopt(fd ?? -1) : attachTo(name);
-  return async (signal) => (await open(signal)).on('error', onLost);
+  return async (signal) => (await open(signal)).on('error', ignore);
+}
+
+function ignore(): void {}
+
+function openAs(text: DeviceText): (signal: AbortSignal) => Promise<FrameStream> {
+  const spec = parseDevice(text, 'read-here');
+  return (signal) => openDevice(spec, { signal, onLost: ignore });
 }
 
 function adopt(fd: number): (signal: AbortSignal) => Promise<FrameStream> {
@@ -44,8 +49,12 @@ function attachTo(name: string): (signal: AbortSignal) => Promise<FrameStream> {
       );
     }
     if (kind === 'macvtap') return openMacvtap({ name, up: false, signal });
-    const { packetInfo, vnetHeader, multiQueue } = link.tun ?? {};
-    const options = { name, up: false, signal, packetInfo, vnetHeader, multiQueue };
+    const options = {
+      ...{ name, up: false, signal },
+      packetInfo: link.tun?.packetInfo,
+      vnetHeader: link.tun?.vnetHeader,
+      multiQueue: link.tun?.multiQueue,
+    };
     return kind === 'tap' ? openTap(options) : openTun(options);
   };
 }

@@ -24,7 +24,8 @@ type HandledSignal = keyof typeof SIGNALS;
  *
  * - Before the command runs, one that ends programs aborts `signal`.
  * - Then they are passed on. SIGINT and SIGQUIT of a terminal reach the command by themselves, and are not sent twice.
- * - SIGTSTP stops the command, and then tapfd, so that the shell notices; SIGCONT goes to both.
+ * - SIGTSTP stops the command, and then tapfd, so that the shell notices; SIGCONT goes to both. Where there is no shell
+ *   that could let them go on (an orphaned process group), the kernel stops neither.
  */
 export class SignalHandling {
   /** The one that ended tapfd before the command ran. */
@@ -63,7 +64,15 @@ export class SignalHandling {
       this.endedBy = signal;
       this.#abort.abort();
     }
-    if (signal === 'SIGTSTP') process.kill(process.pid, 'SIGSTOP');
+    if (signal === 'SIGTSTP') this.#stopItself(signal);
+  }
+
+  /** By the system's own effect, while all other signals are still taken. */
+  #stopItself(signal: 'SIGTSTP'): void {
+    const mine = process.listeners(signal);
+    process.removeAllListeners(signal);
+    process.kill(process.pid, signal);
+    for (const listener of mine) process.on(signal, listener);
   }
 }
 

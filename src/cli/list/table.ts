@@ -42,15 +42,15 @@ export function hiddenNote(hidden: number, devices: readonly Device[]): string |
 function tableOf(devices: readonly Device[], look: Look): string[] {
   const { style } = look;
   const head = ['NAME', 'KIND', 'INDEX', 'MAC', 'MTU', 'STATE', 'ON'].map(style.bold);
-  const left = columns([head, ...devices.map((device) => rowOf(device, style))], [2, 4], true);
-  const room = look.width - widthOf(left[0] ?? '') - 2;
-  const rows = left.map((line, i) => {
-    const device = devices[i - 1];
-    return `${line}  ${device === undefined ? style.bold('HELD BY') : holdersText(device, room)}`.trimEnd();
-  });
-  const lines = [rows[0] ?? ''];
+  const [headLine = '', ...rows] = columns(
+    [head, ...devices.map((device) => rowOf(device, style))],
+    [2, 4],
+    true,
+  );
+  const room = look.width - widthOf(headLine) - 2;
+  const lines = [`${headLine}  ${style.bold('HELD BY')}`];
   for (const [i, device] of devices.entries()) {
-    lines.push(rows[i + 1] ?? '');
+    lines.push(`${rows[i]}  ${holdersText(device, room)}`);
     const details = detailsOf(device);
     if (details.length > 0) lines.push(style.dim(`  ${details.join(' · ')}`));
     lines.push(...findingLines(device, '  ', look));

@@ -44,32 +44,33 @@ export async function takeInventory(all: boolean): Promise<Inventory> {
   const processes = lookAtProcesses();
   // Who holds a device of this namespace can only be said when those of the others are known.
   const namespaces = await lookAtNamespaces(processes);
-  const shown = all ? namespaces : namespaces.filter(({ own }) => own);
-  const numbers = new Map<Namespace, DeviceNumbers>();
-  for (const namespace of namespaces) numbers.set(namespace, await readDeviceNumbers(namespace));
+  const places: NumberedNamespace[] = [];
+  for (const namespace of namespaces) {
+    places.push({ namespace, numbers: await readDeviceNumbers(namespace) });
+  }
   const owners = new Map<HeldDescriptor, DevicePlace[]>();
   for (const descriptor of processes.descriptors) {
-    owners.set(descriptor, placesOf(descriptor, namespaces, numbers));
+    owners.set(descriptor, placesOf(descriptor, places));
   }
   const devices: Device[] = [];
-  for (const namespace of shown) {
+  const shown = places.filter(({ namespace }) => all || namespace.own);
+  for (const { namespace, numbers } of shown) {
     const byIndex = new Map(namespace.links.map((link) => [link.index, link]));
     for (const link of namespace.links) {
       const kind = deviceKindOf(link);
       if (kind === undefined) continue;
       const { certain, possible } = descriptorsOf(namespace, link, owners);
-      const numbersHere = numbers.get(namespace) ?? new Map();
-      const device = numbersHere.get(link.index);
+      const device = numbers.get(link.index);
       const view = { kind, link, links: byIndex, addresses: await addressesOf(namespace, link), device };
       const holders = holdersOf(certain);
       devices.push({
         namespace,
         kind,
         link,
-        master: byIndex.get(link.master ?? 0),
+        master: linkAt(byIndex, link.master),
         lower:
-          kind === 'macvtap' && link.lowerNetnsId === undefined ? byIndex.get(link.lower ?? 0) : undefined,
-        node: kind === 'macvtap' ? nodeOf(link, numbersHere) : undefined,
+          kind === 'macvtap' && link.lowerNetnsId === undefined ? linkAt(byIndex, link.lower) : undefined,
+        node: kind === 'macvtap' ? nodeOf(link, numbers) : undefined,
         holders,
         perhaps: holdersOf(possible),
         findings: (await diagnoseFromOutside(view)).map((finding) => ({
@@ -79,7 +80,16 @@ export async function takeInventory(all: boolean): Promise<Inventory> {
       });
     }
   }
-  return { namespaces: shown, devices, hidden: processes.hidden };
+  return { namespaces: shown.map(({ namespace }) => namespace), devices, hidden: processes.hidden };
+}
+
+function linkAt(links: ReadonlyMap<number, Link>, index: number | undefined): Link | undefined {
+  return index === undefined ? undefined : links.get(index);
+}
+
+interface NumberedNamespace {
+  namespace: Namespace;
+  numbers: DeviceNumbers;
 }
 
 interface DevicePlace {
@@ -90,15 +100,14 @@ interface DevicePlace {
 /** The devices that a descriptor may be of: one, unless several namespaces have one of the same name (and index). */
 function placesOf(
   { name, macvtap }: HeldDescriptor,
-  namespaces: readonly Namespace[],
-  numbers: ReadonlyMap<Namespace, DeviceNumbers>,
+  namespaces: readonly NumberedNamespace[],
 ): DevicePlace[] {
-  return namespaces.flatMap((namespace) =>
+  return namespaces.flatMap(({ namespace, numbers }) =>
     namespace.links
       .filter((link) => {
         if (link.name !== name || (link.kind === 'macvtap') !== (macvtap !== undefined)) return false;
         if (macvtap === undefined) return link.kind === 'tun';
-        const number = numbers.get(namespace)?.get(link.index);
+        const number = numbers.get(link.index);
         return link.index === macvtap.index && (number === undefined || number === macvtap.device);
       })
       .map(({ index }) => ({ namespace, index })),

@@ -1,9 +1,9 @@
 /** The network namespaces of this machine, as far as this user sees them, each once. */
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { type Link, links } from '../../index.js';
 import { NETNS_DIRECTORY } from '../../links/namespace.js';
 import { describeFailure } from '../terminal/failure.js';
-import { attempt, commandOf, keyOf, type NamespaceFile, type Processes } from './processes.js';
+import { attempt, commandOf, keyIn, keyOf, type NamespaceFile, type Processes } from './processes.js';
 
 export interface Namespace extends NamespaceFile {
   /** That of `ip netns`, or what tells it apart. */
@@ -27,7 +27,7 @@ export async function lookAtNamespaces(
 ): Promise<Namespace[]> {
   const found = new Map<string, { file: NamespaceFile; label: string; own: boolean }>();
   const named = new Map(namedNamespaces().map((one) => [one.key, one]));
-  const ownKey = keyOf('/proc/self/ns/net') ?? '';
+  const ownKey = keyIn(statSync('/proc/self/ns/net'));
   const ownName = named.get(ownKey)?.name;
   const own = { key: ownKey, path: '/proc/self/ns/net' };
   found.set(ownKey, { file: own, label: ownName ?? 'this namespace', own: true });
@@ -49,9 +49,10 @@ export async function lookAtNamespaces(
   return Promise.all(read);
 }
 
-function namedNamespaces(): (NamespaceFile & { name: string })[] {
-  return (attempt(() => readdirSync(NETNS_DIRECTORY)) ?? []).sort().flatMap((name) => {
-    const path = `${NETNS_DIRECTORY}/${name}`;
+/** Those of `ip netns`, by name. */
+export function namedNamespaces(directory = NETNS_DIRECTORY): (NamespaceFile & { name: string })[] {
+  return (attempt(() => readdirSync(directory)) ?? []).sort().flatMap((name) => {
+    const path = `${directory}/${name}`;
     const key = keyOf(path);
     return key === undefined ? [] : [{ key, path, name }];
   });

@@ -27,8 +27,8 @@ export async function readDeviceNumbers(namespace: Namespace): Promise<DeviceNum
     : new Map(await readSysfsOf(namespace.path));
 }
 
-export function nodeOf({ index }: Link, numbers: DeviceNumbers): Node {
-  const path = `/dev/tap${index}`;
+export function nodeOf({ index }: Pick<Link, 'index'>, numbers: DeviceNumbers, directory = '/dev'): Node {
+  const path = `${directory}/tap${index}`;
   const stat = attempt(() => statSync(path));
   if (stat === undefined) return { path, state: 'missing' };
   const wanted = numbers.get(index);
@@ -37,23 +37,24 @@ export function nodeOf({ index }: Link, numbers: DeviceNumbers): Node {
 }
 
 /** Whether `/sys` is of this namespace: a sysfs shows the one that it was mounted in, wherever it is read. */
-export function showsOwnNamespace(links: readonly Link[]): boolean {
-  const shown = attempt(() => readdirSync('/sys/class/net'));
+export function showsOwnNamespace(links: readonly Link[], directory = '/sys/class/net'): boolean {
+  const shown = attempt(() => readdirSync(directory));
   if (shown === undefined) return false;
   // `bonding_masters` and the like are files of drivers.
-  const isLink = (name: string) => attempt(() => statSync(`/sys/class/net/${name}/ifindex`)) !== undefined;
+  const isLink = (name: string) => attempt(() => statSync(`${directory}/${name}/ifindex`)) !== undefined;
   if (shown.filter(isLink).length !== links.length) return false;
   return links.every(
     ({ name, index, mac }) =>
-      readText(`/sys/class/net/${name}/ifindex`) === String(index) &&
+      readText(`${directory}/${name}/ifindex`) === String(index) &&
       // A MAC may be of another length, or absent.
-      (mac === undefined || mac.length !== 17 || readText(`/sys/class/net/${name}/address`) === mac),
+      (mac === undefined || mac.length !== 17 || readText(`${directory}/${name}/address`) === mac),
   );
 }
 
-function* readSysfs(): Generator<[number, number]> {
-  for (const node of attempt(() => readdirSync('/sys/class/macvtap')) ?? []) {
-    const entry = entryOf(node, readText(`/sys/class/macvtap/${node}/dev`) ?? '');
+/** One that goes meanwhile is left out, and so are all if the driver is not there. */
+export function* readSysfs(directory = '/sys/class/macvtap'): Generator<[number, number]> {
+  for (const node of attempt(() => readdirSync(directory)) ?? []) {
+    const entry = entryOf(node, readText(`${directory}/${node}/dev`) ?? '');
     if (entry !== undefined) yield entry;
   }
 }

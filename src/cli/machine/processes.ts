@@ -47,26 +47,30 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
+/** Where a kernel shows its processes. */
+const PROC = '/proc';
+
 /** Looks at all processes that this user may inspect (proc(5), ptrace(2)). */
-export function lookAtProcesses(): Processes {
+export function lookAtProcesses(proc = PROC): Processes {
   const descriptors: HeldDescriptor[] = [];
   const namespaces = new Map<string, NamespaceFile & { pid: number }>();
   let hidden = 0;
-  for (const pid of numbersIn('/proc')) {
-    const path = `/proc/${pid}/ns/net`;
+  for (const pid of numbersIn(proc)) {
+    const directory = `${proc}/${pid}`;
+    const path = `${directory}/ns/net`;
     const netns = keyOf(path);
     if (netns !== undefined && !namespaces.has(netns)) namespaces.set(netns, { key: netns, path, pid });
-    const fds = attempt(() => readdirSync(`/proc/${pid}/fd`));
+    const fds = attempt(() => readdirSync(`${directory}/fd`));
     if (fds === undefined) hidden += 1;
     for (const fd of fds ?? []) {
-      const file = `/proc/${pid}/fd/${fd}`;
+      const file = `${directory}/fd/${fd}`;
       const target = attempt(() => readlinkSync(file)) ?? '';
       if (target.startsWith('net:[')) {
         const key = keyOf(file);
         if (key !== undefined && !namespaces.has(key)) namespaces.set(key, { key, path: file, pid });
       }
-      const held = describeDescriptor(pid, Number(fd), target);
-      if (held !== undefined) descriptors.push({ ...held, netns });
+      const held = describeDescriptor(directory, fd, target);
+      if (held !== undefined) descriptors.push({ pid, fd: Number(fd), ...held, netns });
     }
   }
   return { descriptors, namespaces: [...namespaces.values()], hidden };
@@ -75,26 +79,30 @@ export function lookAtProcesses(): Processes {
 /** The key of the namespace behind a file. */
 export function keyOf(path: string): string | undefined {
   const stat = attempt(() => statSync(path));
-  return stat && `${stat.dev}:${stat.ino}`;
+  return stat && keyIn(stat);
+}
+
+export function keyIn({ dev, ino }: Stats): string {
+  return `${dev}:${ino}`;
 }
 
 /** Nodes that udev, mknod(1) or this library make: a file on a server that does not answer must not block this. */
 const NODE_NAME = /\/[^/]*(tap|tun)[^/]*$/i;
 
 function describeDescriptor(
-  pid: number,
-  fd: number,
+  directory: string,
+  fd: string,
   target: string,
-): Omit<HeldDescriptor, 'netns'> | undefined {
+): Pick<HeldDescriptor, 'name' | 'macvtap'> | undefined {
   if (!NODE_NAME.test(target)) return undefined;
-  const stat = attempt(() => statSync(`/proc/${pid}/fd/${fd}`));
+  const stat = attempt(() => statSync(`${directory}/fd/${fd}`));
   if (!stat?.isCharacterDevice()) return undefined;
-  const info = attempt(() => readFileSync(`/proc/${pid}/fdinfo/${fd}`, 'utf8')) ?? '';
+  const info = attempt(() => readFileSync(`${directory}/fdinfo/${fd}`, 'utf8')) ?? '';
   // drivers/net/tun.c tun_chr_show_fdinfo
   const name = /^iff:\t(.*)$/m.exec(info)?.[1];
-  if (name !== undefined) return { pid, fd, name };
+  if (name !== undefined) return { name };
   const macvtap = macvtapBehind(stat);
-  return macvtap && { pid, fd, name: macvtap.name, macvtap };
+  return macvtap && { name: macvtap.name, macvtap };
 }
 
 /** sysfs lists the nodes of all namespaces by number, each a link that ends in the names of link and node. */
@@ -126,27 +134,28 @@ function numbersIn(directory: string): number[] {
 }
 
 /** Descriptors by process. */
-export function holdersOf(descriptors: readonly HeldDescriptor[]): Holder[] {
+export function holdersOf(descriptors: readonly HeldDescriptor[], proc = PROC): Holder[] {
   const holders = new Map<number, Holder>();
   for (const { pid, fd } of descriptors) {
     const known = holders.get(pid);
     if (known) known.fds.push(fd);
-    else holders.set(pid, { pid, fds: [fd], command: commandOf(pid), ...guestOf(pid) });
+    else holders.set(pid, { pid, fds: [fd], command: commandOf(pid, proc), ...guestOf(pid, proc) });
   }
   return [...holders.values()];
 }
 
-export function commandOf(pid: number): string {
-  return attempt(() => readFileSync(`/proc/${pid}/comm`, 'utf8').trimEnd()) ?? '?';
+export function commandOf(pid: number, proc = PROC): string {
+  return attempt(() => readFileSync(`${proc}/${pid}/comm`, 'utf8').trimEnd()) ?? '?';
 }
 
 /** The name that QEMU was given: `-name web`, `-name guest=web,debug-threads=on`. */
-function guestOf(pid: number): { guest?: string } {
-  if (!commandOf(pid).startsWith('qemu')) return {};
-  const words = (attempt(() => readFileSync(`/proc/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
+function guestOf(pid: number, proc: string): { guest?: string } {
+  if (!commandOf(pid, proc).startsWith('qemu')) return {};
+  const words = (attempt(() => readFileSync(`${proc}/${pid}/cmdline`, 'utf8')) ?? '').split('\0');
   const position = words.findIndex((word) => word === '-name' || word === '--name');
   const text = words[position + 1];
   if (position === -1 || text === undefined) return {};
-  const guest = /^(?:guest=)?([^,=]+)/.exec(text)?.[1];
+  // Its first item may be the name alone.
+  const guest = (/(?:^|,)guest=([^,]+)/.exec(text) ?? /^([^,=]+)(?:,|$)/.exec(text))?.[1];
   return guest === undefined ? {} : { guest };
 }

@@ -148,7 +148,7 @@ class Placer {
     for (const { id } of nodes) {
       const anchor = this.anchors.get(id);
       if (anchor === undefined) continue;
-      anchor.lanes = Array.from({ length: this.#wires.get(id) ?? 0 }, () => {
+      anchor.lanes = anchor.starts.map(() => {
         lane += LANE;
         return lane - LANE;
       });

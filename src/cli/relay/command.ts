@@ -35,6 +35,7 @@ export async function relay(texts: readonly DeviceText[], options: RelayOptions)
   } catch (error) {
     if (signal.aborted) return EXIT.ok;
     throw error;
+    /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
   } finally {
     forget();
   }

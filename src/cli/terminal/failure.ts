@@ -21,10 +21,15 @@ export function reportFailure(command: string, error: unknown): number {
   return exitCodeOf(error);
 }
 
+/** `ENOENT`, `ERR_TAPFD_…`; empty if it has none. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
 /** One line: the library's errors name cause and remedy themselves. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return printable(String(error));
-  const code = 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const message = printable(error.message.replaceAll(/\s*\n\s*/g, ' '));
   return code === '' || message.includes(code) ? message : `${message} (${code})`;
 }
@@ -32,6 +37,5 @@ export function describeFailure(error: unknown): string {
 function exitCodeOf(error: unknown): number {
   if (error instanceof UsageError) return EXIT.usage;
   if (error instanceof CommandError) return error.exitCode;
-  const isRefused = error instanceof Error && 'code' in error && error.code === 'ERR_TAPFD_INVALID_ARGUMENT';
-  return isRefused ? EXIT.usage : EXIT.failed;
+  return codeOf(error) === 'ERR_TAPFD_INVALID_ARGUMENT' ? EXIT.usage : EXIT.failed;
 }

@@ -27,12 +27,13 @@ export function columns(
   keepBlanks = false,
 ): string[] {
   const widths: number[] = [];
+  const widthAt = (i: number): number => widths[i] ?? 0;
   for (const row of rows) {
-    for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, widthOf(cell));
+    for (const [i, cell] of row.entries()) widths[i] = Math.max(widthAt(i), widthOf(cell));
   }
   return rows.map((row) => {
     const cells = row.map((cell, i) => {
-      const blanks = ' '.repeat((widths[i] ?? 0) - widthOf(cell));
+      const blanks = ' '.repeat(widthAt(i) - widthOf(cell));
       return rightAligned.includes(i) ? `${blanks}${cell}` : `${cell}${blanks}`;
     });
     return keepBlanks ? cells.join('  ') : cells.join('  ').trimEnd();
@@ -50,9 +51,9 @@ export function widthOf(text: string): number {
 /** Lines of at most `width` characters, broken at blanks, each after the first behind `indent`. */
 export function wrap(text: string, width: number, indent = ''): string[] {
   const lines: string[] = [];
-  const [begin = ''] = /^ */.exec(text) ?? [];
-  const [first = '', ...words] = text.slice(begin.length).split(' ');
-  let line = `${begin}${first}`;
+  const begin = text.search(/[^ ]|$/);
+  const [first = '', ...words] = text.slice(begin).split(' ');
+  let line = `${text.slice(0, begin)}${first}`;
   for (const word of words) {
     if (widthOf(`${line} ${word}`) > width) {
       lines.push(line);
@@ -69,8 +70,8 @@ export function cutLine(line: string, width: number): string {
   if (widthOf(line) <= width) return line;
   let room = width - 1;
   // Each part is a colour, or one character.
-  const parts = line.match(new RegExp(`${COLOUR.source}|.`, 'gu')) ?? [];
-  const kept = parts.filter((part) => {
+  const parts = line.matchAll(new RegExp(`${COLOUR.source}|.`, 'gu'));
+  const kept = [...parts].filter(([part]) => {
     if (part.startsWith('\u001b')) return true;
     room -= 1;
     return room >= 0;

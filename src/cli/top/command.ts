@@ -22,23 +22,20 @@ export async function top(names: readonly string[], options: TopOptions): Promis
   const { signal, forget } = untilEnded();
   const quit = new AbortController();
   const sampler = new Sampler(options.all === true);
-  const rates = new Rates();
   const first = only(names, await sampler.take());
   checkNames(names, first);
-  rates.next(first);
+  const rates = new Rates(first);
   const isLive = process.stdout.isTTY && !options.json;
   const screen = isLive ? new Screen(() => quit.abort()) : undefined;
   const style = styleFor(process.stdout);
+  const ended = AbortSignal.any([signal, quit.signal]);
   try {
-    screen?.draw([headLine(options.interval, style), '', ...waitingLines(first)]);
+    screen?.draw([headLine(options.interval, style), '', 'counting …']);
     for (let looks = 0; looks < (options.count ?? Number.POSITIVE_INFINITY); looks++) {
-      await delay(options.interval * 1000, undefined, { signal: AbortSignal.any([signal, quit.signal]) });
-      const now = rates.next(only(names, await sampler.take()));
-      if (now === undefined) continue;
-      show(now, options, style, screen);
+      await delay(options.interval * 1000, undefined, { signal: ended }).catch(() => undefined);
+      if (ended.aborted) break;
+      show(rates.next(only(names, await sampler.take())), options, style, screen);
     }
-  } catch (error) {
-    if (!signal.aborted && !quit.signal.aborted) throw error;
   } finally {
     screen?.close();
     forget();
@@ -74,8 +71,4 @@ function show(
 
 function headLine(interval: number, { bold, dim }: Style, time = new Date()): string {
   return `${bold('tapfd top')}  ${time.toTimeString().slice(0, 8)}  every ${interval} s  ${dim('q ends it')}`;
-}
-
-function waitingLines({ devices }: Sample): string[] {
-  return [devices.length === 0 ? 'There is no TUN, TAP or macvtap here.' : 'counting …'];
 }

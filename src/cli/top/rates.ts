@@ -18,16 +18,18 @@ export interface DeviceRates {
 
 /** Compares each sample with the one before. */
 export class Rates {
-  #previous: Sample | undefined;
+  #previous: Sample;
   /** Of persistent devices the least that was seen unread: frames that went with an earlier program among them. */
   readonly #least = new Map<string, number>();
 
-  /** @returns Undefined for the first sample. */
-  next(sample: Sample): { seconds: number; devices: DeviceRates[] } | undefined {
+  constructor(first: Sample) {
+    this.#previous = first;
+    for (const device of first.devices) this.#queued(device);
+  }
+
+  next(sample: Sample): { seconds: number; devices: DeviceRates[] } {
     const previous = this.#previous;
     this.#previous = sample;
-    const queued = new Map(sample.devices.map((device) => [device, this.#queued(device)]));
-    if (previous === undefined) return undefined;
     const seconds = (sample.at - previous.at) / 1000;
     const before = new Map(previous.devices.map((device) => [device.key, device]));
     const devices = sample.devices.map((device): DeviceRates => {
@@ -38,7 +40,7 @@ export class Rates {
         toProgram: rateOf(old.toProgram, device.toProgram, seconds),
         fromProgram: rateOf(old.fromProgram, device.fromProgram, seconds),
         drops: Math.max(0, device.drops - old.drops) / seconds,
-        queued: queued.get(device),
+        queued: this.#queued(device),
       };
     });
     return { seconds, devices };

@@ -8,7 +8,9 @@ import {
   checkMacvtapDriver,
   checkSys,
   checkTunDriver,
+  tryInNamespace,
   tryMacvtap,
+  whyClosed,
 } from '#lib/cli/doctor/devices.js';
 import { examine } from '#lib/cli/doctor/examine.js';
 import type { Machine } from '#lib/cli/doctor/finding.js';
@@ -21,7 +23,7 @@ import {
 } from '#lib/cli/doctor/guests.js';
 import { reportLines } from '#lib/cli/doctor/report.js';
 import { checkAddon, checkNode } from '#lib/cli/doctor/runtime.js';
-import { checkUserNamespaces } from '#lib/cli/doctor/user.js';
+import { checkCapabilities, checkUserNamespaces } from '#lib/cli/doctor/user.js';
 import { styleFor } from '#lib/cli/terminal/style.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { bash, COMMAND, tapfd } from '../../kit/command.js';
@@ -58,7 +60,8 @@ t.test('this machine, as text and as JSON', async (t) => {
     t.match(byId[id], { severity: 'ok' }, id);
   }
   for (const { severity: one, remedy } of findings) t.equal(remedy === undefined, one === 'ok');
-  const text = (await tapfd(['doctor'])).output;
+  // Without PATH, programs are found where the system looks by itself.
+  const text = (await tapfd(['doctor'], { env: { PATH: undefined } })).output;
   t.match(text, /^✓ clone device +\/dev\/net\/tun opens/m);
   t.same(
     text.split('\n').filter((line) => line.length > 80),
@@ -88,6 +91,15 @@ t.test('a root without capabilities', async (t) => {
   const found = findings.find((one: { id: string }) => one.id === 'capabilities');
   t.match(found.message, /CAP_NET_ADMIN .*CAP_SYS_ADMIN .*CAP_MKNOD/);
   t.match(found.remedy, '--cap-add=NET_ADMIN --cap-add=SYS_ADMIN --cap-add=MKNOD');
+});
+
+t.test('an ordinary user without capabilities', async (t) => {
+  t.match(await checkCapabilities(() => false, false), { severity: 'warning', remedy: /run as root/ });
+});
+
+t.test('a device that does not open for a reason of its own', async (t) => {
+  const found = await tryInNamespace('well', () => Promise.reject(new Error('odd')));
+  t.match(found, { severity: 'warning', message: /odd/, remedy: 'see the other findings' });
 });
 
 t.test('/sys of another namespace', async (t) => {
@@ -135,6 +147,15 @@ t.test('the clone device', async (t) => {
   });
   const denied = await checkAs('python3', 'test/kit/deny_device.py', '10');
   t.match(denied, { severity: 'error', remedy: /device cgroup/ });
+  t.match(whyClosed(made.root, 'EACCES'), /chmod 666/);
+  t.match(whyClosed(made.root, 'ENODEV'), /modprobe tun/);
+  const nodev = machine(t, { 'dev/net/x': '' });
+  const net = join(nodev.root, 'dev/net');
+  await run('mount', '-t', 'tmpfs', '-o', 'nodev', 'tmpfs', net);
+  const onNodev = await run('mknod', '-m', '666', join(net, 'tun'), 'c', '10', '200')
+    .then(() => checkCloneDevice(nodev))
+    .finally(() => run('umount', net));
+  t.match(onNodev, { severity: 'error', remedy: /without nodev/ });
 });
 
 t.test('drivers', async (t) => {
@@ -203,6 +224,8 @@ t.test('what guests need', async (t) => {
   t.match(await qemu('echo QEMU emulator version 9.9.9'), { severity: 'ok', message: /version 9\.9\.9/ });
   t.match(await qemu('echo nothing'), { severity: 'ok', message: /unknown/ });
   t.match(await qemu('exit 1'), { severity: 'warning', message: /does not run/ });
+  t.match(await checkQemu(none, 's390x'), { message: /no qemu-system-s390x/ });
+  t.match(await checkQemu({ root: '/', path: undefined }), { severity: 'warning' });
 });
 
 t.test('the bridge helper and its rules', async (t) => {
@@ -247,11 +270,13 @@ t.test('Node and the addon', async (t) => {
   t.match(await checkNode('26.0.0'), { severity: 'ok' });
   t.match(await checkNode('18'), { severity: 'error' });
   t.match(
-    await checkAddon(() => {
+    await checkAddon(machine(t, {}), () => {
       throw new Error('no such file');
     }),
     { severity: 'error', message: /no such file/ },
   );
+  t.match(await checkAddon(machine(t, {})), { severity: 'ok', message: /^loaded \(/ });
+  t.match(await checkAddon({ root: '/', path: '' }), { severity: 'ok', message: /^loaded from \/.*\.node / });
 });
 
 t.test('a check that fails is a finding, and the report counts', async (t) => {

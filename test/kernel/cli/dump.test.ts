@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openTap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
-import { bash, COMMAND, startTapfd, tapfd } from '../../kit/command.js';
+import { bash, COMMAND, commandWords, startTapfd, tapfd } from '../../kit/command.js';
 import { quietNamespace, run, type TestNamespace } from '../../kit/namespace.js';
-import type { StartedProgram } from '../../kit/started-program.js';
+import { type StartedProgram, startProgram } from '../../kit/started-program.js';
 
 fileNeeds(t, 'root', 'tun-device', 'netns', 'veth', 'macvtap', 'ip', 'ping');
 
@@ -120,6 +120,11 @@ t.test('what cannot be dumped is refused', async (t) => {
   const closed = await tapfd(['dump', '--fd', '99'], { ns });
   t.equal(closed.code, 1);
   t.match(closed.errors, 'EBADF');
+  // A terminal of its own: of bsdutils, which every Debian has.
+  const line = commandWords(['dump', '--tap', '-w', '-'], ns).join(' ');
+  const terminal = await startProgram('script', ['-qec', line, '/dev/null']).ended;
+  t.equal(terminal.code, 2);
+  t.match(terminal.output, /pcapng is nothing for a terminal/);
 });
 
 t.test('a descriptor that it inherits', async (t) => {

@@ -112,4 +112,5 @@ t.test('a terminal of 80 columns is used as a whole and given back', { skip: nee
   await enter(['top', '--interval', '0.1']);
   t.match(await shown(/… \d more/), /^t0 /m);
   await tmux('send-keys', '-t', 'one', 'q');
+  await shown(/prompt% *\n*$/);
 });

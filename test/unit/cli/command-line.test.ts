@@ -49,6 +49,7 @@ t.test('a wrong command line is refused with a suggestion, on standard error', a
   await wrong(['top', '--count', '0'], /a number from 1 on/);
   await wrong(['dump', 'x', '--fd', '99999999999'], /a number from 0 to 2147483647/);
   await wrong(['dump', 'x', '-w', 'f', '--ring', '1x1'], /must be 4x10/);
+  await wrong(['dump', 'x', '-w', 'f', '--ring', 'many'], /must be 4x10/);
   await wrong(['completion', 'tcsh'], /Allowed choices are bash, zsh, fish/);
   await wrong(['exec', '--nonsense'], /unknown option '--nonsense'/, EXIT.notStarted);
   await wrong(['exec', '--', 'true'], /no device is given/, EXIT.notStarted);

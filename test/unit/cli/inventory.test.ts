@@ -1,13 +1,27 @@
 /** Devices as table and tree, and remedies for a shell, of machines that are made up. */
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Finding, FindingCode, Link } from 'tapfd';
+import { worstOf } from '#lib/cli/doctor/finding.js';
+import { complaintOf } from '#lib/cli/doctor/user.js';
 import { deviceTable } from '#lib/cli/list/table.js';
 import { deviceTree } from '#lib/cli/list/tree.js';
-import type { Device } from '#lib/cli/machine/inventory.js';
-import type { Namespace } from '#lib/cli/machine/namespaces.js';
-import { deviceOf, numbersOf } from '#lib/cli/machine/processes.js';
+import { type Device, deviceKindOf } from '#lib/cli/machine/inventory.js';
+import { lookAtNamespaces, type Namespace, namedNamespaces } from '#lib/cli/machine/namespaces.js';
+import { nodeOf, readSysfs, showsOwnNamespace } from '#lib/cli/machine/nodes.js';
+import {
+  commandOf,
+  deviceOf,
+  type HeldDescriptor,
+  holdersOf,
+  keyOf,
+  lookAtProcesses,
+  numbersOf,
+} from '#lib/cli/machine/processes.js';
 import { shellRemedy } from '#lib/cli/machine/remedies.js';
 import { formatAddress, parseAddress } from '#lib/cli/relay/address.js';
+import { listeningOn } from '#lib/cli/relay/peers.js';
 import { styleFor } from '#lib/cli/terminal/style.js';
 
 const LOOK = { style: styleFor({}, {}), width: 80 };
@@ -99,6 +113,13 @@ t.test('several namespaces, of which one cannot be read', async (t) => {
   const down = { ...device(own, {}).link, index: 9, name: 'br0', kind: 'bridge', up: false };
   const bridged = { ...own, links: [down] };
   const port = device(bridged, { master: down });
+  const card = { ...down, name: 'eth0', kind: undefined, up: true } as Link;
+  const onCard = device({ ...own, links: [card] }, { kind: 'macvtap', lower: card });
+  t.ok(
+    deviceTree({ namespaces: [onCard.namespace], devices: [onCard], hidden: 0 }, LOOK).includes(
+      '└─ eth0 device',
+    ),
+  );
   t.ok(
     deviceTree({ namespaces: [bridged, other], devices: [port], hidden: 0 }, LOOK).includes(
       '└─ br0 bridge down',
@@ -150,4 +171,89 @@ t.test('device numbers, and addresses of peers', async (t) => {
   ]) {
     t.throws(() => parseAddress('--connect', text), /--connect/);
   }
+});
+
+t.test('a /proc of which parts are closed, or gone by now', async (t) => {
+  const proc = t.testdir({
+    self: {},
+    // Closed to this user.
+    1: { comm: 'init\n' },
+    // Holds namespaces, one of which has gone, and descriptors of which nothing more is known.
+    7: {
+      comm: 'qemu-system-x86\n',
+      cmdline: 'qemu\0-name\0',
+      fd: {
+        0: t.fixture('symlink', '/dev/null'),
+        3: t.fixture('symlink', 'net:[1]'),
+        4: t.fixture('symlink', join('..', 'tapfile')),
+        5: t.fixture('symlink', '/nonexistent/tap0'),
+        6: 'no link',
+      },
+      tapfile: 'an ordinary file',
+    },
+    8: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0-name\0debug-threads=on,guest=web\0' },
+    9: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0-name\0,\0' },
+    10: { comm: 'qemu-system-x86\n' },
+    11: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0--name\0guest=a b,debug-threads=on\0' },
+    12: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0-name\0web\0' },
+  });
+  t.same(lookAtProcesses(proc), { descriptors: [], namespaces: [], hidden: 6 });
+  t.same(lookAtProcesses(join(proc, 'nonexistent')), { descriptors: [], namespaces: [], hidden: 0 });
+  const held = (pid: number): HeldDescriptor => ({ pid, fd: 3, name: 't0', netns: undefined });
+  t.same(
+    holdersOf([7, 8, 9, 10, 11, 12].map(held), proc).map(({ guest }) => guest),
+    [undefined, 'web', undefined, undefined, 'a b', 'web'],
+  );
+  t.equal(commandOf(99, proc), '?');
+});
+
+t.test('namespaces that went, and one that is none', async (t) => {
+  const directory = t.testdir({ gone: t.fixture('symlink', 'nowhere'), there: '' });
+  t.same(
+    namedNamespaces(directory).map(({ name }) => name),
+    ['there'],
+  );
+  t.same(namedNamespaces(join(directory, 'nonexistent')), []);
+  const path = join(directory, 'there');
+  const found = await lookAtNamespaces({ namespaces: [{ key: keyOf(path) ?? '', path, pid: process.pid }] });
+  const none = found.find((one) => one.path === path);
+  t.match(none, { links: [], problem: /E[A-Z]+/, own: false });
+  t.equal(found[0]?.own, true);
+});
+
+t.test('nodes and sysfs of which nothing is known', async (t) => {
+  const directory = t.testdir({ tap7: 'no device', tap8: { dev: '246:1\n' }, tap9: {} });
+  t.match(nodeOf({ index: 6 }, new Map(), directory), { state: 'missing' });
+  t.match(nodeOf({ index: 7 }, new Map(), directory), { state: 'unknown' });
+  t.match(nodeOf({ index: 7 }, new Map([[7, 1]]), directory), { state: 'wrong' });
+  t.same([...readSysfs(directory)], [[8, deviceOf(246, 1)]]);
+  t.same([...readSysfs(join(directory, 'nonexistent'))], []);
+  t.equal(showsOwnNamespace([], join(directory, 'nonexistent')), false);
+});
+
+t.test('a kernel that does not tell what a device is', async (t) => {
+  t.equal(deviceKindOf({ kind: 'tun' } as Link), 'tap');
+  t.equal(deviceKindOf({ kind: 'veth' } as Link), undefined);
+});
+
+t.test('a peer that is waited for after the end', async (t) => {
+  // Of a unix socket, the path must be short.
+  const path = join(tmpdir(), `tapfd-peers-${process.pid}.sock`);
+  const peers = await listeningOn({ path }, () => undefined);
+  await t.rejects(peers.next(AbortSignal.abort(new Error('over'))), { message: 'over' });
+  await peers.close();
+});
+
+t.test('the worst of what doctor finds, and what a failed program said', async (t) => {
+  const worst = (...list: ('ok' | 'warning' | 'error')[]) => worstOf(list.map((severity) => ({ severity })));
+  t.same(
+    [worst(), worst('ok'), worst('warning', 'ok'), worst('warning', 'error', 'ok')],
+    [...['ok', 'ok', 'warning', 'error']],
+  );
+  const message = 'Command failed';
+  t.equal(complaintOf({ message }), message);
+  t.equal(complaintOf({ message, stderr: 'unshare: no\n' }), 'unshare: no');
+  const trace =
+    "file:///lib/errors.js:3\n  throw new TapfdError('EPERM');\n  ^\n\nTapfdError: openTap: no (EPERM)\n    at x\n";
+  t.equal(complaintOf({ message, stderr: trace }), 'TapfdError: openTap: no (EPERM)');
 });

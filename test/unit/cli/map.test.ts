@@ -3,6 +3,7 @@ import t from 'tap';
 import type { Link } from 'tapfd';
 import type { Inventory } from '#lib/cli/machine/inventory.js';
 import type { Namespace } from '#lib/cli/machine/namespaces.js';
+import { placeWires } from '#lib/cli/map/lanes.js';
 import { type Box, type Layout, layOut } from '#lib/cli/map/layout.js';
 import { mermaidOf } from '#lib/cli/map/mermaid.js';
 import { mapOf } from '#lib/cli/map/model.js';
@@ -221,6 +222,13 @@ t.test('nothing overlaps, and no wire runs through a box', async (t) => {
     }).length > 0,
     'the test sees it',
   );
+  const mermaid = mermaidOf(map);
+  t.equal(mermaid.match(/-\.-/g)?.length, 9, 'lower devices elsewhere');
+  t.equal(mermaid.match(/===/g)?.length, 9);
+  t.match(
+    mermaid,
+    '[["a guest with a long name 3<br/>guest · qemu#45;system#45;x86"]]:::guest'.replaceAll('#45;', '-'),
+  );
   t.match(svgOf(layout, 'a & "b"'), '<title>a &amp; &quot;b&quot;</title>');
 });
 
@@ -233,6 +241,8 @@ t.test('a wire within one row needs no way around', async (t) => {
   const [wire] = layOut(map).wires;
   t.equal(wire?.points.length, 4);
   t.same(layOut({ namespaces: [], wires: [] }).panels, []);
+  const nowhere = placeWires([{ from: 'x', to: 'y', isLower: false }], new Map(), 0);
+  t.same(nowhere, [{ points: [], isLower: false }], 'a wire between nodes that are not drawn');
 });
 
 t.test('names cannot break out of the picture', async (t) => {

@@ -4,7 +4,7 @@ import { styleFor } from '#lib/cli/terminal/style.js';
 import { parseQueues } from '#lib/cli/top/queues.js';
 import { Rates } from '#lib/cli/top/rates.js';
 import type { DeviceSample } from '#lib/cli/top/sample.js';
-import { ratesTable, short } from '#lib/cli/top/table.js';
+import { ratesAsJson, ratesTable, short } from '#lib/cli/top/table.js';
 
 function sample(facts: Partial<DeviceSample> = {}): DeviceSample {
   return {
@@ -23,11 +23,10 @@ function sample(facts: Partial<DeviceSample> = {}): DeviceSample {
 }
 
 t.test('rates are differences by time', async (t) => {
-  const rates = new Rates();
-  t.equal(
-    rates.next({ at: 1000, devices: [sample({ toProgram: { frames: 100, bytes: 1000 }, drops: 4 })] }),
-    undefined,
-  );
+  const rates = new Rates({
+    at: 1000,
+    devices: [sample({ toProgram: { frames: 100, bytes: 1000 }, drops: 4 })],
+  });
   const next = rates.next({
     at: 3000,
     devices: [
@@ -40,20 +39,23 @@ t.test('rates are differences by time', async (t) => {
       sample({ key: 'new', toProgram: { frames: 1000, bytes: 1000 } }),
     ],
   });
-  t.equal(next?.seconds, 2);
-  t.match(next?.devices, [
+  t.equal(next.seconds, 2);
+  t.match(next.devices, [
     { toProgram: { frames: 100, bits: 16_000 }, fromProgram: { frames: 1, bits: 400 }, drops: 3, queued: 7 },
     { toProgram: { frames: 0, bits: 0 } },
   ]);
   // A device of the same name that is another one.
-  t.match(rates.next({ at: 4000, devices: [sample()] })?.devices, [{ toProgram: { frames: 0 }, drops: 0 }]);
+  t.match(rates.next({ at: 4000, devices: [sample()] }).devices, [{ toProgram: { frames: 0 }, drops: 0 }]);
 });
 
 t.test('on a persistent device, frames that went with an earlier program are no queue', async (t) => {
-  const rates = new Rates();
+  const at = (unread: number | undefined, isPersistent: boolean) => ({
+    at: 0,
+    devices: [sample({ unread, isPersistent })],
+  });
+  const rates = new Rates(at(40, true));
   const next = (unread: number | undefined, isPersistent: boolean) =>
-    rates.next({ at: 0, devices: [sample({ unread, isPersistent })] })?.devices[0]?.queued;
-  next(40, true);
+    rates.next(at(unread, isPersistent)).devices[0]?.queued;
   t.same([next(42, true), next(30, true), next(31, true)], [2, 0, 1]);
   t.equal(next(500, false), 100, 'no more than the queue holds');
   t.equal(next(undefined, false), undefined);
@@ -75,6 +77,14 @@ t.test('queues that fill are marked', async (t) => {
   t.match(line(95), style.red('95/100'));
   t.match(line(undefined), / -$/);
   t.match(line(1), 'box:tap0');
+  const queueAsJson = (queued: number | undefined) =>
+    JSON.parse(
+      ratesAsJson(new Date(), 1, [
+        { device: sample(), toProgram: rate, fromProgram: rate, drops: 1, queued },
+      ]),
+    ).devices[0].queue;
+  t.same(queueAsJson(3), { frames: 3, length: 100 });
+  t.equal(queueAsJson(undefined), null);
 });
 
 t.test('what tc prints', async (t) => {
