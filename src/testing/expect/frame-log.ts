@@ -68,6 +68,9 @@ export interface NoneOptions extends LookOptions {
   for?: number | undefined;
 }
 
+/** How many captures read a device: it is read until the last of them ends. */
+const readers = new WeakMap<FrameStream, number>();
+
 /** The frames of a device from the capture's beginning on. Made by {@link captureFrames} and `net.capture()`. */
 export class FrameLog implements AsyncDisposable {
   readonly #device: FrameStream;
@@ -100,7 +103,9 @@ export class FrameLog implements AsyncDisposable {
         this.#wake();
       },
     });
-    if (read) device.resume();
+    if (!read) return;
+    readers.set(device, (readers.get(device) ?? 0) + 1);
+    device.resume();
   }
 
   /** The frames so far, the oldest first. */
@@ -153,9 +158,9 @@ export class FrameLog implements AsyncDisposable {
     await saveTraffic(path, [this.#traffic]);
   }
 
-  /** Ends the capture: what waits fails, and the device is not read any more. The frames remain. */
+  /** Ends the capture: what waits fails, and the device is not read any more, unless another capture reads it. The frames remain. */
   async close(): Promise<void> {
-    if (!this.#ended && this.#reads) this.#device.pause();
+    if (!this.#ended && this.#reads) this.#stopReading();
     this.#ended = true;
     this.#stop();
     this.#wake();
@@ -164,6 +169,12 @@ export class FrameLog implements AsyncDisposable {
   /** As {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #stopReading(): void {
+    const others = (readers.get(this.#device) ?? 1) - 1;
+    readers.set(this.#device, others);
+    if (others === 0) this.#device.pause();
   }
 
   #fail(error: FrameExpectationError): Promise<never> {
