@@ -68,8 +68,14 @@ export interface NoneOptions extends LookOptions {
   for?: number | undefined;
 }
 
-/** How many captures read a device: it is read until the last of them ends. */
-const readers = new WeakMap<FrameStream, number>();
+const readers = new WeakMap<FrameStream, Set<FrameLog>>();
+
+/** The captures that read a device: it is read until the last of them ends. */
+function readersOf(device: FrameStream): Set<FrameLog> {
+  const all = readers.get(device) ?? new Set();
+  readers.set(device, all);
+  return all;
+}
 
 /** The frames of a device from the capture's beginning on. Made by {@link captureFrames} and `net.capture()`. */
 export class FrameLog implements AsyncDisposable {
@@ -104,7 +110,7 @@ export class FrameLog implements AsyncDisposable {
       },
     });
     if (!read) return;
-    readers.set(device, (readers.get(device) ?? 0) + 1);
+    readersOf(device).add(this);
     device.resume();
   }
 
@@ -172,9 +178,9 @@ export class FrameLog implements AsyncDisposable {
   }
 
   #stopReading(): void {
-    const others = (readers.get(this.#device) ?? 1) - 1;
-    readers.set(this.#device, others);
-    if (others === 0) this.#device.pause();
+    const others = readersOf(this.#device);
+    others.delete(this);
+    if (others.size === 0) this.#device.pause();
   }
 
   #fail(error: FrameExpectationError): Promise<never> {

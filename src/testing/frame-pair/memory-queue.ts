@@ -177,6 +177,7 @@ export class MemoryQueue implements NativeQueue {
   }
 
   async getMac(): Promise<string> {
+    /* c8 ignore next -- a TUN has none, and is not asked */
     return this.#link.now.mac ?? '';
   }
 

@@ -223,10 +223,13 @@ t.test('a capture knows what came before it was asked', async (t) => {
   t.match(error.message, /seen: 3 frames; 1 more of/, 'those that were returned are listed, too');
   b.write(udpFrame(9));
   t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(9), direction: 'out' });
+  await b.writeBatch([udpFrame(10), udpFrame(11)]);
+  t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(10) });
+  t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(11) });
   const later = log.expect({ udp: { destinationPort: 4 } }, { direction: 'both' });
   a.write(udpFrame(4));
   await later;
-  t.equal(log.frames.length, 6);
+  t.equal(log.frames.length, 8);
   t.equal((await log.expect({ icmpv6: {} })).frame.length, SOLICITATION.length);
 });
 
