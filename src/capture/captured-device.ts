@@ -160,14 +160,18 @@ export class CapturedDevice implements FrameObserver {
   #accepts(filter: CaptureFilter, frame: Buffer, direction: FrameDirection, comments: string[]): boolean {
     if (this.#inFilter) return true;
     this.#inFilter = true;
+    const accepted = this.#ask(filter, frame, direction, comments);
+    this.#inFilter = false;
+    return accepted;
+  }
+
+  #ask(filter: CaptureFilter, frame: Buffer, direction: FrameDirection, comments: string[]): boolean {
     try {
       return filter(frame, direction);
     } catch (error) {
       this.#sink.filterFailed(error);
       comments.push(`the filter threw: ${textOf(error)}`);
       return true;
-    } finally {
-      this.#inFilter = false;
     }
   }
 }

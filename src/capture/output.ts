@@ -4,7 +4,7 @@ import { createWriteStream } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { format, parse } from 'node:path';
 import type { Writable } from 'node:stream';
-import type { CaptureSettings } from './capture-options.js';
+import type { CaptureRing, CaptureSettings } from './capture-options.js';
 import type { Budget } from './pcapng/outlet.js';
 import { type SectionFrame, SectionWriter } from './pcapng/section.js';
 import type { InterfaceSettings, StatisticsSettings } from './pcapng/writer-options.js';
@@ -73,7 +73,8 @@ export class CaptureOutput {
 
   /** False if there is no room. */
   frame(frame: SectionFrame): boolean {
-    if (this.#isFull(SectionWriter.sizeOf(frame))) this.#turn();
+    const { ring } = this.#settings;
+    if (ring !== undefined && this.#isFull(ring, SectionWriter.sizeOf(frame))) this.#turn(ring);
     this.#hasFrames = true;
     return this.#section.frame(frame);
   }
@@ -104,20 +105,18 @@ export class CaptureOutput {
     return section;
   }
 
-  #isFull(more: number): boolean {
-    const { ring } = this.#settings;
-    if (ring === undefined || !this.#hasFrames) return false;
-    return this.#section.bytes + more + STATISTICS_BYTES * this.#interfaces.length > ring.bytes;
+  #isFull({ bytes }: CaptureRing, more: number): boolean {
+    if (!this.#hasFrames) return false;
+    return this.#section.bytes + more + STATISTICS_BYTES * this.#interfaces.length > bytes;
   }
 
   /** Completes this file of the ring, begins the next, and removes the oldest if there is one too many. */
-  #turn(): void {
+  #turn({ files }: CaptureRing): void {
     const section = this.#section;
     for (const statistics of this.#statistics()) section.statistics(statistics);
     this.#bytesBefore += section.bytes;
     this.#kept.push(numbered(this.#target as string, this.files));
     this.#section = this.#begin(this.#openNext());
-    const { files = 1 } = this.#settings.ring ?? {};
     const surplus = this.#kept.length >= files ? this.#kept.shift() : undefined;
     this.#do(completed(section, surplus));
   }

@@ -26,6 +26,11 @@ export interface WirePlan {
   seed: number;
 }
 
+interface HeldFrame {
+  readonly frame: Buffer;
+  readonly timer: NodeJS.Timeout;
+}
+
 /** How long a frame waits for the next one to overtake it. */
 const OVERTAKE_MS = 20;
 /** With more under way, nothing more is read. */
@@ -40,7 +45,7 @@ export class WireDirection {
   readonly #random: () => number;
   readonly #timers = new Set<NodeJS.Timeout>();
   /** Waits to be overtaken. */
-  #held: { frame: Buffer; timer: NodeJS.Timeout } | undefined;
+  #held: HeldFrame | undefined;
   #underWay = 0;
   #room: (() => void) | undefined;
   #isOver = false;
@@ -94,19 +99,18 @@ export class WireDirection {
     this.#send(frame);
     if (this.#held === undefined) return;
     this.stats.reordered += 1;
-    this.#letGo();
+    this.#letGo(this.#held);
   }
 
   #hold(frame: Buffer): void {
-    this.#held = { frame, timer: setTimeout(() => this.#letGo(), OVERTAKE_MS) };
+    const held: HeldFrame = { frame, timer: setTimeout(() => this.#letGo(held), OVERTAKE_MS) };
+    this.#held = held;
   }
 
-  #letGo(): void {
-    const held = this.#held;
-    if (held === undefined) return;
-    clearTimeout(held.timer);
+  #letGo({ frame, timer }: HeldFrame): void {
+    clearTimeout(timer);
     this.#held = undefined;
-    this.#send(held.frame);
+    this.#send(frame);
   }
 
   #send(frame: Buffer): void {

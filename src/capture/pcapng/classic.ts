@@ -10,14 +10,17 @@ import { timeScale } from './time-scale.js';
 const FILE_HEADER_BYTES = 24;
 const FRAME_HEADER_BYTES = 16;
 const SECOND = 1_000_000_000n;
-/** The resolution of the times behind the seconds. */
-const RESOLUTIONS: Partial<Record<number, number>> = { 2712847316: 6, 2712812621: 9 };
+/** What a file begins with, by the resolution of the times behind the seconds. */
+const MICROSECONDS = 0xa1b2_c3d4;
+const NANOSECONDS = 0xa1b2_3c4d;
 /** The rest says whether frames end with their check sequence. */
 const LINK_TYPE_BITS = 0xffff;
 
 /** The byte order of a pcap file that begins with these 4 bytes; undefined for any other file. */
 export function pcapByteOrder(magic: Buffer): ByteOrder | undefined {
-  return (['LE', 'BE'] as const).find((order) => new Fields(magic, order, 0).u32(0) in RESOLUTIONS);
+  return (['LE', 'BE'] as const).find((order) =>
+    [MICROSECONDS, NANOSECONDS].includes(new Fields(magic, order, 0).u32(0)),
+  );
 }
 
 export async function* pcapFrames(
@@ -27,7 +30,7 @@ export async function* pcapFrames(
 ): AsyncGenerator<CapturedFrame, void, undefined> {
   if (!(await source.ensure(FILE_HEADER_BYTES))) throw endsWithin('its header', source);
   const header = new Fields(source.take(FILE_HEADER_BYTES), order, 0);
-  const scale = timeScale(RESOLUTIONS[header.u32(0)] ?? 6, 0n);
+  const scale = timeScale(header.u32(0) === NANOSECONDS ? 9 : 6, 0n);
   const facts = interfaceOf(header);
   limits.section({
     format: 'pcap',

@@ -11,7 +11,6 @@ export class WallClock {
   readonly #nanoseconds: () => bigint;
   /** Wall clock minus monotonic clock. */
   #offset: bigint;
-  #last = 0n;
 
   /**
    * @param milliseconds - The wall clock.
@@ -36,9 +35,7 @@ export class WallClock {
     const guess = monotonic + this.#offset;
     const time = guess < floor ? floor : guess > ceiling ? ceiling : guess;
     this.#offset = time - monotonic;
-    // A correction within the millisecond is none of the system's clock.
-    this.#last = time < this.#last && this.#last <= ceiling ? this.#last : time;
-    return this.#last;
+    return time;
   }
 }
 

@@ -46,11 +46,6 @@ export class Outlet {
     if (!writable.writable) process.nextTick(this.#closed);
   }
 
-  /** Why nothing is written any more. */
-  get failure(): Error | undefined {
-    return this.#failure;
-  }
-
   /** Whether `bytes` more may wait. */
   hasRoom(bytes: number): boolean {
     return this.#failure === undefined && this.#budget.pending + bytes <= this.#budget.bytes;

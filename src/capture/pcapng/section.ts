@@ -43,11 +43,6 @@ export class SectionWriter {
     this.#append(sectionHeader(settings));
   }
 
-  /** Why nothing is written any more. */
-  get failure(): Error | undefined {
-    return this.#outlet.failure;
-  }
-
   /** Returns its number. */
   addInterface(settings: InterfaceSettings): number {
     this.#append(interfaceBlock(settings));

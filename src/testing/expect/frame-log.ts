@@ -68,6 +68,15 @@ export interface NoneOptions extends LookOptions {
   for?: number | undefined;
 }
 
+const readers = new WeakMap<FrameStream, Set<FrameLog>>();
+
+/** The captures that read a device: it is read until the last of them ends. */
+function readersOf(device: FrameStream): Set<FrameLog> {
+  const all = readers.get(device) ?? new Set();
+  readers.set(device, all);
+  return all;
+}
+
 /** The frames of a device from the capture's beginning on. Made by {@link captureFrames} and `net.capture()`. */
 export class FrameLog implements AsyncDisposable {
   readonly #device: FrameStream;
@@ -100,7 +109,9 @@ export class FrameLog implements AsyncDisposable {
         this.#wake();
       },
     });
-    if (read) device.resume();
+    if (!read) return;
+    readersOf(device).add(this);
+    device.resume();
   }
 
   /** The frames so far, the oldest first. */
@@ -153,9 +164,9 @@ export class FrameLog implements AsyncDisposable {
     await saveTraffic(path, [this.#traffic]);
   }
 
-  /** Ends the capture: what waits fails, and the device is not read any more. The frames remain. */
+  /** Ends the capture: what waits fails, and the device is not read any more, unless another capture reads it. The frames remain. */
   async close(): Promise<void> {
-    if (!this.#ended && this.#reads) this.#device.pause();
+    if (!this.#ended && this.#reads) this.#stopReading();
     this.#ended = true;
     this.#stop();
     this.#wake();
@@ -164,6 +175,12 @@ export class FrameLog implements AsyncDisposable {
   /** As {@link close}. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #stopReading(): void {
+    const others = readersOf(this.#device);
+    others.delete(this);
+    if (others.size === 0) this.#device.pause();
   }
 
   #fail(error: FrameExpectationError): Promise<never> {

@@ -80,6 +80,8 @@ export class MemoryLink {
   /** The link as it is. */
   now: NativeLink;
   isGone = false;
+  /** Whether its end takes frames may have changed. */
+  onChange: () => void = nothing;
   readonly #namespace: MemoryNamespace;
 
   constructor(namespace: MemoryNamespace, link: NativeLink) {
@@ -100,6 +102,7 @@ export class MemoryLink {
     const flags = up ? this.now.flags | IFF_UP : this.now.flags & ~IFF_UP;
     this.now = { ...this.now, ...changes, flags };
     this.#namespace.tell({ type: 'change', link: this.now });
+    this.onChange();
   }
 
   /** As the kernel counts them: KernelDrops. */
@@ -114,6 +117,7 @@ export class MemoryLink {
     this.isGone = true;
     this.#namespace.remove(this);
     this.#namespace.tell({ type: 'remove', link: this.now });
+    this.onChange();
   }
 
   /** Its device is closed. */

@@ -34,7 +34,7 @@ export class MemoryQueue implements NativeQueue {
   readonly #settings: MemoryQueueSettings;
   readonly #link: MemoryLink;
   readonly #alive = new PollAlive();
-  #peer: MemoryQueue | undefined;
+  #peer!: MemoryQueue;
   #rules: NativeFrameRules | undefined;
   #inbox: Buffer[] = [];
   #burst: NativeBurstCallback | undefined;
@@ -52,6 +52,7 @@ export class MemoryQueue implements NativeQueue {
   constructor(settings: MemoryQueueSettings, link: MemoryLink) {
     this.#settings = settings;
     this.#link = link;
+    link.onChange = () => this.#peer.roomAhead();
   }
 
   join(peer: MemoryQueue): void {
@@ -87,7 +88,7 @@ export class MemoryQueue implements NativeQueue {
     if (fault !== undefined) return fault;
     if (this.#closed || this.#link.isGone) return -EBADFD;
     if (!this.#link.isUp) return this.#settings.kind === 'macvtap' ? 0 : -EIO;
-    return this.#peer?.offer(bytes) ?? 0;
+    return this.#peer.offer(bytes);
   }
 
   writeFrames(
@@ -116,9 +117,7 @@ export class MemoryQueue implements NativeQueue {
 
   /** Takes a frame of the other end. Returns the outcome of the write. */
   offer(frame: Buffer): number {
-    // What nobody can receive is lost on the wire, as behind a cable that is not plugged in.
-    if (this.#closed || this.#link.isGone || !this.#link.isUp || !this.#attached) return 0;
-    if (!this.#passes(frame)) return 0;
+    if (!this.#receives || !this.#passes(frame)) return 0;
     if (this.#inbox.length >= this.#settings.queueFrames) {
       if (this.#settings.whenFull === 'wait') return -EAGAIN;
       this.#link.countDrop(this.#settings.kind);
@@ -169,7 +168,7 @@ export class MemoryQueue implements NativeQueue {
     this.#awaitsRoom = false;
     this.#alive.set(false);
     this.#link.removeQuietly();
-    this.#peer?.roomAhead();
+    this.#peer.roomAhead();
   }
 
   async getInterface(): Promise<{ name: string; flags: number }> {
@@ -178,6 +177,7 @@ export class MemoryQueue implements NativeQueue {
   }
 
   async getMac(): Promise<string> {
+    /* c8 ignore next -- a TUN has none, and is not asked */
     return this.#link.now.mac ?? '';
   }
 
@@ -224,6 +224,7 @@ export class MemoryQueue implements NativeQueue {
   async setAttached(attached: boolean): Promise<void> {
     if (attached === this.#attached) throw failure('ioctl TUNSETQUEUE', EINVAL);
     this.#attached = attached;
+    this.#peer.roomAhead();
   }
 
   setSteeringProgram(): Promise<void> {
@@ -258,13 +259,18 @@ export class MemoryQueue implements NativeQueue {
   }
 
   #hasRoom(): boolean {
-    return this.#peer === undefined || this.#peer.takes;
+    return this.#peer.takes;
+  }
+
+  /** What nobody can receive is lost on the wire, as behind a cable that is not plugged in. */
+  get #receives(): boolean {
+    return !this.#closed && !this.#link.isGone && this.#link.isUp && this.#attached;
   }
 
   /** Whether a frame would not have to wait. */
   get takes(): boolean {
     const { queueFrames, whenFull } = this.#settings;
-    return this.#closed || whenFull === 'drop' || this.#inbox.length < queueFrames || !this.#link.isUp;
+    return whenFull === 'drop' || this.#inbox.length < queueFrames || !this.#receives;
   }
 
   #turn(): void {
@@ -290,7 +296,7 @@ export class MemoryQueue implements NativeQueue {
       spans.set([at, frame.length], 2 * place);
       at += frame.length;
     }
-    this.#peer?.roomAhead();
+    this.#peer.roomAhead();
     const memory = Buffer.from(slab.buffer, slab.byteOffset, slab.length);
     this.#burst?.(memory, spans, frames.length, undefined, 0, 0);
   }

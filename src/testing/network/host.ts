@@ -224,8 +224,16 @@ export class TestHost {
   }
 
   async #end(): Promise<void> {
-    await this.#processes.close();
-    await Promise.all(this.devices.map((device) => device.close()));
-    await this.netns.close();
+    const results = await Promise.allSettled([
+      this.#processes.close(),
+      ...this.devices.map((device) => device.close()),
+    ]);
+    results.push(...(await Promise.allSettled([this.netns.close()])));
+    throwFirst(results);
   }
+}
+
+/** Throws the first failure of those that were all tried. */
+export function throwFirst(results: readonly PromiseSettledResult<unknown>[]): void {
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }

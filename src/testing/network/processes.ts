@@ -1,8 +1,9 @@
 /** Programs that run in a test network: none outlives it, or the process that made it. */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { type BigIntStats, statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { checkSignal, onAbort } from '../../base/abort.js';
-import { checkList, checkObject, isSystemText } from '../../base/checks.js';
+import { checkBytes, checkList, checkObject, checkPath, isSystemText, optional } from '../../base/checks.js';
 import { errnoName, invalidArgument, TapfdError } from '../../base/errors.js';
 import { type Netns, spawnMortal } from '../../links/netns.js';
 
@@ -32,10 +33,13 @@ export interface ExecResult {
 /** The programs of one namespace. */
 export class Processes {
   readonly #netns: Netns;
+  /** Which namespace it is: whoever closes it early frees the number of its descriptor. */
+  readonly #identity: BigIntStats;
   readonly #running = new Set<ChildProcess>();
 
   constructor(netns: Netns) {
     this.#netns = netns;
+    this.#identity = statSync(netns.path, { bigint: true });
   }
 
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
@@ -51,48 +55,39 @@ export class Processes {
     signal?.throwIfAborted();
     const child = this.spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
     const forget = onAbort(signal, () => void child.kill('SIGKILL'));
-    try {
-      // A program that does not read breaks the pipe, which is no failure.
-      child.stdin?.on('error', () => undefined).end(input);
-      return await outcomeOf(child, command, args);
-    } catch (error) {
+    // A program that does not read breaks the pipe, which is no failure.
+    child.stdin?.on('error', () => undefined).end(input);
+    const outcome = outcomeOf(child, command, args).finally(forget);
+    return outcome.catch((error: unknown) => {
       signal?.throwIfAborted();
       throw error;
-    } finally {
-      forget();
-    }
+    });
   }
 
   /** Kills what runs: the programs, and what they have started themselves. */
   async close(): Promise<void> {
     const ended = [...this.#running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
     for (const child of this.#running) child.kill('SIGKILL');
-    await killAllIn(`/proc/${process.pid}/fd/${fdOf(this.#netns)}`);
+    await killAllIn(this.#identity);
     await Promise.all(ended);
   }
 }
 
-/** A namespace without a name has its descriptor in its path. */
-function fdOf({ path }: Netns): string {
-  return path.slice(path.lastIndexOf('/') + 1);
-}
-
 /** A program may start others while it is being killed: until a look finds none. */
-async function killAllIn(namespace: string): Promise<void> {
-  const { dev, ino } = await stat(namespace);
+async function killAllIn(namespace: BigIntStats): Promise<void> {
   for (;;) {
-    const pids = await processesIn(dev, ino);
+    const pids = await processesIn(namespace);
     if (pids.length === 0) return;
     for (const pid of pids) kill(pid);
   }
 }
 
-async function processesIn(dev: number, ino: number): Promise<number[]> {
+async function processesIn({ dev, ino }: BigIntStats): Promise<number[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const found = await Promise.all(
     pids.map(async (pid) => {
       // It ended meanwhile, or is another user's.
-      const own = await stat(`/proc/${pid}/ns/net`).catch(() => undefined);
+      const own = await stat(`/proc/${pid}/ns/net`, { bigint: true }).catch(() => undefined);
       return own?.dev === dev && own.ino === ino && pid !== process.pid;
     }),
   );
@@ -158,7 +153,12 @@ export function checkCommand(command: unknown, args: unknown): readonly string[]
 
 /** Checks the options of `exec()`, whose names were checked. */
 export function checkExecOptions(options: unknown): ExecOptions {
-  const given: ExecOptions = checkObject('options', options);
-  checkSignal(given.signal);
-  return given;
+  const { input, env, cwd, signal }: ExecOptions = checkObject('options', options);
+  optional(env, (value) => checkObject('env', value));
+  optional(cwd, (value) => checkPath('cwd', value));
+  return { input: optional(input, checkInput), env, cwd, signal: checkSignal(signal) };
+}
+
+function checkInput(value: unknown): string | Uint8Array {
+  return typeof value === 'string' ? value : checkBytes('input', value);
 }

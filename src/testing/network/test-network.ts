@@ -11,7 +11,7 @@ import { inTurn } from '../../base/in-turn.js';
 import { createNetns } from '../../links/create-netns.js';
 import type { Link } from '../../links/link.js';
 import type { Netns } from '../../links/netns.js';
-import { TestHost } from './host.js';
+import { TestHost, throwFirst } from './host.js';
 import { linksOf } from './host-links.js';
 import { checkTestNetworkOptions, checkWireLink, type Rootless, type TestNetworkOptions } from './options.js';
 import { makeQuiet } from './quiet.js';
@@ -129,8 +129,7 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
     const begun = this.end();
     const hosts = await Promise.allSettled(this.#hosts.values());
     const ends = hosts.map((host) => (host.status === 'fulfilled' ? host.value.end() : undefined));
-    const results = await Promise.allSettled([begun, ...ends]);
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    throwFirst(await Promise.allSettled([begun, ...ends]));
   }
 
   async #makeHost(name: string): Promise<TestHost> {
@@ -247,13 +246,15 @@ export async function withTestNetwork<T>(
   refuseSurplus('withTestNetwork', arguments, 2);
   if (typeof use !== 'function') throw invalidArgument('use', 'a function', use);
   const net = await createTestNetwork(options);
+  let result: T;
   try {
-    return await use(net);
+    result = await use(net);
   } catch (error) {
     // The test's own error is the one to report.
     await net.fail().catch(() => undefined);
+    await net.close().catch(() => undefined);
     throw error;
-  } finally {
-    await net.close();
   }
+  await net.close();
+  return result;
 }

@@ -243,6 +243,41 @@ t.test('withTestNetwork closes it, whatever becomes of the function', async (t) 
   await t.rejects(async () => seen?.exec('true'), { code: 'ERR_TAPFD_CLOSED' });
 });
 
+t.test('whatever fails at the close, the rest is closed, and the error of the test is kept', async (t) => {
+  const before = descriptorTargets().toSorted();
+  const net = await createTestNetwork();
+  const [tap, other] = [await net.tap(), await net.tap()];
+  const close = tap.close.bind(tap);
+  const failure = new Error('not closed');
+  tap.close = async () => {
+    await close();
+    throw failure;
+  };
+  const child = net.spawn('sh', ['-c', 'trap "" TERM INT HUP; while :; do sleep 60; done']);
+  await t.rejects(net.close(), failure);
+  await t.rejects(net.close(), failure, 'again');
+  t.equal(other.destroyed, true);
+  t.equal(child.signalCode, 'SIGKILL');
+  t.same(descriptorTargets().toSorted(), before);
+  const failing = withTestNetwork({}, async (net) => {
+    const device = await net.tap();
+    device.close = () => Promise.reject(failure);
+    throw new Error('the test failed');
+  });
+  await t.rejects(failing, { message: 'the test failed' });
+});
+
+t.test('a namespace that is closed early takes no other one with it', async (t) => {
+  const net = await createTestNetwork();
+  await net.netns.close();
+  // It gets the number of the descriptor that was closed.
+  await using other = await createTestNetwork();
+  const child = other.spawn('sleep', ['60']);
+  await net.close();
+  t.equal(child.signalCode, null);
+  t.equal((await other.exec('echo', ['x'])).stdout, 'x\n');
+});
+
 t.test('bad arguments', async (t) => {
   const invalid = { code: 'ERR_TAPFD_INVALID_ARGUMENT' };
   for (const options of [
@@ -257,6 +292,9 @@ t.test('bad arguments', async (t) => {
   await t.rejects(Reflect.apply(withTestNetwork, undefined, [{}, 'x']), invalid);
   await using net = await createTestNetwork();
   t.throws(() => net.host(''), invalid);
+  for (const options of [{ input: 5 }, { env: 'x' }, { cwd: '' }, { signal: 1 }, { shell: true }]) {
+    await t.rejects(Reflect.apply(net.exec, net, ['cat', [], options]), invalid, JSON.stringify(options));
+  }
   await t.rejects(net.wire(net), invalid);
   for (const end of [
     {},

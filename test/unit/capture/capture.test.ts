@@ -48,6 +48,46 @@ t.test('begun and ended in the middle of traffic; two at once', async (t) => {
   tap.destroy();
 });
 
+t.test('of two captures the younger ends first', async (t) => {
+  const { tap, arrive } = tapOverNothing();
+  tap.resume();
+  await nextTurn();
+  const [first, second] = [new Collected(), new Collected()];
+  const one = await capture(tap, first);
+  const two = await capture(tap, second);
+  arrive([frame('a')]);
+  await two.close();
+  arrive([frame('b')]);
+  tap.write(frame('c'));
+  await one.close();
+  tap.write(frame('d'));
+  t.same(await textsOf(second), ['a']);
+  t.same(await textsOf(first), ['a', 'b', 'c']);
+  tap.destroy();
+});
+
+t.test('a writable that throws, and one that fails before the capture has begun', async (t) => {
+  const { tap } = tapOverNothing();
+  const failure = new Error('thrown by write()');
+  const throwing = new Writable();
+  throwing.write = () => {
+    throw failure;
+  };
+  const running = await capture(tap, throwing);
+  const finished = t.rejects(running.finished, failure);
+  t.equal(tap.write(frame('a')), true);
+  await finished;
+  await t.rejects(running.close(), failure);
+  tap.write(frame('b'));
+  t.equal(tap.stats.sent.frames, 2);
+  const failing = new Writable({ write: (_chunk, _encoding, done) => done(failure) });
+  // The kernel takes its time to say what it has dropped so far.
+  tap.refreshStats = () => nextTurn(tap.stats);
+  await t.rejects(capture(tap, failing), failure);
+  t.equal(tap.destroyed, false);
+  tap.destroy();
+});
+
 t.test('frames are captured from the call on', async (t) => {
   const { tap } = tapOverNothing();
   const file = new Collected();

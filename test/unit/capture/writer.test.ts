@@ -250,11 +250,20 @@ t.test('a writable that fails: frames are dropped and counted, ready() and close
 
 t.test('one whose own code throws', async (t) => {
   const failure = new Error('not today');
-  const file = new Writable();
-  file._write = () => {
-    throw failure;
+  const throwing = () => {
+    const file = new Writable();
+    file._write = () => {
+      throw failure;
+    };
+    return file;
   };
-  await t.rejects(new PcapngWriter(file).close(), failure);
+  await t.rejects(new PcapngWriter(throwing()).close(), failure);
+  const writer = new PcapngWriter(throwing());
+  writer.addInterface({ linkType: 'ethernet' });
+  // More than a piece of memory: the second write is not tried.
+  for (let left = 3; left > 0; left--) writer.writeFrame({ interface: 0, bytes: Buffer.alloc(60_000) });
+  await t.rejects(writer.close(), failure);
+  t.equal(writer.stats.pendingBytes, 0);
 });
 
 t.test('one that is closed by others, before or while it is written', async (t) => {

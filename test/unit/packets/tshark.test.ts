@@ -154,7 +154,7 @@ const FIELDS: Record<string, (packet: Packet) => Value | readonly Value[]> = {
   'dhcp.type': ({ dhcp }) => dhcp && (dhcp.operation === 'request' ? 1 : 2),
   'dhcp.hops': ({ dhcp }) => dhcp?.hops,
   'dhcp.id': ({ dhcp }) => dhcp?.transactionId,
-  'dhcp.secs': ({ dhcp }) => dhcp?.seconds,
+  'dhcp.secs': ({ dhcp }) => dhcp && shownSeconds(dhcp.seconds),
   'dhcp.flags.bc': ({ dhcp }) => dhcp?.broadcast,
   'dhcp.ip.client': ({ dhcp }) => dhcp?.clientAddress,
   'dhcp.ip.your': ({ dhcp }) => dhcp?.yourAddress,
@@ -198,6 +198,11 @@ function nextAfter({ ipv6 }: Packet, type: string): number | undefined {
 function fragmentUnits(packet: Packet): number | undefined {
   const found = extension(packet, 'fragment');
   return found && found.fragmentOffset / 8;
+}
+
+/** Wireshark takes seconds without a low byte for those of a client with the wrong byte order. */
+function shownSeconds(seconds: number): number {
+  return (seconds & 0xff) === 0 ? seconds >> 8 : seconds;
 }
 
 function optionsOf(dhcp: Packet['dhcp'], type: string, field: string): Value[] {

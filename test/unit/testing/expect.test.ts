@@ -174,6 +174,41 @@ t.test('expectFrame: what else ends it', async (t) => {
   );
 });
 
+t.test('two expectations at once, and one beside a listener', async (t) => {
+  const { a, b } = await pairOf(t);
+  const busy = { code: 'ERR_TAPFD_INVALID_STATE' };
+  const first = expectFrame(b, { udp: { destinationPort: 1 } });
+  await t.rejects(expectFrame(b, { udp: { destinationPort: 2 } }), busy);
+  a.writeBatch([udpFrame(2), udpFrame(1)]);
+  t.same(await first, udpFrame(1), 'the second has not disturbed the first');
+  const seen: Buffer[] = [];
+  const listener = (frame: Buffer) => seen.push(frame);
+  b.on('data', listener);
+  await t.rejects(
+    expectFrame(b, () => true),
+    busy,
+  );
+  const log = closedWith(t, captureFrames(b, { read: false }));
+  a.write(udpFrame(3));
+  await log.expect({ udp: { destinationPort: 3 } });
+  t.same(seen, [udpFrame(3)]);
+  b.off('data', listener).pause();
+  a.write(udpFrame(4));
+  t.same(await expectFrame(b, () => true), udpFrame(4));
+});
+
+t.test('of two captures that read, the end of one leaves the other reading', async (t) => {
+  const { a, b } = await pairOf(t);
+  const [one, other] = [captureFrames(b), captureFrames(b)];
+  await one.close();
+  await one.close();
+  a.write(udpFrame(1));
+  await other.expect({ udp: { destinationPort: 1 } });
+  await other.close();
+  a.write(udpFrame(2));
+  t.same(await expectFrame(b, () => true), udpFrame(2));
+});
+
 t.test('a capture knows what came before it was asked', async (t) => {
   const { a, b } = await pairOf(t);
   const log = closedWith(t, captureFrames(b));
@@ -188,10 +223,13 @@ t.test('a capture knows what came before it was asked', async (t) => {
   t.match(error.message, /seen: 3 frames; 1 more of/, 'those that were returned are listed, too');
   b.write(udpFrame(9));
   t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(9), direction: 'out' });
+  await b.writeBatch([udpFrame(10), udpFrame(11)]);
+  t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(10) });
+  t.match(await log.expect({ udp: {} }, { direction: 'out' }), { frame: udpFrame(11) });
   const later = log.expect({ udp: { destinationPort: 4 } }, { direction: 'both' });
   a.write(udpFrame(4));
   await later;
-  t.equal(log.frames.length, 6);
+  t.equal(log.frames.length, 8);
   t.equal((await log.expect({ icmpv6: {} })).frame.length, SOLICITATION.length);
 });
 

@@ -27,6 +27,7 @@ async function take(device: FrameStream, count: number): Promise<Buffer[]> {
 t.test('what is written to one is read from the other, in order, as frames to keep', async (t) => {
   const pair = closedWith(t, await createFramePair());
   const [a, b] = pair;
+  t.same([...pair], [a, b]);
   t.ok(a instanceof FrameStream);
   t.ok(a instanceof Tap);
   t.match(a, { kind: 'tap', name: 'tap0', index: 1, mac: '02:00:00:00:00:0a', mtu: 1500, fd: -1 });
@@ -77,6 +78,58 @@ t.test('a full queue makes the writer wait, and nothing is lost', async (t) => {
   t.same((await take(pair.b, 6)).map(numberOf), upTo(6));
   await drained;
   t.same(taken, upTo(6));
+});
+
+t.test('who waits for room goes on when the other end can take no frame any more', async (t) => {
+  for (const way of ['down', 'detached', 'deleted', 'closed']) {
+    const pair = await createFramePair({ kind: 'macvtap', macCheck: 'off', queueFrames: 2 });
+    const { a, b } = closedWith(t, pair);
+    const writing = a.writeBatch(upTo(5).map((number) => numberedFrame(number)));
+    await nextTurn();
+    if (way === 'down') pair.setLink(b, { up: false });
+    else if (way === 'detached') await b.detachQueue();
+    else if (way === 'deleted') {
+      const failed = once(b, 'error');
+      pair.remove(b);
+      t.match(await failed, [{ code: 'ERR_TAPFD_DEVICE_GONE' }]);
+    } else await b.close();
+    t.equal(await writing, 5, way);
+  }
+});
+
+t.test('the longest frames, read one at a time', async (t) => {
+  const { a, b } = closedWith(t, await createFramePair({ mtu: 65_535, vnetHeader: true }));
+  const longest = Buffer.alloc(10 + 14 + 65_535);
+  a.writeBatch([longest, longest]);
+  const lengths: number[] = [];
+  for await (const batch of b.batches({ maxFrames: 1 })) {
+    for (const { length } of batch) lengths.push(length);
+    if (lengths.length === 2) break;
+  }
+  t.same(lengths, [longest.length, longest.length]);
+});
+
+t.test('forward() both ways, and an end that closes in the middle', async (t) => {
+  const left = closedWith(t, await createFramePair({ queueFrames: 4 }));
+  const right = closedWith(t, await createFramePair({ queueFrames: 4 }));
+  const there = forward(left.b, right.a);
+  const back = forward(right.a, left.b);
+  const [sent, answered] = [
+    left.a.writeBatch(upTo(100).map((number) => numberedFrame(number))),
+    right.b.writeBatch(upTo(100).map((number) => numberedFrame(number))),
+  ];
+  t.same((await take(right.b, 100)).map(numberOf), upTo(100));
+  t.same((await take(left.a, 100)).map(numberOf), upTo(100));
+  t.same(await Promise.all([sent, answered]), [100, 100]);
+  const more = left.a.writeBatch(upTo(100).map((number) => numberedFrame(number)));
+  await take(right.b, 10);
+  await right.a.close();
+  const [one, other] = await Promise.allSettled([there, back]);
+  t.match(one, { status: 'rejected', reason: { code: 'ERR_TAPFD_CLOSED' } });
+  t.match(other, { status: 'rejected', reason: { code: 'ERR_TAPFD_CLOSED' } });
+  t.equal(left.b.destroyed, false);
+  left.b.resume();
+  t.equal(await more, 100, 'what waited has gone on');
 });
 
 t.test('a batch larger than the memory of the reader comes in parts', async (t) => {
@@ -295,6 +348,8 @@ t.test('ref() and unref(), before it reads and while it does', async (t) => {
   const { a, b } = closedWith(t, await createFramePair());
   a.unref().ref();
   b.resume();
+  b.unref().ref();
+  await nextTurn();
   b.unref().ref();
   b.pause();
   a.write(numberedFrame(1));

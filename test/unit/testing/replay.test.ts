@@ -1,4 +1,5 @@
 /** Traffic of tests in files: recorded, saved, replayed. */
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { type CapturedFrame, PcapngReader, PcapngWriter } from 'tapfd/capture';
@@ -121,6 +122,35 @@ t.test('what the device refuses is counted, and its end ends the replay', async 
     );
   }
   await t.rejects(Reflect.apply(replay, undefined, [{}, path]), invalid);
+});
+
+t.test('a hostile file', async (t) => {
+  const { a, b } = closedWith(t, await createFramePair());
+  const log = closedWith(t, captureFrames(b));
+  const good = await readFile(await fileOf(t, [{ bytes: numberedFrame(1) }, { bytes: numberedFrame(2) }]));
+  const path = join(t.testdir(), 'hostile');
+  for (let at = 0; at < good.length; at++) {
+    const bytes = Buffer.from(good);
+    bytes[at] ^= 0xff;
+    await writeFile(path, bytes);
+    const outcome = await replay(a, path).catch((error: unknown) => error);
+    if (outcome instanceof Error) t.match(outcome, { code: /^ERR_TAPFD_(CAPTURE_FORMAT|DEVICE_DIFFERS)$/ });
+    else t.match(outcome, { frames: Number, refused: Number });
+  }
+  for (const length of [0, 1, 27, good.readUInt32LE(4), good.length - 1]) {
+    await writeFile(path, good.subarray(0, length));
+    const cut = replay(a, path);
+    if (length === good.readUInt32LE(4)) t.same(await cut, { frames: 0, refused: 0 });
+    else await t.rejects(cut, { code: 'ERR_TAPFD_CAPTURE_FORMAT' }, `${length}`);
+  }
+  t.equal(a.destroyed, false);
+  const failing = replay(a, await fileOf(t, [{ bytes: numberedFrame(1) }]), {
+    filter: () => {
+      throw new Error('in the filter');
+    },
+  });
+  await t.rejects(failing, { message: 'in the filter' });
+  t.ok(log.frames.every(({ frame }) => frame.length <= 1514));
 });
 
 t.test('frameDifference', async (t) => {

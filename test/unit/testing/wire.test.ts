@@ -97,7 +97,30 @@ t.test('delay', async (t) => {
 });
 
 t.test('many under way make the reader wait', async (t) => {
-  t.equal((await received(t, { delayMs: 300 }, 3000)).length, 3000);
+  t.equal((await received(t, { delayMs: 1500 }, 1100)).length, 1100);
+  const { a, line } = await wired(t, {
+    delayMs: 600_000,
+    drop: (_frame, _way, place) => {
+      if (place === 1023) setImmediate(() => line.close());
+      return false;
+    },
+  });
+  a.writeBatch(upTo(2000).map((number) => numberedFrame(number))).catch(() => undefined);
+  await line.ended;
+  t.match(line.stats['a-to-b'], { delivered: 0, lost: 1024 });
+});
+
+t.test('a frame that waits to be overtaken is lost when the wire is cut', async (t) => {
+  const { a, line } = await wired(t, {
+    reorder: 1,
+    drop: () => {
+      queueMicrotask(() => line.close());
+      return false;
+    },
+  });
+  a.write(numberedFrame(1));
+  await line.ended;
+  t.match(line.stats['a-to-b'], { delivered: 0, dropped: 0, lost: 1 });
 });
 
 t.test('it ends with either device, and the other stays open', async (t) => {
