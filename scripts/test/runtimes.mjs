@@ -1,8 +1,10 @@
 /**
  * Runs compiled tests on Bun and Deno, which come from npm (test/runtimes/) when they are needed.
  *
- *     npm run test:runtimes                                 the unit suite, and what test/package/runtimes.test.ts runs, on both
+ *     npm run test:runtimes                                 the unit suite and a part of the kernel tests, on both
  *     npm run test:runtimes -- --only bun test/kernel/frames
+ *
+ * What a runtime cannot run is in test/runtimes/files.json, by name and with its cause (docs/runtimes.md has the table).
  *
  * tap loads in neither of them, so test/kit/stand-in-tap.ts stands in its place. The last line is `N passed, N failed`.
  */
@@ -91,12 +93,13 @@ async function main() {
   prepareTests();
   const missing = missingCapabilities();
   const env = { ...handDown(missing), TAPFD_TEST_DEPTH: 'brief', TAPFD_TEST_NODE: process.execPath };
-  const wanted = positionals.length > 0 ? positionals : ['test/unit', ...subset()];
+  const { subset, kernel } = chosenFiles();
+  const wanted = positionals.length > 0 ? positionals : ['test/unit', ...subset, ...kernel];
   const chosen = Object.values(runtimes()).filter(
     ({ name }) => values.only === undefined || name === values.only,
   );
   const jobs = chosen.flatMap((runtime) =>
-    testFiles({ deep: false, wanted }).map((path) => ({ runtime, path })),
+    runnable(runtime.name, testFiles({ deep: false, wanted })).map((path) => ({ runtime, path })),
   );
   const totals = new Totals({ inCi: false, missing });
   sweepNamespaces();
@@ -116,9 +119,31 @@ async function main() {
   process.exitCode = totals.failures.length === 0 ? 0 : 1;
 }
 
-/** The files that `npm test` runs on both. @returns {string[]} */
-export function subset() {
-  return JSON.parse(readFileSync(join(TOOLS, 'subset.json'), 'utf8'));
+/**
+ * @typedef {object} Files
+ * @property {string[]} subset what `npm test` runs on both
+ * @property {string[]} kernel what `npm run test:runtimes` runs besides, and besides the unit tests
+ * @property {{path: string, runtimes: string[], cause: string}[]} leftOut files and folders that a runtime cannot run
+ */
+
+/** @returns {Files} */
+export function chosenFiles() {
+  return JSON.parse(readFileSync(join(TOOLS, 'files.json'), 'utf8'));
+}
+
+/**
+ * Without what is left out there, which is said.
+ *
+ * @param {string} runtime
+ * @param {readonly string[]} files
+ */
+export function runnable(runtime, files) {
+  const entries = chosenFiles().leftOut.filter(({ runtimes }) => runtimes.includes(runtime));
+  return files.filter((file) => {
+    const entry = entries.find(({ path }) => file === path || file.startsWith(`${path}/`));
+    if (entry !== undefined) say(`left out: ${runtime} ${file}: ${entry.cause}`);
+    return entry === undefined;
+  });
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await runScript(main);

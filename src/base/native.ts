@@ -156,18 +156,17 @@ function load(): NativeAddon {
   // createRequire() would be replaced by webpack, with a function that finds neither.
   const require = process.getBuiltinModule('node:module').createRequire(url);
   let libc = '';
+  let loaded: NativeAddon;
   try {
     const bindings: typeof import('bindings') = require('bindings');
     const { familySync }: typeof import('detect-libc') = require('detect-libc');
     // `null` if it cannot be determined; then there is no prebuild for it either.
     libc = `${familySync()}`;
-    const loaded = bindings({
+    loaded = bindings({
       bindings: 'tapfd.node',
       module_root: root,
       try: places(system, libc),
     }) as NativeAddon;
-    if (polledByThread) takeTurns(loaded);
-    return loaded;
   } catch (cause) {
     if (isNotFound(cause)) throw notFound(`${system} ${libc}`.trim(), root, cause);
     const remedy = isRefused(cause) ? 'start node with --allow-addons' : compileIn(root);
@@ -177,6 +176,9 @@ function load(): NativeAddon {
       { path: root, cause },
     );
   }
+  // What fails here is the system's doing, and may work the next time.
+  if (polledByThread) takeTurns(loaded);
+  return loaded;
 }
 
 /** Runtimes whose libuv cannot poll (docs/runtimes.md), with the first version of each on which the tests pass. */

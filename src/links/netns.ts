@@ -51,7 +51,8 @@ export class Netns implements AsyncDisposable {
    */
   readonly spawn: typeof spawn = new Proxy(spawn, {
     apply: (target, self, parameters) => {
-      const forking = runtimeName() === 'deno' ? withFork(parameters) : parameters;
+      const read = readOut(parameters);
+      const forking = runtimeName() === 'deno' ? withFork(read) : read;
       return this.#start(() => Reflect.apply(target, self, forking), false);
     },
   });
@@ -156,11 +157,43 @@ export function openHandle(use: string, netns: Netns): NamespaceHandle {
   throw new TapfdError('ERR_TAPFD_CLOSED', `${use}: the namespace ${netns.name} is closed; create it again`);
 }
 
+/**
+ * The parameters with nothing left that runs the caller's code: what a getter or a `toString()` starts or opens must not be in
+ * the namespace.
+ */
+function readOut(parameters: unknown[]): unknown[] {
+  return parameters.map((parameter) => {
+    if (Array.isArray(parameter)) return parameter.map(asText);
+    if (typeof parameter !== 'object' || parameter === null) return parameter;
+    const options: { env?: unknown; stdio?: unknown } = { ...parameter };
+    const { env, stdio } = options;
+    if (typeof env === 'object' && env !== null) options.env = readEnv(env);
+    if (Array.isArray(stdio)) options.stdio = [...stdio];
+    return options;
+  });
+}
+
+const asText = (value: unknown): unknown =>
+  typeof value === 'object' && value !== null ? `${value}` : value;
+
+/** As `spawn` reads it: what is inherited, too. */
+function readEnv(env: object): Record<string, string> {
+  const read: Record<string, string> = {};
+  for (const name in env) {
+    const value: unknown = Reflect.get(env, name);
+    if (value !== undefined) read[name] = `${value}`;
+  }
+  return read;
+}
+
 /** Deno forks only if something is to happen before the program: becoming of the group that this process has. */
 function withFork(parameters: unknown[]): unknown[] {
   const [command, first, second] = parameters;
   const isFirst = typeof first === 'object' && first !== null && !Array.isArray(first);
-  const options = { gid: process.getegid?.(), ...Object(isFirst ? first : second) };
+  const given = isFirst ? first : second;
+  // Deno refuses it.
+  if (typeof (given ?? {}) !== 'object') return parameters;
+  const options = { gid: process.getegid?.(), ...Object(given) };
   return isFirst ? [command, options] : [command, first ?? [], options];
 }
 

@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { match, type Result, same, strict } from 'tcompare';
+import { match, matchOnly, type Result, same, strict } from 'tcompare';
 
 type Skip = string | boolean;
 type Body = (t: Test) => unknown;
@@ -35,6 +35,7 @@ export class Test {
   #failed = 0;
   #plan: number | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
   readonly #teardowns: (() => unknown)[] = [];
   #end: () => void = () => undefined;
 
@@ -48,10 +49,15 @@ export class Test {
   }
 
   test(name: string, ...rest: [Body] | [Options, Body]): Promise<void> {
+    if (this === file && isOver) throw new Error(`a test after the end of the file: ${name}`);
     const options = rest.length === 2 ? rest[0] : {};
     const body = rest[rest.length - 1] as Body;
+    this.#waiting += 1;
     const run = this.#queue.then(() => this.#runChild(name, options.skip ?? false, body));
-    this.#queue = run;
+    this.#queue = run.then(() => {
+      this.#waiting -= 1;
+      if (this === file && this.#waiting === 0) setTimeout(endIfIdle, 0);
+    });
     return run;
   }
 
@@ -101,9 +107,9 @@ export class Test {
     this.#say(`1..${this.#points}`);
   }
 
-  /** What the whole file is waiting for. */
-  get queue(): Promise<unknown> {
-    return this.#queue;
+  /** Whether all tests have come to their end. */
+  get isIdle(): boolean {
+    return this.#waiting === 0;
   }
 
   async tearDown(): Promise<void> {
@@ -176,6 +182,12 @@ export class Test {
   }
   strictSame(found: unknown, wanted: unknown, name = 'is strictly equivalent'): boolean {
     return this.#compare(strict(found, wanted), true, name);
+  }
+  strictNotSame(found: unknown, unwanted: unknown, name = 'is not strictly equivalent'): boolean {
+    return this.#compare(strict(found, unwanted), false, name);
+  }
+  matchOnly(found: unknown, pattern: unknown, name = 'matches, with nothing besides'): boolean {
+    return this.#compare(matchOnly(found, pattern), true, name);
   }
   match(found: unknown, pattern: unknown, name = 'matches'): boolean {
     return this.#compare(match(found, pattern), true, name);
@@ -291,16 +303,30 @@ let isOver = false;
 process.stdout.write('TAP version 14\n');
 process.on('uncaughtException', (error) => innermost.threw(error));
 process.on('exit', (code) => {
-  if (isOver) return;
-  innermost.fail(`the process ended with ${code} in the middle of: ${innermost.name || 'the file'}`);
-  process.exitCode = 1;
+  if (!isOver) failInTheMiddle(`ended with ${code}`);
 });
 // Whatever keeps the process alive after its last test is a failure: the runner's time-out.
 process.on('beforeExit', () => {
   if (isOver) return;
-  isOver = true;
-  void file.queue.then(() => file.tearDown()).then(() => file.close());
+  if (!file.isIdle) failInTheMiddle('has nothing left to wait for');
+  endFile();
 });
+
+/** As tap: a file ends when no test waits; what it tears down may be what keeps the process alive. */
+function endIfIdle(): void {
+  if (!isOver && file.isIdle) endFile();
+}
+
+function endFile(): void {
+  isOver = true;
+  void file.tearDown().then(() => file.close());
+}
+
+/** Not left to the exit code, which Bun has chosen by then. */
+function failInTheMiddle(how: string): void {
+  innermost.fail(`the process ${how} in the middle of: ${innermost.name || 'the file'}`);
+  process.exitCode = 1;
+}
 
 /** A plan of no points is that of the file: it ends here. */
 export default Object.assign(file, {

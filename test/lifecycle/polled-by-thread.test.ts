@@ -5,6 +5,7 @@
 import t from 'tap';
 import { runChild } from '../kit/child.js';
 import { quietNamespace } from '../kit/namespace.js';
+import { inRepo } from '../kit/paths.js';
 
 const VERSIONS = { bun: '1.4.5', deno: '2.9.6' };
 const inNode = process.versions.bun === undefined && process.versions.deno === undefined;
@@ -179,6 +180,38 @@ for (const runtime of ['bun', 'deno'] as const) {
     );
     t.match(ended, { code: 0, output: '/etc/group /etc/passwd /etc/passwd true\n', errors: '' });
   });
+
+  const told = { skip: !inNode && 'needs node: others open files of their own while they load' };
+  t.test(
+    `${runtime}: no descriptor for the thread: the error says so, and the next call tries again`,
+    told,
+    async (t) => {
+      const ended = await runChild(
+        `import { links } from 'tapfd';
+      import { execFileSync } from 'node:child_process';
+      import { closeSync, openSync } from 'node:fs';
+      import { createRequire } from 'node:module';
+      // What the addon is loaded with needs no descriptor any more.
+      const require = createRequire(import.meta.resolve('tapfd'));
+      require('bindings');
+      require('detect-libc').familySync();
+      require(process.argv[1]);
+      execFileSync('prlimit', ['--pid', String(process.pid), '--nofile=100:']);
+      const files = [];
+      try {
+        for (;;) files.push(openSync('/dev/null', 'r'));
+      } catch {}
+      // The thread has two.
+      closeSync(files.pop());
+      await links.list().catch(({ code, syscall }) => console.log(code, syscall));
+      for (const fd of files) closeSync(fd);
+      console.log((await links.list()).length > 0);`,
+        [inRepo('build/Release/tapfd.node')],
+        options,
+      );
+      t.match(ended, { code: 0, output: 'EMFILE eventfd\ntrue\n', errors: '' });
+    },
+  );
 
   t.test(`${runtime}: a child in a namespace, with or without options`, async (t) => {
     const ended = await runChild(

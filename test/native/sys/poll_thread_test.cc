@@ -13,7 +13,7 @@
 #include <map>
 #include <string>
 
-#include "check.h"
+#include "../check.h"
 
 using namespace tapfd;
 
