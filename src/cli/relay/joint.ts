@@ -44,6 +44,7 @@ export class Joint {
       // A peer that does not read stops the reading; the kernel then drops what its queue has no room for.
       if (!peer.write(encodeFrames(frames, this.#length))) await untilWritable(peer);
     }
+    /* c8 ignore next 2 -- a loop that nobody leaves ends with the error of the device */
     throw this.#device.closedError('relay');
   }
 

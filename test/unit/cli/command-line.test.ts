@@ -47,6 +47,7 @@ t.test('a wrong command line is refused with a suggestion, on standard error', a
   await wrong(['list', '--tree', '--json'], /cannot be used with/);
   await wrong(['top', '--interval', 'x'], /a time of 0.1 to 3600 seconds/);
   await wrong(['top', '--count', '0'], /a number from 1 on/);
+  await wrong(['top', '--count', 'x'], /a number from 1 on/);
   await wrong(['dump', 'x', '--fd', '99999999999'], /a number from 0 to 2147483647/);
   await wrong(['dump', 'x', '-w', 'f', '--ring', '1x1'], /must be 4x10/);
   await wrong(['dump', 'x', '-w', 'f', '--ring', 'many'], /must be 4x10/);

@@ -188,6 +188,7 @@ t.test('a /proc of which parts are closed, or gone by now', async (t) => {
         4: t.fixture('symlink', join('..', 'tapfile')),
         5: t.fixture('symlink', '/nonexistent/tap0'),
         6: 'no link',
+        7: t.fixture('symlink', '/dev/net/tun'),
       },
       tapfile: 'an ordinary file',
     },
@@ -195,14 +196,15 @@ t.test('a /proc of which parts are closed, or gone by now', async (t) => {
     9: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0-name\0,\0' },
     10: { comm: 'qemu-system-x86\n' },
     11: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0--name\0guest=a b,debug-threads=on\0' },
+    13: { comm: 'sh\n', cmdline: 'sh\0-name\0web\0' },
     12: { comm: 'qemu-system-x86\n', cmdline: 'qemu\0-name\0web\0' },
   });
-  t.same(lookAtProcesses(proc), { descriptors: [], namespaces: [], hidden: 6 });
+  t.same(lookAtProcesses(proc), { descriptors: [], namespaces: [], hidden: 7 });
   t.same(lookAtProcesses(join(proc, 'nonexistent')), { descriptors: [], namespaces: [], hidden: 0 });
   const held = (pid: number): HeldDescriptor => ({ pid, fd: 3, name: 't0', netns: undefined });
   t.same(
-    holdersOf([7, 8, 9, 10, 11, 12].map(held), proc).map(({ guest }) => guest),
-    [undefined, 'web', undefined, undefined, 'a b', 'web'],
+    holdersOf([7, 8, 9, 10, 11, 12, 13].map(held), proc).map(({ guest }) => guest),
+    [undefined, 'web', undefined, undefined, 'a b', 'web', undefined],
   );
   t.equal(commandOf(99, proc), '?');
 });
