@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { type FrameDrop, FrameStream, forward, type LinkChange, Macvtap, Tap, Tun } from 'tapfd';
-import { createFramePair } from 'tapfd/testing';
+import { captureFrames, createFramePair } from 'tapfd/testing';
 import { runChild } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { numberedFrame, numberOf, upTo, written } from '../../kit/tap-pair.js';
@@ -112,6 +112,7 @@ t.test('the longest frames, read one at a time', async (t) => {
 t.test('forward() both ways, and an end that closes in the middle', async (t) => {
   const left = closedWith(t, await createFramePair({ queueFrames: 4 }));
   const right = closedWith(t, await createFramePair({ queueFrames: 4 }));
+  const log = closedWith(t, captureFrames(right.a, { read: false }));
   const there = forward(left.b, right.a);
   const back = forward(right.a, left.b);
   const [sent, answered] = [
@@ -121,6 +122,11 @@ t.test('forward() both ways, and an end that closes in the middle', async (t) =>
   t.same((await take(right.b, 100)).map(numberOf), upTo(100));
   t.same((await take(left.a, 100)).map(numberOf), upTo(100));
   t.same(await Promise.all([sent, answered]), [100, 100]);
+  const passed = log.frames.filter(({ direction }) => direction === 'out');
+  t.same(
+    passed.map(({ frame }) => numberOf(frame)),
+    upTo(100),
+  );
   const more = left.a.writeBatch(upTo(100).map((number) => numberedFrame(number)));
   await take(right.b, 10);
   await right.a.close();

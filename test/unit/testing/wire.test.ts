@@ -1,5 +1,6 @@
 /** A wire between two devices: losses, delay, order. */
 import { once } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { captureFrames, createFramePair, type WireOptions, wire } from 'tapfd/testing';
 import { closedWith } from '../../kit/closed-with.js';
@@ -11,6 +12,10 @@ async function wired(t: Test, options: WireOptions = {}) {
   const right = closedWith(t, await createFramePair({ mtu: 100 }));
   const line = closedWith(t, wire(left.b, right.a, options));
   return { a: left.a, b: left.b, c: right.a, d: right.b, line };
+}
+
+async function nextTurns(count: number): Promise<void> {
+  for (let left = count; left > 0; left--) await nextTurn();
 }
 
 async function received(t: Test, options: WireOptions, count: number): Promise<number[]> {
@@ -101,7 +106,7 @@ t.test('many under way make the reader wait', async (t) => {
   const { a, line } = await wired(t, {
     delayMs: 600_000,
     drop: (_frame, _way, place) => {
-      if (place === 1023) setImmediate(() => line.close());
+      if (place === 1023) void nextTurns(20).then(() => line.close());
       return false;
     },
   });
