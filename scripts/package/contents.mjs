@@ -23,8 +23,6 @@ const SINGLE = [
 const KINDS = [
   /^docs\/[a-z0-9-]+\.md$/,
   /^docs\/(bench|pictures|table1)\/[a-z0-9-]+\.svg$/,
-  // What the plots were drawn from.
-  /^docs\/(bench|table1)\/results\.(json|md)$/,
   /^examples\/(README\.md|[a-z0-9-]+\.(ts|html))$/,
   /^native\/(?:[a-z-]+\/|fd_socket\/)+[a-z0-9_]+\.(cc|h)$/,
 ];
