@@ -23,7 +23,6 @@ const SINGLE = [
 const KINDS = [
   /^docs\/[a-z0-9-]+\.md$/,
   /^docs\/(bench|pictures|table1)\/[a-z0-9-]+\.svg$/,
-  /^examples\/(README\.md|[a-z0-9-]+\.(ts|html))$/,
   /^native\/(?:[a-z-]+\/|fd_socket\/)+[a-z0-9_]+\.(cc|h)$/,
 ];
 

@@ -16,7 +16,7 @@ const ACCEPTED = { kind: 'CJSResolvesToESM', resolution: 'node10' };
  * @returns {Promise<string[]>}
  */
 export async function publintFaults(tools, tarball) {
-  const main = join(tools, 'node_modules/publint/src/node.js');
+  const main = join(tools, 'node_modules/publint/src/index-node.js');
   const { publint } = await import(pathToFileURL(main).href);
   const content = readFileSync(tarball);
   const buffer = content.buffer.slice(content.byteOffset, content.byteOffset + content.length);

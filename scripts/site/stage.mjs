@@ -92,7 +92,7 @@ function linked(file, text) {
     if (page !== undefined) return `/${page}.md${anchor === undefined ? '' : `#${anchor}`}`;
     if (PICTURES.some((directory) => place.startsWith(`${directory}/`)) && place.endsWith('.svg'))
       return place.replace(/^docs/, '');
-    if (dirname(place) === 'examples' && exampleFiles().some((name) => `examples/${name}` === place))
+    if (place.startsWith('examples/') && exampleFiles().some((name) => `examples/${name}` === place))
       return `/examples/${pageName(place.slice('examples/'.length))}.md`;
     if (GUIDES.some(({ file }) => file === place)) return undefined; // not written yet
     if (UNLINKED.some((pattern) => pattern.test(place))) return undefined;
@@ -133,7 +133,9 @@ function homePage() {
 }
 
 function exampleFiles() {
-  return readdirSync(join(ROOT, 'examples')).filter((name) => /\.(ts|html)$/.test(name));
+  return readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.(ts|mjs|html)$/.test(name))
+    .sort();
 }
 
 /** `vpn.ts` is the page `vpn`; a web page keeps its ending in the name. @param {string} name */
@@ -143,7 +145,7 @@ function pageName(name) {
 
 /** @param {string} name */
 function examplePage(name) {
-  const language = name.endsWith('.ts') ? 'ts' : 'html';
+  const language = name.endsWith('.html') ? 'html' : 'ts';
   return `# ${name}\n\n[All examples](/examples/index.md)\n\n\`\`\`\`${language}\n${read(`examples/${name}`)}\`\`\`\`\n`;
 }
 
