@@ -179,6 +179,15 @@ int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) {
   return real(epoll, operation, fd, event);
 }
 
+STAND_BEFORE(int, -1, epoll_create1, (int flags), (flags))
+
+// The addon passes no more than the argument of the function.
+int clone(int (*function)(void*), void* stack, int flags, void* argument, ...) {
+  REAL(clone)
+  if (Fails("clone", 0, CALLER)) return -1;
+  return real(function, stack, flags, argument);
+}
+
 STAND_BEFORE(FILE*, NULL, fopen, (const char* path, const char* mode), (path, mode))
 STAND_BEFORE(FILE*, NULL, fopen64, (const char* path, const char* mode), (path, mode))
 STAND_BEFORE(DIR*, NULL, opendir, (const char* path), (path))
