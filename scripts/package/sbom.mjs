@@ -34,7 +34,8 @@ const LICENSES = ['MIT', 'ISC', 'BSD-2-Clause', 'BSD-3-Clause', 'Apache-2.0'];
 
 /** @returns {Promise<Sbom>} */
 export async function makeSbom() {
-  const args = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=library', '--omit=dev'];
+  // `--omit=dev` would also leave out what a development dependency needs, too.
+  const args = ['sbom', '--sbom-format=cyclonedx', '--sbom-type=library'];
   const { status, stdout, output } = await capture('npm', args, { cwd: ROOT });
   if (status !== 0) throw new Trouble(`npm sbom failed:\n${output}`);
   /** @type {Sbom} */
@@ -49,14 +50,20 @@ export async function makeSbom() {
     purl: `pkg:generic/llvm/${encodeURIComponent(name)}@${LLVM_VERSION}`,
   }));
   const own = sbom.metadata.component['bom-ref'] ?? '';
+  const wanted = new Set(runTimePackages().map((one) => purlOf(one)));
+  const components = [...sbom.components.filter(({ purl = '' }) => wanted.has(purl)), ...inside];
+  const refs = new Set([own, ...components.map((one) => one['bom-ref'])]);
   return {
     ...sbom,
-    components: [...sbom.components, ...inside],
-    dependencies: sbom.dependencies.map(({ ref, dependsOn }) =>
-      ref === own
-        ? { ref, dependsOn: [...dependsOn, ...inside.map((part) => part['bom-ref'])] }
-        : { ref, dependsOn },
-    ),
+    components,
+    dependencies: sbom.dependencies
+      .filter(({ ref }) => refs.has(ref))
+      .map(({ ref, dependsOn }) => ({
+        ref,
+        dependsOn: [...dependsOn, ...(ref === own ? inside.map((part) => part['bom-ref']) : [])].filter(
+          (one) => refs.has(one),
+        ),
+      })),
   };
 }
 
@@ -75,6 +82,11 @@ export function runTimePackages() {
       const { license = 'none' } = JSON.parse(readFileSync(join(ROOT, path, 'package.json'), 'utf8'));
       return { name: path.replace(/^.*node_modules\//, ''), version, license, integrity };
     });
+}
+
+/** @param {{name: string, version: string}} one */
+function purlOf({ name, version }) {
+  return `pkg:npm/${name.replace('@', '%40')}@${version}`;
 }
 
 /** The run-time dependencies whose licence nobody has agreed to, in words. */
@@ -99,9 +111,7 @@ export function sbomFaults(sbom) {
     faults.push('it is no CycloneDX list');
   const { component } = sbom.metadata;
   if (component.purl !== `pkg:npm/${name}@${version}`) faults.push(`it is of ${component.purl}`);
-  const wanted = new Map(
-    runTimePackages().map((one) => [`pkg:npm/${one.name.replace('@', '%40')}@${one.version}`, one]),
-  );
+  const wanted = new Map(runTimePackages().map((one) => [purlOf(one), one]));
   const listed = new Map(sbom.components.map((one) => [one.purl ?? one.name, one]));
   for (const [purl, { integrity, license }] of wanted) {
     const one = listed.get(purl);

@@ -11,7 +11,7 @@ import { TapReport } from './tap-report.mjs';
 /** Where test/tsconfig.compiled.json puts the tests. */
 export const COMPILED = join(ROOT, '.cache/compiled');
 /** After this time tap itself ends a file and names the test it was in. */
-const TIMEOUT_S = 300;
+const TIMEOUT_S = 600;
 const DEEP_TIMEOUT_S = 3600;
 /** For a process that does not end even then. */
 const GRACE_S = 30;

@@ -6,7 +6,7 @@ import { chosenFiles, installRuntimes, prepareTests, runnable, runtimes } from '
 import { needs } from '../kit/capabilities.js';
 import { inRepo, NODE } from '../kit/paths.js';
 
-t.setTimeout(290_000);
+t.setTimeout(590_000);
 
 const { subset, kernel, leftOut } = chosenFiles();
 const TITLES: Record<string, string> = { bun: 'Bun', deno: 'Deno' };

@@ -6,7 +6,6 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -185,11 +184,6 @@ t.test('a release', async (t) => {
     const stale = /^no: [\s\S]*was made from other sources than those in native/;
     t.match(await packWithScripts(tree, ...partial), stale);
     writeFileSync(source, before);
-    mkdirSync(join(tree, 'docs', 'guide'));
-    writeFileSync(join(tree, 'docs', 'guide', 'stray.svg'), '');
-    const strange = /^no: [\s\S]*docs\/guide\/stray.svg does not belong there/;
-    t.match(await packWithScripts(tree, ...partial), strange);
-    rmSync(join(tree, 'docs/guide'), { recursive: true });
     const output = await packWithScripts(
       tree,
       ...partial,
@@ -223,7 +217,10 @@ t.test('a release', async (t) => {
     t.match(readFileSync(join(tree, 'lib/index.d.ts'), 'utf8'), /@module tapfd/);
     t.match(readFileSync(join(tree, 'lib/cli/main.js'), 'utf8'), /^#!/);
     t.ok(packed.files.includes(PREBUILD));
-    t.ok(packed.bytes < MAX_PACKED_BYTES / 2, `${packed.bytes} bytes with one prebuild`);
+    t.ok(
+      packed.bytes < 0.6 * MAX_PACKED_BYTES,
+      `${packed.bytes} bytes with one prebuild, by a compiler that makes larger ones`,
+    );
   });
 
   t.test('the list of what it holds refuses anything else, and misses what is not there', async (t) => {
