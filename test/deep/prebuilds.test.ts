@@ -14,6 +14,7 @@ import { TARGETS, type Target } from '#scripts/prebuilds/targets.mjs';
 import { needs } from '../kit/capabilities.js';
 import { addFile, IMPORTING, READ_A_FRAME, runIn } from '../kit/matrix.js';
 import { ownNamespace } from '../kit/namespace.js';
+import { RTNL_PARTS } from '../kit/native-program.js';
 import { inRepo } from '../kit/paths.js';
 import { buildFor, buildLoader, emulator, nativeProgram, runFor } from '../kit/prebuilt.js';
 import { installedProject, pack, workingTree } from '../kit/release.js';
@@ -21,10 +22,6 @@ import { installedProject, pack, workingTree } from '../kit/release.js';
 /** Loader of musl's programs that are not static; Debian's package musl has it. */
 const MUSL_LOADER = '/lib/ld-musl-x86_64.so.1';
 
-const RTNL_PARTS = [
-  ...['links/rtnl/message.cc', 'links/link.cc', 'links/link_from_message.cc', 'links/link_request.cc'],
-  ...['links/rtnl/socket.cc', 'sys/net_namespace.cc', 'sys/looked_at.cc'],
-];
 const PROGRAMS: { name: string; parts: string[]; args?: string[]; says: RegExp }[] = [
   { name: 'frames/checksum_test', parts: ['frames/checksum.cc'], says: /^\d+ sums$/ },
   { name: 'links/rtnl_message_test', parts: RTNL_PARTS, says: /^all right$/ },

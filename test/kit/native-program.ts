@@ -21,6 +21,12 @@ const SANITIZERS = {
   thread: ['-g', '-fsanitize=thread', '-fno-sanitize-recover=all', '-D_GLIBCXX_ASSERTIONS'],
 };
 
+/** What `links/rtnl_message_test` is linked with. */
+export const RTNL_PARTS = [
+  ...['links/rtnl/message.cc', 'links/link.cc', 'links/link_from_message.cc', 'links/link_request.cc'],
+  ...['links/rtnl/socket.cc', 'sys/net_namespace.cc', 'sys/inside/user_namespace.cc', 'sys/looked_at.cc'],
+];
+
 export interface DriverOptions {
   /** Under AddressSanitizer and UndefinedBehaviorSanitizer, which end the program at the first fault. Default true. */
   sanitize?: boolean;

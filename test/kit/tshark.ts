@@ -1,8 +1,9 @@
 /** What Wireshark sees in frames. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { text } from 'node:stream/consumers';
+import { promisify } from 'node:util';
 
 const SEPARATOR = '\t';
 const BETWEEN_VALUES = '|';
@@ -37,6 +38,18 @@ const SETTINGS = {
   'tcp.desegment_tcp_streams': 'FALSE',
 };
 
+/** Layers whose payload Wireshark guesses at: random bytes look like RTCP now and then. */
+const GUESSING = new Set(['eth', 'eth.trailer', 'ip', 'udp', 'tcp', 'icmp', 'icmpv6']);
+
+let guesses: Promise<string[]> | undefined;
+
+/** The protocols that it guesses. tshark 4.0 has no option that turns off all of them. */
+async function guessedProtocols(): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('tshark', ['-G', 'heuristic-decodes']);
+  const rows = stdout.split('\n').map((row) => row.split('\t'));
+  return [...new Set(rows.flatMap(([layer, protocol]) => (GUESSING.has(layer) ? [protocol] : [])))];
+}
+
 /** The values of the fields in each frame, those of headers within a quoted packet last. `file` is written for it. */
 export async function readByTshark(
   file: string,
@@ -44,9 +57,11 @@ export async function readByTshark(
   fields: readonly string[],
 ): Promise<Map<string, string[]>[]> {
   writeFileSync(file, pcap(frames));
+  guesses ??= guessedProtocols();
   const child = spawn('tshark', [
     ...['-n', '-r', file, '-T', 'fields', '-E', `aggregator=${BETWEEN_VALUES}`],
     ...Object.entries(SETTINGS).flatMap(([name, value]) => ['-o', `${name}:${value}`]),
+    ...(await guesses).flatMap((protocol) => ['--disable-protocol', protocol]),
     ...fields.flatMap((field) => ['-e', field]),
   ]);
   const [ended, output, complaints] = [once(child, 'close'), text(child.stdout), text(child.stderr)];
