@@ -49,7 +49,7 @@
             "node/queue/ioctl.cc",
             "node/queue/queue.cc",
             "node/network/shaping.cc",
-            "node/source_note.cc",
+            "node/prebuilt.cc",
             "sys/child_namespace.cc",
             "sys/epoll/poll_thread.cc",
             "sys/freed_memory.cc",

@@ -38,7 +38,7 @@ const MACHINES = new Map([
  * @property {boolean} writableCode a segment that may be written and executed
  * @property {string[]} searchPaths RPATH and RUNPATH
  * @property {boolean} stripped has no symbols but those of the loader, and nothing for debuggers
- * @property {string | undefined} sourceHash from native/node/source_note.cc
+ * @property {string | undefined} sourceHash from native/node/prebuilt.cc
  */
 
 /**

@@ -1,4 +1,4 @@
-/** The hash of what a prebuild is compiled from. native/node/source_note.cc puts it into the binary. */
+/** The hash of what a prebuild is compiled from. native/node/prebuilt.cc puts it into the binary. */
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

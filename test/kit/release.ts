@@ -61,9 +61,9 @@ export function workingTree(t: Test): string {
 const LINK_AGAIN = `#!/bin/sh
 set -e
 mkdir -p build/Release
-g++ $CXXFLAGS -std=c++17 -fPIC -O2 -c native/node/source_note.cc -o source_note.o
-objects=$(find "$TAPFD_OBJECTS" -name '*.o' ! -name source_note.o)
-g++ -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $LDFLAGS $objects source_note.o -o build/Release/tapfd.node
+g++ $CXXFLAGS -std=c++17 -fPIC -O2 -c native/node/prebuilt.cc -o prebuilt.o
+objects=$(find "$TAPFD_OBJECTS" -name '*.o' ! -name prebuilt.o)
+g++ -shared -pthread -Wl,-z,nodelete -Wl,-z,relro,-z,now $LDFLAGS $objects prebuilt.o -o build/Release/tapfd.node
 `;
 
 /**

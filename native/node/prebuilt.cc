@@ -1,8 +1,10 @@
-// source_note.cc: an ELF note with the hash of the sources, in addons that `npm run prebuilds` compiles: by
-// it a prebuild of other sources is told from one of these (scripts/prebuilds/source-hash.mjs).
+// prebuilt.cc: what only the addons have that `npm run prebuilds` compiles: an ELF note with the hash of the
+// sources, by which a prebuild of other sources is told from one of these
+// (scripts/prebuilds/source-hash.mjs), and no demangler.
 
 #ifdef TAPFD_SOURCE_HASH
 
+#include <cstddef>
 #include <cstdint>
 
 #define TAPFD_TEXT(token) #token
@@ -28,5 +30,12 @@ struct SourceNote {
 }  // namespace
 
 }  // namespace tapfd
+
+// The C++ library inside would bring its demangler, 70 KB, to name the type of an exception that nobody
+// caught. This addon is compiled without exceptions. A name that cannot be demangled is printed as it is.
+extern "C" char* __cxa_demangle(const char*, char*, size_t*, int* status) {
+  if (status != nullptr) *status = -2;
+  return nullptr;
+}
 
 #endif
