@@ -132,7 +132,7 @@ async function prebuild(directory, { arch, libc, file }, env) {
   const places = ['--cwd', directory, '--out', directory];
   const command = join(ROOT, 'node_modules/.bin/prebuildify');
   await step(`compiling for ${arch} with ${libc}`, command, [...options, ...places], {
-    env: { ...headersBesideNode(), LIBC: libc, JOBS: 'max', ...env },
+    env: { ...headersBesideNode(), PREBUILD_LIBC: libc, JOBS: 'max', ...env },
     remedy: "see the compiler's output above; without a network, Node's headers must be beside node",
   });
   const made = join(directory, file);

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -193,6 +194,13 @@ t.test('a release', async (t) => {
     );
     t.match(output, /^yes: [\s\S]*PARTIAL, not to be published. Missing: prebuilds\/linux-/);
     t.match(output, /"filename": "tapfd-/);
+    mkdirSync(join(tree, 'docs/guide'));
+    writeFileSync(join(tree, 'docs/guide/stray.svg'), '<svg/>');
+    t.match(
+      await packWithScripts(tree, ...partial),
+      /^no: [\s\S]*docs\/guide\/stray\.svg does not belong there/,
+    );
+    rmSync(join(tree, 'docs/guide'), { recursive: true });
   });
 
   const packed = await pack(tree);
