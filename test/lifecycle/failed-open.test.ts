@@ -259,6 +259,47 @@ function failOpenings(failing: FailingSyscalls, share: number): void {
     return () => netns.close();
   });
 
+  test(
+    'createNetns with a user namespace',
+    ['mmap64', 'clone', 'unshare', 'open64', 'write'],
+    () => async () => {
+      const netns = await createNetns({ userNamespace: true });
+      return () => netns.close();
+    },
+  );
+
+  test(
+    'createNetns in the user namespace of another',
+    ['clone', 'ioctl 0xb701', 'setns', 'unshare'],
+    async () => {
+      const owner = await createNetns({ userNamespace: true });
+      t.teardown(() => owner.close());
+      return () => ({
+        async open() {
+          const netns = await createNetns({ userNamespace: owner });
+          return () => netns.close();
+        },
+      });
+    },
+  );
+
+  test('openTap in a namespace of a user namespace', [TUNSETIFF, 'clone', 'setns', 'unshare'], async () => {
+    const owner = await createNetns({ userNamespace: true });
+    t.teardown(() => owner.close());
+    return () => ({
+      async open() {
+        const tap = await openTap({ netns: owner, mtu: 1400, addresses: ['10.9.0.1/24'] });
+        return async () => {
+          await tap[Symbol.asyncDispose]();
+          t.same(
+            (await links.list({ netns: owner })).map(({ name }) => name),
+            ['lo'],
+          );
+        };
+      },
+    });
+  });
+
   test('FdSocket.listen', ['socket', 'fchmod', 'bind', 'listen', 'open64', 'chmod'], () => {
     const path = `${socketDirectory(t)}/server`;
     return async () => {
