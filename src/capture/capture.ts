@@ -97,7 +97,7 @@ export class Capture {
   readonly #sink: FrameSink;
   readonly #finished: Promise<CaptureStats>;
   #settle!: { resolve: (stats: CaptureStats) => void; reject: (error: Error) => void };
-  #letSignalGo = (): void => undefined;
+  #letSignalGo: (() => void) | undefined;
   #filterErrors = 0;
   /** Ends when its devices have. */
   #endsWithDevices: boolean;
@@ -235,7 +235,7 @@ export class Capture {
   #end(): void {
     if (this.#state !== 'running') return;
     this.#state = 'ending';
-    this.#letSignalGo();
+    this.#letSignalGo?.();
     const ended = Promise.all([...this.#running].map((device) => device.end()));
     ended
       .then(() => this.#output.close())
@@ -251,7 +251,7 @@ export class Capture {
   #fail(error: Error): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#letSignalGo();
+    this.#letSignalGo?.();
     for (const device of this.#running) device.stop();
     this.#output.abandon(error);
     if (!this.#isAwaited) warn(`a capture has ended: ${textOf(error)}`);

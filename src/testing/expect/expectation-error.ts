@@ -102,9 +102,8 @@ function fullText(value: unknown): string {
     return typeof value === 'string' ? JSON.stringify(value) : textOf(value);
   }
   if (Array.isArray(value)) return `[${value.map(fullText).join(', ')}]`;
-  return `{ ${Object.entries(value)
-    .map(([name, part]) => `${name}: ${fullText(part)}`)
-    .join(', ')} }`;
+  const parts = Object.entries(value).map(([name, part]) => `${name}: ${fullText(part)}`);
+  return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
 }
 
 function countLines({ frames, noise, forgotten }: Sightings): string[] {
