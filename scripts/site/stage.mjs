@@ -1,6 +1,6 @@
 /** The pages that VitePress builds: the repository's documents, its examples and the reference, with links that fit. */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, normalize } from 'node:path';
+import { dirname, extname, join, normalize } from 'node:path';
 import { ROOT } from '../prepare.mjs';
 import { Trouble } from '../run-command.mjs';
 import { CONTENTS, GUIDES } from './contents.mjs';
@@ -134,7 +134,7 @@ function homePage() {
 
 function exampleFiles() {
   return readdirSync(join(ROOT, 'examples'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => /\.(ts|mjs|html)$/.test(name))
+    .filter((name) => extname(name) in LANGUAGES)
     .sort();
 }
 
@@ -143,9 +143,12 @@ function pageName(name) {
   return name.replace(/\.ts$/, '').replaceAll('.', '-');
 }
 
+/** By the ending of a file. @type {Record<string, string>} */
+const LANGUAGES = { '.ts': 'ts', '.mjs': 'js', '.html': 'html' };
+
 /** @param {string} name */
-function examplePage(name) {
-  const language = name.endsWith('.html') ? 'html' : 'ts';
+export function examplePage(name) {
+  const language = LANGUAGES[extname(name)];
   return `# ${name}\n\n[All examples](/examples/index.md)\n\n\`\`\`\`${language}\n${read(`examples/${name}`)}\`\`\`\`\n`;
 }
 

@@ -3,7 +3,7 @@ import type { Writable } from 'node:stream';
 import { onAbort } from '../base/abort.js';
 import { refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
-import { OBSERVE } from '../descriptor/observers.js';
+import { OBSERVE, type Observe } from '../descriptor/observers.js';
 import type { FrameStream } from '../frames/stream.js';
 import {
   type CaptureOptions,
@@ -72,7 +72,7 @@ export interface CaptureStats {
  * @returns When the file is open. Frames are captured from the call on.
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`.
- * - `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`: a device that is no more.
+ * - `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`: a device that is no more. The target is not touched.
  * @throws The error of `fs.open()` (`ENOENT`, `EACCES`, …) or of the writable; the reason of `signal`, if it was aborted before.
  */
 export async function capture(
@@ -97,7 +97,7 @@ export class Capture {
   readonly #sink: FrameSink;
   readonly #finished: Promise<CaptureStats>;
   #settle!: { resolve: (stats: CaptureStats) => void; reject: (error: Error) => void };
-  #letSignalGo = (): void => undefined;
+  #letSignalGo: (() => void) | undefined;
   #filterErrors = 0;
   /** Ends when its devices have. */
   #endsWithDevices: boolean;
@@ -134,10 +134,12 @@ export class Capture {
     target: string | Writable,
     settings: CaptureSettings,
   ): Promise<Capture> {
+    // They throw where a device has ended: before its target is touched.
+    const observed = devices.map((device): [FrameStream, Observe] => [device, device[OBSERVE]]);
     const made = new Capture(devices, target, settings);
     made.#isAwaited = true;
     try {
-      const begun = devices.map((device) => made.#add(device).begin());
+      const begun = observed.map(([device, observe]) => made.#add(device, observe).begin());
       made.#letSignalGo = onAbort(settings.signal, () => made.#end());
       await Promise.all([made.#output.opened(), ...begun]);
       // Failed meanwhile.
@@ -189,7 +191,7 @@ export class Capture {
     if (this.#devices.has(device)) {
       throw invalidArgument('device', 'one that this capture does not have yet', device);
     }
-    this.#add(device).begin();
+    this.#add(device, device[OBSERVE]).begin();
   }
 
   /**
@@ -210,10 +212,8 @@ export class Capture {
     await this.close();
   }
 
-  #add(device: FrameStream): CapturedDevice {
+  #add(device: FrameStream, observe: Observe): CapturedDevice {
     const { snapLength, filter } = this.#settings;
-    // First: it throws where a device has ended.
-    const observe = device[OBSERVE];
     const id = this.#output.addInterface(CapturedDevice.describe(device, snapLength, filter !== undefined));
     const captured = new CapturedDevice(device, observe, id, this.#sink);
     this.#devices.set(device, captured);
@@ -235,7 +235,7 @@ export class Capture {
   #end(): void {
     if (this.#state !== 'running') return;
     this.#state = 'ending';
-    this.#letSignalGo();
+    this.#letSignalGo?.();
     const ended = Promise.all([...this.#running].map((device) => device.end()));
     ended
       .then(() => this.#output.close())
@@ -251,7 +251,7 @@ export class Capture {
   #fail(error: Error): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#letSignalGo();
+    this.#letSignalGo?.();
     for (const device of this.#running) device.stop();
     this.#output.abandon(error);
     if (!this.#isAwaited) warn(`a capture has ended: ${textOf(error)}`);

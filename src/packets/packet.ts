@@ -117,6 +117,12 @@ export class Packet implements DecodedLayers {
     return this.bytes.subarray(this.#at.payload, this.#at.end);
   }
 
+  /** How many bytes of an ICMP or ICMPv6 message are there, with its header and its options. @internal */
+  get icmpMessageBytes(): number {
+    const { icmp, icmpv6, end } = this.#at;
+    return end - Math.max(icmp, icmpv6);
+  }
+
   /** What follows the end of the packet: Ethernet padding, as a rule. A view. */
   get trailer(): Buffer {
     return this.bytes.subarray(this.#at.end);

@@ -16,6 +16,7 @@ export interface SummarizeOptions {
 
 /**
  * Describes a packet in one line, much as tcpdump does: addresses, ports, flags, lengths, and what is wrong with it.
+ * The length is that of the payload, of an ICMP or ICMPv6 message that of the whole message.
  *
  * @returns Printable ASCII only, whatever the bytes are:
  *   `IP 10.0.0.1.40000 > 10.0.0.2.53: UDP, length 12`, `ARP, request who-has 10.0.0.2 tell 10.0.0.1`.
@@ -84,8 +85,10 @@ function transportLine(packet: Packet): string {
   if (dhcp) return dhcpLine(dhcp);
   if (udp) return `UDP, ${length}`;
   if (tcp) return `${tcpLine(tcp)}, ${length}`;
-  if (icmp) return `ICMP ${icmpLine(icmp)}${quotedText(packet)}, ${length}`;
-  if (icmpv6) return `ICMP6 ${icmpv6Line(icmpv6)}${quotedText(packet)}, ${length}`;
+  // As tcpdump does: of the whole message, most of which may be no payload.
+  const messageLength = `length ${packet.icmpMessageBytes}`;
+  if (icmp) return `ICMP ${icmpLine(icmp)}${quotedText(packet)}, ${messageLength}`;
+  if (icmpv6) return `ICMP6 ${icmpv6Line(icmpv6)}${quotedText(packet)}, ${messageLength}`;
   const protocol = ipv4 ? ipv4.protocol : (ipv6?.extensions.at(-1)?.nextHeader ?? ipv6?.nextHeader);
   return `protocol ${protocol}, ${length}`;
 }

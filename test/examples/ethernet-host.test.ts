@@ -41,8 +41,8 @@ t.test('two hosts find and ping each other', async (t) => {
   t.same(seen.slice(0, 4), [
     `sent ${LEFT.mac} > ff:ff:ff:ff:ff:ff, ARP, request who-has 10.0.0.2 tell 10.0.0.1`,
     `received ${RIGHT.mac} > ${LEFT.mac}, ARP, reply 10.0.0.2 is-at ${RIGHT.mac}`,
-    `sent ${LEFT.mac} > ${RIGHT.mac}, IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id ID, seq 1, length 3`,
-    `received ${RIGHT.mac} > ${LEFT.mac}, IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id ID, seq 1, length 3`,
+    `sent ${LEFT.mac} > ${RIGHT.mac}, IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id ID, seq 1, length 11`,
+    `received ${RIGHT.mac} > ${LEFT.mac}, IP 10.0.0.2 > 10.0.0.1: ICMP echo reply, id ID, seq 1, length 11`,
   ]);
 });
 

@@ -238,6 +238,33 @@ for (const runtime of ['bun', 'deno'] as const) {
 }
 
 t.test(
+  'deno: options that are none are refused as by spawn',
+  { skip: !inNode && 'needs node: it is told' },
+  async (t) => {
+    const ended = await runChild(
+      `import { createNetns } from 'tapfd';
+      import { spawn } from 'node:child_process';
+      const netns = await createNetns();
+      const messageOf = (start, parameters) => {
+        try {
+          start(...parameters);
+        } catch ({ code, message }) {
+          return code + message;
+        }
+      };
+      for (const parameters of [['true', 5], ['true', [], 5], ['true', [], 'x']]) {
+        const message = messageOf(netns.spawn, parameters);
+        console.log(message?.slice(0, 20), message === messageOf(spawn, parameters));
+      }
+      await netns.close();`,
+      [],
+      as('deno'),
+    );
+    t.match(ended, { code: 0, output: 'ERR_INVALID_ARG_TYPE true\n'.repeat(3), errors: '' });
+  },
+);
+
+t.test(
   'a version that is too old is refused, before the addon is loaded',
   { skip: !inNode && 'needs node: it is told' },
   async (t) => {

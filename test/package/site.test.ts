@@ -12,7 +12,7 @@ import { GUIDES } from '#scripts/site/contents.mjs';
 import { withAnchors } from '#scripts/site/errors-page.mjs';
 import { withLinks } from '#scripts/site/markdown.mjs';
 import { withExampleFirst, withoutOrigins } from '#scripts/site/reference.mjs';
-import { documentsToPlace } from '#scripts/site/stage.mjs';
+import { documentsToPlace, examplePage } from '#scripts/site/stage.mjs';
 import { needs } from '../kit/capabilities.js';
 import { readDocument, tableRows } from '../kit/markdown.js';
 import { inRepo, ROOT } from '../kit/paths.js';
@@ -48,6 +48,14 @@ t.test('every document has a place in the sidebar', async (t) => {
   for (const file of documentsToPlace())
     t.ok(listed.includes(file), `${file}: list it in scripts/site/contents.mjs`);
   t.equal(new Set(GUIDES.map(({ page }) => page)).size, GUIDES.length);
+});
+
+t.test('examples are shown in their language', async (t) => {
+  const languageOf = (name: string) => /^````(\w*)$/m.exec(examplePage(name))?.[1];
+  t.equal(languageOf('vpn.ts'), 'ts');
+  t.equal(languageOf('websocket-relay.html'), 'html');
+  const plain = readdirSync(inRepo('examples'), { recursive: true, encoding: 'utf8' });
+  for (const name of plain.filter((name) => name.endsWith('.mjs'))) t.equal(languageOf(name), 'js', name);
 });
 
 t.test('the figures are those that scripts/pictures draws', async (t) => {

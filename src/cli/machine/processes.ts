@@ -47,11 +47,12 @@ export function attempt<T>(look: () => T): T | undefined {
   }
 }
 
-/** Where a kernel shows its processes. */
+/** Where a kernel shows its processes, and its devices. */
 const PROC = '/proc';
+const SYS = '/sys';
 
 /** Looks at all processes that this user may inspect (proc(5), ptrace(2)). */
-export function lookAtProcesses(proc = PROC): Processes {
+export function lookAtProcesses(proc = PROC, sys = SYS): Processes {
   const descriptors: HeldDescriptor[] = [];
   const namespaces = new Map<string, NamespaceFile & { pid: number }>();
   let hidden = 0;
@@ -69,7 +70,7 @@ export function lookAtProcesses(proc = PROC): Processes {
         const key = keyOf(file);
         if (key !== undefined && !namespaces.has(key)) namespaces.set(key, { key, path: file, pid });
       }
-      const held = describeDescriptor(directory, fd, target);
+      const held = describeDescriptor(directory, fd, target, sys);
       if (held !== undefined) descriptors.push({ pid, fd: Number(fd), ...held, netns });
     }
   }
@@ -93,6 +94,7 @@ function describeDescriptor(
   directory: string,
   fd: string,
   target: string,
+  sys: string,
 ): Pick<HeldDescriptor, 'name' | 'macvtap'> | undefined {
   if (!NODE_NAME.test(target)) return undefined;
   const stat = attempt(() => statSync(`${directory}/fd/${fd}`));
@@ -101,14 +103,17 @@ function describeDescriptor(
   // drivers/net/tun.c tun_chr_show_fdinfo
   const name = /^iff:\t(.*)$/m.exec(info)?.[1];
   if (name !== undefined) return { name };
-  const macvtap = macvtapBehind(stat);
+  const macvtap = macvtapBehind(stat, sys);
   return macvtap && { name: macvtap.name, macvtap };
 }
 
 /** sysfs lists the nodes of all namespaces by number, each a link that ends in the names of link and node. */
-function macvtapBehind({ rdev }: Stats): { name: string; index: number; device: number } | undefined {
+function macvtapBehind(
+  { rdev }: Stats,
+  sys: string,
+): { name: string; index: number; device: number } | undefined {
   const { major, minor } = numbersOf(rdev);
-  const target = attempt(() => readlinkSync(`/sys/dev/char/${major}:${minor}`)) ?? '';
+  const target = attempt(() => readlinkSync(`${sys}/dev/char/${major}:${minor}`)) ?? '';
   const [, name, index] = /\/net\/([^/]+)\/macvtap\/tap(\d+)$/.exec(target) ?? [];
   return name === undefined ? undefined : { name, index: Number(index), device: rdev };
 }

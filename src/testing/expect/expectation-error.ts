@@ -75,6 +75,21 @@ export function unexpected(name: string, matcher: Matcher, found: SeenFrame): Fr
   return new FrameExpectationError('ERR_TAPFD_FRAME_UNEXPECTED', lines.join('\n'), [found]);
 }
 
+/** There was no room to keep some, of which one may be what should not come. */
+export function unknown(
+  name: string,
+  matcher: Matcher,
+  lost: number,
+  maxBytes: number,
+): FrameExpectationError {
+  const lines = [
+    `none: ${lost} ${lost === 1 ? 'frame' : 'frames'} on ${name} found no room (maxBytes: ${maxBytes}), so nobody knows`,
+    `must not come: ${expectedText(matcher)}`,
+    'raise maxBytes, or begin the capture later',
+  ];
+  return new FrameExpectationError('ERR_TAPFD_FRAME_UNEXPECTED', lines.join('\n'), []);
+}
+
 function expectedText({ match }: Matcher): string {
   if (typeof match === 'function') return textOf(match);
   if (match instanceof Uint8Array) return `${match.length} bytes: ${summarize(decodeFrame(match))}`;
@@ -87,9 +102,8 @@ function fullText(value: unknown): string {
     return typeof value === 'string' ? JSON.stringify(value) : textOf(value);
   }
   if (Array.isArray(value)) return `[${value.map(fullText).join(', ')}]`;
-  return `{ ${Object.entries(value)
-    .map(([name, part]) => `${name}: ${fullText(part)}`)
-    .join(', ')} }`;
+  const parts = Object.entries(value).map(([name, part]) => `${name}: ${fullText(part)}`);
+  return parts.length === 0 ? '{}' : `{ ${parts.join(', ')} }`;
 }
 
 function countLines({ frames, noise, forgotten }: Sightings): string[] {

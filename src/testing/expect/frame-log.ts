@@ -14,8 +14,15 @@ import { type FrameDirection, OBSERVE } from '../../descriptor/observers.js';
 import type { FrameStream } from '../../frames/stream.js';
 import type { Packet } from '../../packets/index.js';
 import { checkDevice, MAX_TIMEOUT_MS } from './expect-frame.js';
-import { type FrameExpectationError, missing, type Sightings, unexpected } from './expectation-error.js';
+import {
+  type FrameExpectationError,
+  missing,
+  type Sightings,
+  unexpected,
+  unknown,
+} from './expectation-error.js';
 import { failWith } from './failure-record.js';
+import { Forgotten } from './forgotten.js';
 import { decoderOf, type FrameMatch, type Matcher, matcherOf, type SeenFrame } from './match.js';
 import { isNoise, seesNoise } from './noise.js';
 import { saveTraffic, Traffic } from './traffic.js';
@@ -30,7 +37,7 @@ export interface CaptureFramesOptions {
    * true.
    */
   read?: boolean | undefined;
-  /** The most bytes of frames that are kept; the oldest go first. Default 67108864. */
+  /** The most bytes of frames that are kept; the oldest go first, and {@link FrameLog.none} then fails. Default 67108864. */
   maxBytes?: number | undefined;
 }
 
@@ -87,9 +94,10 @@ export class FrameLog implements AsyncDisposable {
   readonly #taken = new Set<LoggedFrame>();
   readonly #reads: boolean;
   readonly #stop: () => void;
+  readonly #forgotten = new Forgotten();
+  readonly #maxBytes: number;
   #frames: LoggedFrame[] = [];
   #bytes = 0;
-  #forgotten = 0;
   #ended = false;
 
   /** @internal */
@@ -98,10 +106,10 @@ export class FrameLog implements AsyncDisposable {
     this.#decode = decoderOf(device);
     this.#traffic = new Traffic(device);
     this.#reads = read;
+    this.#maxBytes = maxBytes;
     this.#stop = device[OBSERVE]({
       frames: (direction, memory, spans, count) => {
-        for (let i = 0; i < count; i++)
-          this.#add(direction, memory, spans[2 * i], spans[2 * i + 1], maxBytes);
+        for (let i = 0; i < count; i++) this.#add(direction, memory, spans[2 * i], spans[2 * i + 1]);
         this.#wake();
       },
       ended: () => {
@@ -144,13 +152,17 @@ export class FrameLog implements AsyncDisposable {
    * Makes sure that no such frame came since the beginning (those that `expect()` returned do not count), and that none comes
    * for a time.
    *
-   * @throws FrameExpectationError `ERR_TAPFD_FRAME_UNEXPECTED`: one came.
+   * @throws FrameExpectationError `ERR_TAPFD_FRAME_UNEXPECTED`: one came, or nobody knows: there was no room to keep all the
+   * frames that it is about (`maxBytes`).
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. The reason of `signal`, and what `match` throws.
    */
   async none(match: FrameMatch, options: NoneOptions = {}): Promise<void> {
     const { matcher, look, ms } = checkLook('none', match, options, 'for', DEFAULT_FOR_MS);
     const found = await this.#find(matcher, look, ms);
     if (found !== undefined) await this.#fail(unexpected(this.#device.name, matcher, found));
+    const { direction, noise } = look;
+    const lost = this.#forgotten.count({ direction, noise: seesNoise(matcher, noise), taken: false });
+    if (lost > 0) await this.#fail(unknown(this.#device.name, matcher, lost, this.#maxBytes));
   }
 
   /**
@@ -187,16 +199,19 @@ export class FrameLog implements AsyncDisposable {
     return failWith(this.#device, error);
   }
 
-  #add(direction: FrameDirection, memory: Uint8Array, at: number, length: number, maxBytes: number): void {
+  #add(direction: FrameDirection, memory: Uint8Array, at: number, length: number): void {
     const frame = Buffer.allocUnsafeSlow(length);
     frame.set(memory.subarray(at, at + length));
     this.#frames.push({ ...this.#decode(frame), direction, timestamp: this.#traffic.now() });
     this.#bytes += length;
-    while (this.#bytes > maxBytes) {
+    while (this.#bytes > this.#maxBytes) {
       const [oldest] = this.#frames.splice(0, 1);
       this.#bytes -= oldest.frame.length;
-      this.#taken.delete(oldest);
-      this.#forgotten += 1;
+      this.#forgotten.note({
+        direction: oldest.direction,
+        isNoise: isNoise(oldest.packet),
+        wasTaken: this.#taken.delete(oldest),
+      });
     }
   }
 
@@ -212,7 +227,8 @@ export class FrameLog implements AsyncDisposable {
   ): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
     const all = this.#frames.filter((one) => direction === 'both' || one.direction === direction);
     const frames = seesNoise(matcher, noise) ? all : all.filter(({ packet }) => !isNoise(packet));
-    return { frames, noise: all.length - frames.length, forgotten: this.#forgotten };
+    const forgotten = this.#forgotten.count({ direction, noise: seesNoise(matcher, noise), taken: true });
+    return { frames, noise: all.length - frames.length, forgotten };
   }
 
   #candidates(matcher: Matcher, look: Look): LoggedFrame[] {

@@ -173,6 +173,8 @@ t.test('a network that is closed has ended all that was in it', async (t) => {
   const closed = once(tap, 'close');
   const mark = `1${process.pid}.25`;
   const child = host.spawn('sh', ['-c', `sleep ${mark} & setsid sleep ${mark} & wait`]);
+  // Its pipes are at their end some turns after its own.
+  const over = once(child, 'close');
   while (processesWith(`sleep ${mark}`).length < 3) await wait(10);
   const reading = t.rejects(tap[Symbol.asyncIterator]().next(), { code: 'ERR_TAPFD_CLOSED' });
   await net.close();
@@ -180,6 +182,7 @@ t.test('a network that is closed has ended all that was in it', async (t) => {
   await Promise.all([closed, reading]);
   t.equal(child.signalCode, 'SIGKILL');
   t.same(processesWith(`sleep ${mark}`), []);
+  await over;
   t.same(descriptorTargets().toSorted(), before);
   const gone = { code: 'ERR_TAPFD_CLOSED' };
   await t.rejects(net.tap(), gone);

@@ -1,6 +1,6 @@
 /** capture() over devices without a kernel: filters, ends, failures, rings, several captures at once. */
 import { once } from 'node:events';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -128,7 +128,28 @@ t.test('it ends when all its devices have', async (t) => {
   const [ofA, ofB] = section.interfaces.map(({ statistics }) => statistics?.endTime ?? 0n);
   t.ok(ofA !== undefined && ofB !== undefined && ofA < ofB, 'each at its own time');
   t.throws(() => running.add(tapOverNothing().tap), CLOSED);
-  await t.rejects(capture(a, new Collected()), CLOSED);
+});
+
+t.test('a device that has ended is refused before the target is touched', async (t) => {
+  const { tap: closed } = tapOverNothing();
+  await closed.close();
+  const path = join(await ownDirectory(t), 'trace.pcapng');
+  await writeFile(path, 'an older trace');
+  const { tap } = tapOverNothing();
+  await t.rejects(capture(closed, path), CLOSED);
+  await t.rejects(capture([tap, closed], path), CLOSED);
+  t.equal(await readFile(path, 'utf8'), 'an older trace');
+  const ring = { bytes: 16_384, files: 2 };
+  await t.rejects(capture(closed, `${path}-ring`, { ring }), CLOSED);
+  t.same(await readdir(join(path, '..')), ['trace.pcapng']);
+  const file = new Collected();
+  await t.rejects(capture(closed, file), CLOSED);
+  t.notOk(file.destroyed || file.writableEnded, "a Writable is still the caller's");
+  const running = await capture(tap, file);
+  tap.write(frame('a'));
+  await running.close();
+  t.same(await textsOf(file), ['a']);
+  await tap.close();
 });
 
 t.test('add() devices to it, of none at first', async (t) => {

@@ -209,6 +209,45 @@ t.test('a /proc of which parts are closed, or gone by now', async (t) => {
   t.equal(commandOf(99, proc), '?');
 });
 
+t.test('descriptors of namespaces and of devices, as /proc and /sys show them', async (t) => {
+  // Each an ordinary file with the name that the kernel gives what is no file.
+  const namespaces = { 'net:[1]': '', 'net:[2]': '' };
+  const directory = t.testdir({
+    proc: {
+      7: {
+        ns: { net: t.fixture('symlink', '../fd/net:[1]') },
+        fd: {
+          ...namespaces,
+          3: t.fixture('symlink', 'net:[1]'),
+          4: t.fixture('symlink', 'net:[2]'),
+          5: t.fixture('symlink', 'net:[2]'),
+          // Of the number 1:3, for which the sysfs below has a macvtap.
+          6: t.fixture('symlink', './a-tap'),
+          'a-tap': t.fixture('symlink', '/dev/null'),
+          8: t.fixture('symlink', './a-tap'),
+          9: t.fixture('symlink', './a-tap'),
+        },
+        fdinfo: { 8: 'pos:\t0\niff:\tt0\n', 9: 'pos:\t0\n' },
+      },
+    },
+    sys: { dev: { char: { '1:3': t.fixture('symlink', '../../devices/net/mv0/macvtap/tap5') } } },
+    other: { dev: { char: { '1:3': t.fixture('symlink', '../../devices/virtual/mem/null') } } },
+  });
+  const proc = join(directory, 'proc');
+  const key = (name: string) => keyOf(join(proc, '7/fd', name));
+  const macvtap = { name: 'mv0', macvtap: { index: 5, device: deviceOf(1, 3) } };
+  const held = (fd: number, what: object) => ({ pid: 7, fd, ...what, netns: key('net:[1]') });
+  const { descriptors, namespaces: found, hidden } = lookAtProcesses(proc, join(directory, 'sys'));
+  t.same(descriptors, [held(6, macvtap), held(8, { name: 't0' }), held(9, macvtap)]);
+  t.same(found, [
+    { key: key('net:[1]'), path: join(proc, '7/ns/net'), pid: 7 },
+    { key: key('net:[2]'), path: join(proc, '7/fd/4'), pid: 7 },
+  ]);
+  t.equal(hidden, 0);
+  for (const unknown of ['other', 'nonexistent'])
+    t.same(lookAtProcesses(proc, join(directory, unknown)).descriptors, [held(8, { name: 't0' })], unknown);
+});
+
 t.test('namespaces that went, and one that is none', async (t) => {
   const directory = t.testdir({ gone: t.fixture('symlink', 'nowhere'), there: '' });
   t.same(

@@ -53,28 +53,28 @@ t.test('packets of every kind', async (t) => {
     ],
     [
       { ipv4, icmp: { type: 'echo-request', identifier: 7, sequence: 8 }, payload },
-      'IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 8, length 5',
+      'IP 10.0.0.1 > 10.0.0.2: ICMP echo request, id 7, seq 8, length 13',
     ],
     [
       { ipv4, icmp: { type: 'destination-unreachable', code: 4, mtu: 1280 }, quoted: { ipv4, udp: ports } },
-      'IP 10.0.0.1 > 10.0.0.2: ICMP destination unreachable, code 4, mtu 1280 (for 10.0.0.1.1000 > 10.0.0.2.80), length 28',
+      'IP 10.0.0.1 > 10.0.0.2: ICMP destination unreachable, code 4, mtu 1280 (for 10.0.0.1.1000 > 10.0.0.2.80), length 36',
     ],
     [
       { ipv4, icmp: { type: 'time-exceeded' }, payload },
-      'IP 10.0.0.1 > 10.0.0.2: ICMP time exceeded, length 5',
+      'IP 10.0.0.1 > 10.0.0.2: ICMP time exceeded, length 13',
     ],
     [
       { ipv4, icmp: { type: 'redirect', code: 1, gateway: '10.0.0.9' } },
-      'IP 10.0.0.1 > 10.0.0.2: ICMP redirect, code 1, to 10.0.0.9, length 0',
+      'IP 10.0.0.1 > 10.0.0.2: ICMP redirect, code 1, to 10.0.0.9, length 8',
     ],
     [
       { ipv4, icmp: { type: 'timestamp-request', originate: 5 } },
-      'IP 10.0.0.1 > 10.0.0.2: ICMP timestamp request, id 0, seq 0, originate 5, length 0',
+      'IP 10.0.0.1 > 10.0.0.2: ICMP timestamp request, id 0, seq 0, originate 5, length 20',
     ],
-    [{ ipv4, icmp: { type: 77 } }, 'IP 10.0.0.1 > 10.0.0.2: ICMP type 77, code 0, length 0'],
+    [{ ipv4, icmp: { type: 77 } }, 'IP 10.0.0.1 > 10.0.0.2: ICMP type 77, code 0, length 8'],
     [
       { ipv6, icmpv6: { type: 'echo-reply', sequence: 3 } },
-      'IP6 fe80::1 > fe80::2: ICMP6 echo reply, id 0, seq 3, length 0',
+      'IP6 fe80::1 > fe80::2: ICMP6 echo reply, id 0, seq 3, length 8',
     ],
     [
       {
@@ -85,7 +85,7 @@ t.test('packets of every kind', async (t) => {
           options: [{ type: 'source-link-layer-address', mac }],
         },
       },
-      `IP6 fe80::1 > fe80::2: ICMP6 neighbor solicitation, who has fe80::3, source mac ${mac}, length 0`,
+      `IP6 fe80::1 > fe80::2: ICMP6 neighbor solicitation, who has fe80::3, source mac ${mac}, length 32`,
     ],
     [
       {
@@ -96,7 +96,7 @@ t.test('packets of every kind', async (t) => {
           options: [{ type: 'target-link-layer-address', mac }],
         },
       },
-      `IP6 fe80::1 > fe80::2: ICMP6 neighbor advertisement, tgt is fe80::3, target mac ${mac}, length 0`,
+      `IP6 fe80::1 > fe80::2: ICMP6 neighbor advertisement, tgt is fe80::3, target mac ${mac}, length 32`,
     ],
     [
       {
@@ -107,25 +107,25 @@ t.test('packets of every kind', async (t) => {
           options: [prefix, { type: 'mtu', mtu: 1 }],
         },
       },
-      'IP6 fe80::1 > fe80::2: ICMP6 router advertisement, prefix fd00::/64, length 0',
+      'IP6 fe80::1 > fe80::2: ICMP6 router advertisement, prefix fd00::/64, length 56',
     ],
     [
       { ipv6, icmpv6: { type: 'redirect', target: 'fe80::3', destination: 'fd00::4' } },
-      'IP6 fe80::1 > fe80::2: ICMP6 redirect, fd00::4 to fe80::3, length 0',
+      'IP6 fe80::1 > fe80::2: ICMP6 redirect, fd00::4 to fe80::3, length 40',
     ],
     [
       { ipv6, icmpv6: { type: 'packet-too-big', mtu: 1280 }, quoted: { ipv6, udp: ports } },
-      'IP6 fe80::1 > fe80::2: ICMP6 packet too big, mtu 1280 (for fe80::1.1000 > fe80::2.80), length 48',
+      'IP6 fe80::1 > fe80::2: ICMP6 packet too big, mtu 1280 (for fe80::1.1000 > fe80::2.80), length 56',
     ],
     [
       { ipv6, icmpv6: { type: 'destination-unreachable' } },
-      'IP6 fe80::1 > fe80::2: ICMP6 destination unreachable, code 0, length 0',
+      'IP6 fe80::1 > fe80::2: ICMP6 destination unreachable, code 0, length 8',
     ],
     [
       { ipv6, icmpv6: { type: 'multicast-listener-report', multicastAddress: 'ff02::5' } },
-      'IP6 fe80::1 > fe80::2: ICMP6 multicast listener report, group ff02::5, length 0',
+      'IP6 fe80::1 > fe80::2: ICMP6 multicast listener report, group ff02::5, length 24',
     ],
-    [{ ipv6, icmpv6: { type: 77 } }, 'IP6 fe80::1 > fe80::2: ICMP6 type 77, code 0, length 0'],
+    [{ ipv6, icmpv6: { type: 77 } }, 'IP6 fe80::1 > fe80::2: ICMP6 type 77, code 0, length 8'],
     [{ ipv4: { ...ipv4, protocol: 253 }, payload }, 'IP 10.0.0.1 > 10.0.0.2: protocol 253, length 5'],
     [{ ipv6: { ...ipv6, nextHeader: 253 }, payload }, 'IP6 fe80::1 > fe80::2: protocol 253, length 5'],
     [

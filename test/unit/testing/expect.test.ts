@@ -1,4 +1,5 @@
 /** Expectations of frames: found, not found, and what a test then reads. */
+import { once } from 'node:events';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { encodeFrame, encodePacket, type PacketPattern } from 'tapfd/packets';
@@ -287,6 +288,55 @@ t.test('a capture beside the code that reads, and its end', async (t) => {
   again.a.write(udpFrame(1));
   t.same(await expectFrame(again.b, () => true), udpFrame(1), 'it reads no more');
   t.same(closed.frames, []);
+});
+
+t.test('none() fails where frames found no room that it is about', async (t) => {
+  const { a, b } = await pairOf(t);
+  const log = closedWith(t, captureFrames(b, { maxBytes: 150 }));
+  const arrives = async (frame: Buffer) => {
+    const arrived = log.frames.length === 0 ? log.expect(frame) : once(b, 'data');
+    a.write(frame);
+    await arrived;
+  };
+  const brief = { for: 0 };
+  // Returned by expect(): no longer asked for.
+  await arrives(udpFrame(1));
+  for (const port of [2, 3, 4]) await arrives(udpFrame(port));
+  t.same(
+    log.frames.map(({ packet }) => packet.udp?.destinationPort),
+    [2, 3, 4],
+    'the first found no room',
+  );
+  await log.none({ arp: {} }, brief);
+  b.write(udpFrame(5));
+  t.equal(log.frames.length, 3, 'nor did the second');
+  const error = await failure(log.none({ arp: {} }, brief));
+  t.equal(error.code, 'ERR_TAPFD_FRAME_UNEXPECTED');
+  t.equal(
+    error.message,
+    `none: 1 frame on ${b.name} found no room (maxBytes: 150), so nobody knows\n` +
+      'must not come: { arp: {} }\nraise maxBytes, or begin the capture later',
+  );
+  await t.rejects(log.none({ udp: { destinationPort: 3 } }, brief), { message: /as it must not be: IP / });
+  await log.none({ arp: {} }, { ...brief, direction: 'out' });
+  await t.rejects(log.none({ arp: {} }, { ...brief, direction: 'both' }), { message: /1 frame on/ });
+  for (const port of [6, 7, 8]) await arrives(udpFrame(port));
+  await t.rejects(log.none({ arp: {} }, brief), { message: /3 frames on/ });
+  await t.rejects(log.none({ arp: {} }, { ...brief, direction: 'out' }), { message: /1 frame on/ });
+});
+
+t.test('noise that found no room counts where it is asked for', async (t) => {
+  const { a, b } = await pairOf(t);
+  const log = closedWith(t, captureFrames(b, { maxBytes: 100 }));
+  a.write(SOLICITATION);
+  await log.expect({ icmpv6: {} });
+  a.write(SOLICITATION);
+  a.write(udpFrame(1));
+  await log.expect({ udp: {} });
+  t.equal(log.frames.length, 1);
+  await log.none({ arp: {} }, { for: 0 });
+  await t.rejects(log.none({ arp: {} }, { for: 0, noise: true }), { message: /1 frame on/ });
+  await t.rejects(log.none({ icmpv6: { type: 'echo-request' } }, { for: 0 }), { message: /1 frame on/ });
 });
 
 t.test('packets of a TUN, and frames with headers in front', async (t) => {

@@ -1,9 +1,12 @@
 /** Frame pairs: devices in memory that behave as those of the kernel do. */
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { type FrameDrop, FrameStream, forward, type LinkChange, Macvtap, Tap, Tun } from 'tapfd';
 import { captureFrames, createFramePair } from 'tapfd/testing';
+import { MemoryLink, MemoryNamespace, newLink } from '#lib/testing/frame-pair/memory-link.js';
+import { MemoryQueue } from '#lib/testing/frame-pair/memory-queue.js';
 import { runChild } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { numberedFrame, numberOf, upTo, written } from '../../kit/tap-pair.js';
@@ -244,6 +247,47 @@ t.test('a macvtap writes with its own source MAC', async (t) => {
   t.equal(await written(a, frame), null, 'the kernel takes it');
   t.equal(a.stats.sent.drops['link-down'], 1);
   await t.rejects(a.openQueue(), { code: 'ENOTSUP' });
+});
+
+t.test('a writer that waits is told when there is room, and not before', async (t) => {
+  const namespace = new MemoryNamespace();
+  const settings = { kind: 'tap', flags: 0, queueFrames: 2, whenFull: 'wait' } as const;
+  const [a, b] = [1, 2].map((index) => {
+    const link = new MemoryLink(
+      namespace,
+      newLink({ index, name: `memory${index}`, kind: 'tun', mtu: 1500 }),
+    );
+    return new MemoryQueue(settings, link);
+  });
+  a.join(b);
+  b.join(a);
+  let told = 0;
+  a.onWritable(() => {
+    told += 1;
+  });
+  t.same(
+    [1, 2, 3].map((number) => a.write(numberedFrame(number))),
+    [0, 0, -constants.errno.EAGAIN],
+  );
+  a.awaitWritable();
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  t.equal(told, 0, 'the queue is full');
+  const read: number[] = [];
+  b.onBurst((memory, spans, count) => {
+    for (let i = 0; i < count; i++) read.push(numberOf(memory.subarray(spans[2 * i])));
+    b.stopReading();
+  }, 1);
+  b.startReading();
+  while (told === 0) await nextTurn();
+  t.same(read, [1], 'one has gone');
+  t.equal(a.write(numberedFrame(3)), 0);
+  for (let turn = 0; turn < 10; turn++) await nextTurn();
+  t.equal(told, 1, 'and who does not wait is told nothing');
+  a.awaitWritable();
+  await b.setAttached(false);
+  while (told === 1) await nextTurn();
+  t.equal(a.write(numberedFrame(4)), 0, 'nobody receives, and nothing is waited for');
+  for (const queue of [a, b]) await queue.close();
 });
 
 t.test('the link changes as an administrator changes it', async (t) => {
