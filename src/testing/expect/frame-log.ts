@@ -18,6 +18,7 @@ import { type FrameExpectationError, missing, type Sightings, unexpected } from 
 import { failWith } from './failure-record.js';
 import { decoderOf, type FrameMatch, type Matcher, matcherOf, type SeenFrame } from './match.js';
 import { isNoise, seesNoise } from './noise.js';
+import { RecentFrames } from './recent-frames.js';
 import { saveTraffic, Traffic } from './traffic.js';
 
 const DEFAULT_WITHIN_MS = 2000;
@@ -84,12 +85,10 @@ export class FrameLog implements AsyncDisposable {
   readonly #traffic: Traffic;
   readonly #waiting = new Set<() => void>();
   /** What `expect()` has returned is not found again. */
-  readonly #taken = new Set<LoggedFrame>();
+  readonly #taken = new WeakSet<LoggedFrame>();
   readonly #reads: boolean;
   readonly #stop: () => void;
-  #frames: LoggedFrame[] = [];
-  #bytes = 0;
-  #forgotten = 0;
+  readonly #frames: RecentFrames<LoggedFrame>;
   #ended = false;
 
   /** @internal */
@@ -97,11 +96,11 @@ export class FrameLog implements AsyncDisposable {
     this.#device = device;
     this.#decode = decoderOf(device);
     this.#traffic = new Traffic(device);
+    this.#frames = new RecentFrames(maxBytes);
     this.#reads = read;
     this.#stop = device[OBSERVE]({
       frames: (direction, memory, spans, count) => {
-        for (let i = 0; i < count; i++)
-          this.#add(direction, memory, spans[2 * i], spans[2 * i + 1], maxBytes);
+        for (let i = 0; i < count; i++) this.#add(direction, memory, spans[2 * i], spans[2 * i + 1]);
         this.#wake();
       },
       ended: () => {
@@ -128,12 +127,9 @@ export class FrameLog implements AsyncDisposable {
    * `signal`, and what `match` throws.
    */
   async expect(match: FrameMatch, options: ExpectOptions = {}): Promise<LoggedFrame> {
-    const { matcher, look, ms } = checkLook('expect', match, options, 'within', DEFAULT_WITHIN_MS);
-    const found = await this.#find(matcher, look, ms);
-    if (found !== undefined) {
-      this.#taken.add(found);
-      return found;
-    }
+    const { matcher, look, ms } = this.#checkLook('expect', match, options, 'within', DEFAULT_WITHIN_MS);
+    const found = await this.#find(matcher, look, ms, (one) => this.#taken.add(one));
+    if (found !== undefined) return found;
     if (this.#ended)
       throw new TapfdError('ERR_TAPFD_CLOSED', `expect: the capture of ${this.#device.name} ended`);
     const seen = this.#sightings(matcher, look);
@@ -148,7 +144,7 @@ export class FrameLog implements AsyncDisposable {
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. The reason of `signal`, and what `match` throws.
    */
   async none(match: FrameMatch, options: NoneOptions = {}): Promise<void> {
-    const { matcher, look, ms } = checkLook('none', match, options, 'for', DEFAULT_FOR_MS);
+    const { matcher, look, ms } = this.#checkLook('none', match, options, 'for', DEFAULT_FOR_MS);
     const found = await this.#find(matcher, look, ms);
     if (found !== undefined) await this.#fail(unexpected(this.#device.name, matcher, found));
   }
@@ -160,7 +156,7 @@ export class FrameLog implements AsyncDisposable {
    */
   async save(path: string): Promise<void> {
     checkPath('path', path);
-    this.#traffic.frames = this.#frames;
+    this.#traffic.frames = this.frames;
     await saveTraffic(path, [this.#traffic]);
   }
 
@@ -187,17 +183,10 @@ export class FrameLog implements AsyncDisposable {
     return failWith(this.#device, error);
   }
 
-  #add(direction: FrameDirection, memory: Uint8Array, at: number, length: number, maxBytes: number): void {
+  #add(direction: FrameDirection, memory: Uint8Array, at: number, length: number): void {
     const frame = Buffer.allocUnsafeSlow(length);
     frame.set(memory.subarray(at, at + length));
-    this.#frames.push({ ...this.#decode(frame), direction, timestamp: this.#traffic.now() });
-    this.#bytes += length;
-    while (this.#bytes > maxBytes) {
-      const [oldest] = this.#frames.splice(0, 1);
-      this.#bytes -= oldest.frame.length;
-      this.#taken.delete(oldest);
-      this.#forgotten += 1;
-    }
+    this.#frames.add({ ...this.#decode(frame), direction, timestamp: this.#traffic.now() });
   }
 
   #wake(): void {
@@ -210,17 +199,26 @@ export class FrameLog implements AsyncDisposable {
     matcher: Matcher,
     { direction, noise }: Look,
   ): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
-    const all = this.#frames.filter((one) => direction === 'both' || one.direction === direction);
+    const all = this.frames.filter((one) => direction === 'both' || one.direction === direction);
     const frames = seesNoise(matcher, noise) ? all : all.filter(({ packet }) => !isNoise(packet));
-    return { frames, noise: all.length - frames.length, forgotten: this.#forgotten };
+    return { frames, noise: all.length - frames.length, forgotten: this.#frames.forgotten };
   }
 
-  #candidates(matcher: Matcher, look: Look): LoggedFrame[] {
-    const { frames } = this.#sightings(matcher, look);
-    return frames.filter((one) => !this.#taken.has(one));
+  /** Whether a frame is one that a test waits for. Each is asked about once: there may be many, and each takes its time. */
+  #isWanted(one: LoggedFrame, matcher: Matcher, { direction, noise }: Look): boolean {
+    if (this.#taken.has(one)) return false;
+    if (direction !== 'both' && one.direction !== direction) return false;
+    if (isNoise(one.packet) && !seesNoise(matcher, noise)) return false;
+    return matcher.fits(one);
   }
 
-  #find(matcher: Matcher, look: Look, ms: number): Promise<LoggedFrame | undefined> {
+  /** @param take - Called with what is found before anybody else looks. */
+  #find(
+    matcher: Matcher,
+    look: Look,
+    ms: number,
+    take?: (found: LoggedFrame) => void,
+  ): Promise<LoggedFrame | undefined> {
     const { signal } = look;
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -230,9 +228,20 @@ export class FrameLog implements AsyncDisposable {
         this.#waiting.delete(search);
         how();
       };
+      let asked = 0;
+      const next = () => {
+        for (const one of this.#frames.from(asked)) {
+          if (this.#isWanted(one, matcher, look)) return one;
+        }
+        asked = this.#frames.count;
+        return undefined;
+      };
       const search = () => {
+        // It was called for each burst, and the first may have settled it.
+        if (!this.#waiting.has(search)) return;
         try {
-          const found = this.#candidates(matcher, look).find((one) => matcher.fits(one));
+          const found = next();
+          if (found !== undefined) take?.(found);
           if (found !== undefined || this.#ended) settle(() => resolve(found));
         } catch (error) {
           settle(() => reject(error));
@@ -244,31 +253,31 @@ export class FrameLog implements AsyncDisposable {
       search();
     });
   }
+
+  #checkLook(
+    call: string,
+    match: unknown,
+    options: LookOptions & { within?: number | undefined; for?: number | undefined },
+    name: 'within' | 'for',
+    otherwise: number,
+  ): { matcher: Matcher; look: Look; ms: number } {
+    checkOptionNames(call, checkObject('options', options), ['direction', 'noise', 'signal', name]);
+    return {
+      matcher: matcherOf(match, this.#decode),
+      ms: checkInteger(name, options[name] ?? otherwise, 0, MAX_TIMEOUT_MS),
+      look: {
+        direction: checkOneOf('direction', options.direction ?? 'in', ['in', 'out', 'both']),
+        noise: checkBoolean('noise', options.noise ?? false),
+        signal: checkSignal(options.signal),
+      },
+    };
+  }
 }
 
 interface Look {
   direction: FrameDirection | 'both';
   noise: boolean;
   signal: AbortSignal | undefined;
-}
-
-function checkLook(
-  call: string,
-  match: unknown,
-  options: LookOptions & { within?: number | undefined; for?: number | undefined },
-  name: 'within' | 'for',
-  otherwise: number,
-): { matcher: Matcher; look: Look; ms: number } {
-  checkOptionNames(call, checkObject('options', options), ['direction', 'noise', 'signal', name]);
-  return {
-    matcher: matcherOf(match),
-    ms: checkInteger(name, options[name] ?? otherwise, 0, MAX_TIMEOUT_MS),
-    look: {
-      direction: checkOneOf('direction', options.direction ?? 'in', ['in', 'out', 'both']),
-      noise: checkBoolean('noise', options.noise ?? false),
-      signal: checkSignal(options.signal),
-    },
-  };
 }
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
