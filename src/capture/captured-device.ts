@@ -134,16 +134,30 @@ export class CapturedDevice implements FrameObserver {
   }
 
   #frame(direction: FrameDirection, memory: Buffer, start: number, end: number, timestamp: bigint): void {
+    const written = this.#write(direction, memory, start, end, timestamp);
+    // Not before: a file of a ring that ends here has the counts of the frames in it.
     this.counts.seen += 1;
+    if (written === undefined) return;
+    this.counts.accepted += 1;
+    if (written) this.counts.written += 1;
+  }
+
+  /** Undefined if it is not to be captured; false if there was no room. */
+  #write(
+    direction: FrameDirection,
+    memory: Buffer,
+    start: number,
+    end: number,
+    timestamp: bigint,
+  ): boolean | undefined {
     const first = Math.min(start + this.#headerBytes, end);
     const comments = this.#headerBytes > 0 ? headerComments(this.#headers, memory.subarray(start, end)) : [];
     const { filter, snapLength } = this.#sink;
     if (filter !== undefined && !this.#accepts(filter, memory.subarray(first, end), direction, comments))
-      return;
+      return undefined;
     // The filter may have ended the capture.
-    if (this.#endTime !== undefined) return;
-    this.counts.accepted += 1;
-    const written = this.#sink.frame({
+    if (this.#endTime !== undefined) return undefined;
+    return this.#sink.frame({
       interface: this.#id,
       timestamp,
       memory,
@@ -154,7 +168,6 @@ export class CapturedDevice implements FrameObserver {
       options:
         comments.length === 0 ? undefined : new OptionList().texts(OPTION.comment, comments).encodeOpen(),
     });
-    if (written) this.counts.written += 1;
   }
 
   #accepts(filter: CaptureFilter, frame: Buffer, direction: FrameDirection, comments: string[]): boolean {

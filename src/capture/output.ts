@@ -129,7 +129,11 @@ export class CaptureOutput {
 
 async function completed(section: SectionWriter, surplus: string | undefined): Promise<void> {
   await section.close();
-  if (surplus !== undefined) await unlink(surplus);
+  if (surplus === undefined) return;
+  await unlink(surplus).catch((error: NodeJS.ErrnoException) => {
+    // Somebody has moved it away, to keep it.
+    if (error.code !== 'ENOENT') throw error;
+  });
 }
 
 /** `trace.pcapng` with the number 1 is `trace-00001.pcapng`. */

@@ -88,7 +88,13 @@ export class WireDirection {
   #take(frame: Buffer, place: number): void {
     const { drop, reorder } = this.#plan;
     const [loses, holds] = [this.#random(), this.#random() < reorder];
-    if (typeof drop === 'function' ? drop(frame, this.#way, place) : loses < drop) {
+    const isDropped = typeof drop === 'function' ? drop(frame, this.#way, place) : loses < drop;
+    // `drop` may have cut the wire.
+    if (this.#isOver) {
+      this.stats.lost += 1;
+      return;
+    }
+    if (isDropped) {
       this.stats.dropped += 1;
       return;
     }

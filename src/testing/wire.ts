@@ -25,14 +25,20 @@ export interface WireOptions {
 
 /** A wire between two devices. Made by {@link wire}. */
 export class DeviceWire implements AsyncDisposable {
-  /** Resolves when both ways have ended: by {@link close}, or because a device did. Rejects with what `drop` throws. */
+  /**
+   * Resolves when both ways have ended: by {@link close}, or because one of the devices did. Rejects with what `drop` throws,
+   * which ends the wire, too.
+   */
   readonly ended: Promise<void>;
   readonly #ways: readonly [WireDirection, WireDirection];
 
   /** @internal */
   constructor(ways: readonly [WireDirection, WireDirection]) {
     this.#ways = ways;
-    this.ended = Promise.all(ways.map((way) => way.run())).then(() => undefined);
+    const stop = () => {
+      for (const way of ways) way.stop();
+    };
+    this.ended = allOf(ways.map((way) => way.run().finally(stop)));
   }
 
   /** What happened so far, each way. */
@@ -52,6 +58,12 @@ export class DeviceWire implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** Waits for all of them, and rejects with the first failure. */
+async function allOf(runs: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(runs);
+  await Promise.all(runs);
 }
 
 const MAX_DELAY_MS = 600_000;

@@ -10,6 +10,8 @@ const DEFAULT_RESOLUTION = 6;
 const DIRECTIONS: Partial<Record<number, FrameDirection>> = { 1: 'in', 2: 'out' };
 /** An obsolete packet block's count of drops where it is not known. */
 const UNKNOWN_DROPS = 0xffff;
+/** What an interface takes in memory, besides its texts. */
+const INTERFACE_BYTES = 512;
 
 /** What is kept of an interface beside what the user sees. */
 interface InterfaceState {
@@ -76,7 +78,7 @@ export class SectionReader {
   }
 
   #interface(body: Fields): void {
-    this.#keep(body.bytes.length, body.offset);
+    this.#keep(body.bytes.length + INTERFACE_BYTES, body.offset);
     const options = body.options(8);
     const resolution = options.fixed(OPTION.timeResolution, 1)?.bytes[0] ?? DEFAULT_RESOLUTION;
     const facts: CapturedInterface = {

@@ -47,57 +47,86 @@ export class Fields {
 
   /** `length` bytes, which must lie in this part. @param what - They are, for the error. */
   part(what: string, at: number, length: number): Buffer {
-    if (at + length > this.bytes.length) {
-      throw formatError(`${what} has ${length} bytes, more than its block`, this.offset + at);
-    }
+    this.#check(what, at, length);
     return this.bytes.subarray(at, at + length);
   }
 
-  /** The options from `at` to the end or the end mark. */
+  /** As many bytes, which do lie in this part. */
+  fields(at: number, length: number): Fields {
+    return new Fields(this.bytes.subarray(at, at + length), this.#order, this.offset + at);
+  }
+
+  /** The options from `at` to the end or the end mark, each of which must lie in this part. */
   options(at: number): Options {
-    const found = new Map<number, Fields[]>();
-    let next = at;
-    while (next + 4 <= this.bytes.length) {
-      const [code, length] = [this.u16(next), this.u16(next + 2)];
-      if (code === OPTION.end) break;
-      const value = new Fields(this.part('an option', next + 4, length), this.#order, this.offset + next + 4);
-      const known = found.get(code);
-      if (known) known.push(value);
-      else found.set(code, [value]);
-      next += 4 + padded(length);
+    let end = at;
+    while (end + 4 <= this.bytes.length && this.u16(end) !== OPTION.end) {
+      const length = this.u16(end + 2);
+      this.#check('an option', end + 4, length);
+      end += 4 + padded(length);
     }
-    return new Options(found);
+    return new Options(this, at, end);
+  }
+
+  #check(what: string, at: number, length: number): void {
+    if (at + length <= this.bytes.length) return;
+    throw formatError(`${what} has ${length} bytes, more than its block`, this.offset + at);
   }
 }
 
-/** Options by code. */
+/** Options by code. They are looked for when they are asked for: a block may have millions. */
 export class Options {
-  readonly #found: ReadonlyMap<number, readonly Fields[]>;
+  readonly #fields: Fields;
+  readonly #at: number;
+  readonly #end: number;
 
-  constructor(found: ReadonlyMap<number, readonly Fields[]>) {
-    this.#found = found;
+  constructor(fields: Fields, at: number, end: number) {
+    this.#fields = fields;
+    this.#at = at;
+    this.#end = end;
   }
 
   texts(code: number): string[] {
-    return (this.#found.get(code) ?? []).map(({ bytes }) => textOf(bytes));
+    const texts: string[] = [];
+    for (let at = this.#find(code, this.#at); at !== undefined; at = this.#find(code, this.#next(at))) {
+      texts.push(textOf(this.#value(at).bytes));
+    }
+    return texts;
   }
 
   text(code: number): string | undefined {
-    return this.texts(code)[0];
+    const bytes = this.bytes(code);
+    return bytes && textOf(bytes);
   }
 
   /** The first with this code, if it has `length` bytes: else it is wrong. */
   fixed(code: number, length: number): Fields | undefined {
-    const value = this.#found.get(code)?.[0];
-    if (value !== undefined && value.bytes.length !== length) {
-      throw formatError(`option ${code} has ${value.bytes.length} bytes, not ${length}`, value.offset);
-    }
-    return value;
+    const at = this.#find(code, this.#at);
+    if (at === undefined) return undefined;
+    const value = this.#value(at);
+    if (value.bytes.length === length) return value;
+    throw formatError(`option ${code} has ${value.bytes.length} bytes, not ${length}`, value.offset);
   }
 
   /** As {@link text}, of whatever length. */
   bytes(code: number): Buffer | undefined {
-    return this.#found.get(code)?.[0]?.bytes;
+    const at = this.#find(code, this.#at);
+    return at === undefined ? undefined : this.#value(at).bytes;
+  }
+
+  /** Where the first with this code is, from `at` on. */
+  #find(code: number, at: number): number | undefined {
+    for (let place = at; place < this.#end; place = this.#next(place)) {
+      if (this.#fields.u16(place) === code) return place;
+    }
+    return undefined;
+  }
+
+  #next(at: number): number {
+    return at + 4 + padded(this.#fields.u16(at + 2));
+  }
+
+  #value(at: number): Fields {
+    return this.#fields.fields(at + 4, this.#fields.u16(at + 2));
   }
 }
 

@@ -71,6 +71,8 @@ export class Outlet {
   }
 
   append(bytes: Buffer): void {
+    // It would wait for ever.
+    if (this.#failure !== undefined) return;
     const at = this.claim(bytes.length);
     bytes.copy(this.memory, at);
   }

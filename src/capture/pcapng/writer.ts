@@ -90,10 +90,11 @@ export class PcapngWriter {
    */
   static async toFile(path: string, options: PcapngWriterOptions = {}): Promise<PcapngWriter> {
     refuseSurplus('PcapngWriter.toFile', arguments, 2);
-    checkWriterOptions('PcapngWriter.toFile', options);
+    // As they are now: what they become meanwhile may be wrong, with the file open.
+    const { comments: comment, ...settings } = checkWriterOptions('PcapngWriter.toFile', options);
     const file = createWriteStream(checkPath('path', path));
     await once(file, 'open');
-    return new PcapngWriter(file, options);
+    return new PcapngWriter(file, { ...settings, comment });
   }
 
   /** Frames and bytes so far. */

@@ -9,6 +9,7 @@ import {
   type Packet,
   type PacketPattern,
 } from '../../packets/index.js';
+import type { SeenFrame } from './match.js';
 
 const BYTES_A_LINE = 16;
 /** Longer frames are cut in the text: what differs is most often in front. */
@@ -57,18 +58,18 @@ export function frameDifference(
   const bytes = checkBytes('actual', actual);
   const wanted = checkBytes('expected', expected);
   if (bytes.equals(wanted)) return '';
-  return compareBytes(decode(bytes), decode(wanted)).join('\n');
+  const seen = { frame: bytes, packet: decode(bytes) };
+  return compareBytes(seen, { frame: wanted, packet: decode(wanted) }).join('\n');
 }
 
 /** The lines for a frame in place of which another was expected, byte by byte. */
-export function compareBytes(actual: Packet, expected: Packet): string[] {
-  const left = tableOf(rowsOfFrames(actual, expected));
-  const hex = (packet: Packet, other: Packet) => hexLines(packet.bytes, other.bytes);
+export function compareBytes(actual: SeenFrame, expected: SeenFrame): string[] {
+  const left = tableOf(rowsOfFrames(actual.packet, expected.packet));
   return [
-    ...beside(left, ['actual bytes', ...hex(actual, expected)]),
+    ...beside(left, ['actual bytes', ...hexLines(actual.frame, expected.frame)]),
     '',
     'expected bytes',
-    ...hex(expected, actual),
+    ...hexLines(expected.frame, actual.frame),
   ];
 }
 

@@ -63,10 +63,11 @@ export async function expectFrame(
 ): Promise<Buffer> {
   refuseSurplus('expectFrame', arguments, 3);
   const device = checkDevice(stream);
-  const matcher = matcherOf(match);
+  const decode = decoderOf(device);
+  const matcher = matcherOf(match, decode);
   const { timeoutMs, signal, noise } = checkExpectOptions(options);
   signal?.throwIfAborted();
-  const wait = new Wait(device, matcher, seesNoise(matcher, noise));
+  const wait = new Wait(device, decode, matcher, seesNoise(matcher, noise));
   const found = await wait.until(timeoutMs, signal);
   if (found !== undefined) return found.frame;
   signal?.throwIfAborted();
@@ -91,14 +92,16 @@ function checkExpectOptions(options: ExpectFrameOptions) {
 
 class Wait {
   readonly #device: FrameStream;
+  readonly #decode: (frame: Buffer) => SeenFrame;
   readonly #matcher: Matcher;
   readonly #seesNoise: boolean;
   readonly #frames: SeenFrame[] = [];
   #noise = 0;
   #forgotten = 0;
 
-  constructor(device: FrameStream, matcher: Matcher, noise: boolean) {
+  constructor(device: FrameStream, decode: (frame: Buffer) => SeenFrame, matcher: Matcher, noise: boolean) {
     this.#device = device;
+    this.#decode = decode;
     this.#matcher = matcher;
     this.#seesNoise = noise;
   }
@@ -112,7 +115,6 @@ class Wait {
     // One that shares the frames with other readers could not stop in the middle.
     this.#device.receiverFor('expectFrame');
     const frames = this.#device.iterator({ destroyOnReturn: false });
-    const decode = decoderOf(this.#device);
     let isOver = false;
     const stop = () => {
       isOver = true;
@@ -125,7 +127,7 @@ class Wait {
       for (;;) {
         const { done, value } = await frames.next();
         if (done) break;
-        const seen = decode(value);
+        const seen = this.#decode(value);
         if (this.#look(seen)) return seen;
       }
       if (isOver) return undefined;

@@ -1,6 +1,6 @@
 /** What a test hears when a frame that it expects does not come, or one comes that it does not expect. */
 import { TapfdError } from '../../base/errors.js';
-import { decodeFrame, decodePacket, summarize } from '../../packets/index.js';
+import { summarize } from '../../packets/index.js';
 import { compareBytes, comparePattern, textOf } from './difference.js';
 import type { Matcher, SeenFrame } from './match.js';
 
@@ -39,7 +39,16 @@ export class FrameExpectationError extends TapfdError {
   /** @internal Notes where the traffic was saved. */
   noteSaved(path: string): void {
     this.savedTo = path;
-    this.message += `\n\nthe traffic was saved: ${path}`;
+    this.#add(`the traffic was saved: ${path}`);
+  }
+
+  /** @internal Notes why it was not. */
+  noteUnsaved(failure: unknown): void {
+    this.#add(`the traffic was not saved: ${failure}`);
+  }
+
+  #add(line: string): void {
+    this.message += `\n\n${line}`;
     // Runners print the stack, which has the message of before.
     this.stack = `${this.name}: ${this.message}\n${`${this.stack}`.split('\n').filter(isFrameOfStack).join('\n')}`;
   }
@@ -90,9 +99,9 @@ export function unknown(
   return new FrameExpectationError('ERR_TAPFD_FRAME_UNEXPECTED', lines.join('\n'), []);
 }
 
-function expectedText({ match }: Matcher): string {
+function expectedText({ match, expected }: Matcher): string {
   if (typeof match === 'function') return textOf(match);
-  if (match instanceof Uint8Array) return `${match.length} bytes: ${summarize(decodeFrame(match))}`;
+  if (expected !== undefined) return `${expected.frame.length} bytes: ${summarize(expected.packet)}`;
   return fullText(match);
 }
 
@@ -134,9 +143,6 @@ function closestLines(matcher: Matcher, frames: readonly SeenFrame[]): string[] 
   return ['', title, ...detailsOf(matcher, closest.seen)];
 }
 
-function detailsOf({ match }: Matcher, { packet }: SeenFrame): string[] {
-  if (typeof match === 'function') return comparePattern(packet, {});
-  if (!(match instanceof Uint8Array)) return comparePattern(packet, match);
-  const decode = packet.ethernet === undefined ? decodePacket : decodeFrame;
-  return compareBytes(packet, decode(match));
+function detailsOf({ pattern, expected }: Matcher, seen: SeenFrame): string[] {
+  return expected === undefined ? comparePattern(seen.packet, pattern) : compareBytes(seen, expected);
 }

@@ -13,9 +13,11 @@ export function saveOnFailure(device: FrameStream, save: SaveTraffic): void {
 
 /** Throws the error, when the traffic has been saved. A failure to save does not hide the error. */
 export async function failWith(device: FrameStream, error: FrameExpectationError): Promise<never> {
-  const path = await savers
-    .get(device)?.()
-    .catch((failure: unknown) => `not saved, because of ${failure}`);
-  if (path !== undefined) error.noteSaved(path);
+  try {
+    const path = await savers.get(device)?.();
+    if (path !== undefined) error.noteSaved(path);
+  } catch (failure) {
+    error.noteUnsaved(failure);
+  }
   throw error;
 }

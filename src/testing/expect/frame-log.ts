@@ -25,6 +25,7 @@ import { failWith } from './failure-record.js';
 import { Forgotten } from './forgotten.js';
 import { decoderOf, type FrameMatch, type Matcher, matcherOf, type SeenFrame } from './match.js';
 import { isNoise, seesNoise } from './noise.js';
+import { RecentFrames } from './recent-frames.js';
 import { saveTraffic, Traffic } from './traffic.js';
 
 const DEFAULT_WITHIN_MS = 2000;
@@ -91,13 +92,12 @@ export class FrameLog implements AsyncDisposable {
   readonly #traffic: Traffic;
   readonly #waiting = new Set<() => void>();
   /** What `expect()` has returned is not found again. */
-  readonly #taken = new Set<LoggedFrame>();
+  readonly #taken = new WeakSet<LoggedFrame>();
   readonly #reads: boolean;
   readonly #stop: () => void;
-  readonly #forgotten = new Forgotten();
   readonly #maxBytes: number;
-  #frames: LoggedFrame[] = [];
-  #bytes = 0;
+  readonly #forgotten = new Forgotten();
+  readonly #frames: RecentFrames<LoggedFrame>;
   #ended = false;
 
   /** @internal */
@@ -105,6 +105,13 @@ export class FrameLog implements AsyncDisposable {
     this.#device = device;
     this.#decode = decoderOf(device);
     this.#traffic = new Traffic(device);
+    this.#frames = new RecentFrames(maxBytes, (one) =>
+      this.#forgotten.note({
+        direction: one.direction,
+        isNoise: isNoise(one.packet),
+        wasTaken: this.#taken.has(one),
+      }),
+    );
     this.#reads = read;
     this.#maxBytes = maxBytes;
     this.#stop = device[OBSERVE]({
@@ -136,12 +143,9 @@ export class FrameLog implements AsyncDisposable {
    * `signal`, and what `match` throws.
    */
   async expect(match: FrameMatch, options: ExpectOptions = {}): Promise<LoggedFrame> {
-    const { matcher, look, ms } = checkLook('expect', match, options, 'within', DEFAULT_WITHIN_MS);
-    const found = await this.#find(matcher, look, ms);
-    if (found !== undefined) {
-      this.#taken.add(found);
-      return found;
-    }
+    const { matcher, look, ms } = this.#checkLook('expect', match, options, 'within', DEFAULT_WITHIN_MS);
+    const found = await this.#find(matcher, look, ms, (one) => this.#taken.add(one));
+    if (found !== undefined) return found;
     if (this.#ended)
       throw new TapfdError('ERR_TAPFD_CLOSED', `expect: the capture of ${this.#device.name} ended`);
     const seen = this.#sightings(matcher, look);
@@ -157,7 +161,7 @@ export class FrameLog implements AsyncDisposable {
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`. The reason of `signal`, and what `match` throws.
    */
   async none(match: FrameMatch, options: NoneOptions = {}): Promise<void> {
-    const { matcher, look, ms } = checkLook('none', match, options, 'for', DEFAULT_FOR_MS);
+    const { matcher, look, ms } = this.#checkLook('none', match, options, 'for', DEFAULT_FOR_MS);
     const found = await this.#find(matcher, look, ms);
     if (found !== undefined) await this.#fail(unexpected(this.#device.name, matcher, found));
     const { direction, noise } = look;
@@ -172,7 +176,7 @@ export class FrameLog implements AsyncDisposable {
    */
   async save(path: string): Promise<void> {
     checkPath('path', path);
-    this.#traffic.frames = this.#frames;
+    this.#traffic.frames = this.frames;
     await saveTraffic(path, [this.#traffic]);
   }
 
@@ -202,17 +206,7 @@ export class FrameLog implements AsyncDisposable {
   #add(direction: FrameDirection, memory: Uint8Array, at: number, length: number): void {
     const frame = Buffer.allocUnsafeSlow(length);
     frame.set(memory.subarray(at, at + length));
-    this.#frames.push({ ...this.#decode(frame), direction, timestamp: this.#traffic.now() });
-    this.#bytes += length;
-    while (this.#bytes > this.#maxBytes) {
-      const [oldest] = this.#frames.splice(0, 1);
-      this.#bytes -= oldest.frame.length;
-      this.#forgotten.note({
-        direction: oldest.direction,
-        isNoise: isNoise(oldest.packet),
-        wasTaken: this.#taken.delete(oldest),
-      });
-    }
+    this.#frames.add({ ...this.#decode(frame), direction, timestamp: this.#traffic.now() });
   }
 
   #wake(): void {
@@ -225,18 +219,27 @@ export class FrameLog implements AsyncDisposable {
     matcher: Matcher,
     { direction, noise }: Look,
   ): Omit<Sightings, 'frames'> & { frames: LoggedFrame[] } {
-    const all = this.#frames.filter((one) => direction === 'both' || one.direction === direction);
+    const all = this.frames.filter((one) => direction === 'both' || one.direction === direction);
     const frames = seesNoise(matcher, noise) ? all : all.filter(({ packet }) => !isNoise(packet));
     const forgotten = this.#forgotten.count({ direction, noise: seesNoise(matcher, noise), taken: true });
     return { frames, noise: all.length - frames.length, forgotten };
   }
 
-  #candidates(matcher: Matcher, look: Look): LoggedFrame[] {
-    const { frames } = this.#sightings(matcher, look);
-    return frames.filter((one) => !this.#taken.has(one));
+  /** Whether a frame is one that a test waits for. Each is asked about once: there may be many, and each takes its time. */
+  #isWanted(one: LoggedFrame, matcher: Matcher, { direction, noise }: Look): boolean {
+    if (this.#taken.has(one)) return false;
+    if (direction !== 'both' && one.direction !== direction) return false;
+    if (isNoise(one.packet) && !seesNoise(matcher, noise)) return false;
+    return matcher.fits(one);
   }
 
-  #find(matcher: Matcher, look: Look, ms: number): Promise<LoggedFrame | undefined> {
+  /** @param take - Called with what is found before anybody else looks. */
+  #find(
+    matcher: Matcher,
+    look: Look,
+    ms: number,
+    take?: (found: LoggedFrame) => void,
+  ): Promise<LoggedFrame | undefined> {
     const { signal } = look;
     signal?.throwIfAborted();
     return new Promise((resolve, reject) => {
@@ -246,9 +249,20 @@ export class FrameLog implements AsyncDisposable {
         this.#waiting.delete(search);
         how();
       };
+      let asked = 0;
+      const next = () => {
+        for (const one of this.#frames.from(asked)) {
+          if (this.#isWanted(one, matcher, look)) return one;
+        }
+        asked = this.#frames.count;
+        return undefined;
+      };
       const search = () => {
+        // It was called for each burst, and the first may have settled it.
+        if (!this.#waiting.has(search)) return;
         try {
-          const found = this.#candidates(matcher, look).find((one) => matcher.fits(one));
+          const found = next();
+          if (found !== undefined) take?.(found);
           if (found !== undefined || this.#ended) settle(() => resolve(found));
         } catch (error) {
           settle(() => reject(error));
@@ -260,31 +274,31 @@ export class FrameLog implements AsyncDisposable {
       search();
     });
   }
+
+  #checkLook(
+    call: string,
+    match: unknown,
+    options: LookOptions & { within?: number | undefined; for?: number | undefined },
+    name: 'within' | 'for',
+    otherwise: number,
+  ): { matcher: Matcher; look: Look; ms: number } {
+    checkOptionNames(call, checkObject('options', options), ['direction', 'noise', 'signal', name]);
+    return {
+      matcher: matcherOf(match, this.#decode),
+      ms: checkInteger(name, options[name] ?? otherwise, 0, MAX_TIMEOUT_MS),
+      look: {
+        direction: checkOneOf('direction', options.direction ?? 'in', ['in', 'out', 'both']),
+        noise: checkBoolean('noise', options.noise ?? false),
+        signal: checkSignal(options.signal),
+      },
+    };
+  }
 }
 
 interface Look {
   direction: FrameDirection | 'both';
   noise: boolean;
   signal: AbortSignal | undefined;
-}
-
-function checkLook(
-  call: string,
-  match: unknown,
-  options: LookOptions & { within?: number | undefined; for?: number | undefined },
-  name: 'within' | 'for',
-  otherwise: number,
-): { matcher: Matcher; look: Look; ms: number } {
-  checkOptionNames(call, checkObject('options', options), ['direction', 'noise', 'signal', name]);
-  return {
-    matcher: matcherOf(match),
-    ms: checkInteger(name, options[name] ?? otherwise, 0, MAX_TIMEOUT_MS),
-    look: {
-      direction: checkOneOf('direction', options.direction ?? 'in', ['in', 'out', 'both']),
-      noise: checkBoolean('noise', options.noise ?? false),
-      signal: checkSignal(options.signal),
-    },
-  };
 }
 
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;

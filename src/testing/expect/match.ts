@@ -42,24 +42,33 @@ export interface Matcher {
   /** What it names: noise that a test asks for is none. */
   readonly names: readonly string[];
   readonly match: FrameMatch;
+  /** The fields, if it names some. */
+  readonly pattern: PacketPattern;
+  /** The frame, if all its bytes are given. */
+  readonly expected?: SeenFrame;
 }
 
-/** @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for what is no expectation. */
-export function matcherOf(match: unknown): Matcher {
+/**
+ * @param decode - Of the device whose frames are expected.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for what is no expectation.
+ */
+export function matcherOf(match: unknown, decode: (frame: Buffer) => SeenFrame): Matcher {
   if (isPredicate(match)) {
     return {
       match,
+      pattern: {},
       names: [],
       fits: ({ packet, frame }) => Boolean(match(packet, frame)),
       distance: () => undefined,
     };
   }
-  if (types.isUint8Array(match)) return bytesMatcher(checkBytes('match', match));
+  if (types.isUint8Array(match)) return bytesMatcher(decode(checkBytes('match', match)));
   const pattern: PacketPattern = checkObject('match', match);
   // A pattern that names what no packet has is refused before anything is waited for.
   differences(decodeFrame(Buffer.alloc(14)), pattern);
   return {
     match: pattern,
+    pattern,
     names: Object.keys(pattern),
     fits: ({ packet }) => differences(packet, pattern).length === 0,
     distance: ({ packet }) => differences(packet, pattern).length,
@@ -70,9 +79,12 @@ function isPredicate(match: unknown): match is FramePredicate {
   return typeof match === 'function';
 }
 
-function bytesMatcher(bytes: Buffer): Matcher {
+function bytesMatcher(expected: SeenFrame): Matcher {
+  const { frame: bytes } = expected;
   return {
     match: bytes,
+    pattern: {},
+    expected,
     // Its bytes say what it is, noise or not.
     names: ['icmpv6'],
     fits: ({ frame }) => bytes.equals(frame),

@@ -50,6 +50,7 @@ export class TestHost {
   readonly #recorder: Recorder | undefined;
   readonly #processes: Processes;
   readonly #devices = new Set<FrameStream>();
+  readonly #opening = new Set<Promise<unknown>>();
   #closing: Promise<void> | undefined;
 
   /** @internal */
@@ -177,8 +178,9 @@ export class TestHost {
   }
 
   /**
-   * Starts a program in the namespace, as `child_process.spawn()` does. It is killed when the network is closed, and with
-   * what it has started itself; and by the kernel when the process or thread that started it ends, even by SIGKILL.
+   * Starts a program in the namespace, as `child_process.spawn()` does. It and whatever it has started are killed when the
+   * network is closed, and when the process or thread that started it ends, even by SIGKILL: the program by the kernel, the
+   * rest by a shell (`sh`) that waits in the namespace.
    *
    * @throws TapfdError `ERR_TAPFD_CLOSED` after `close()`, and what `netns.spawn()` throws.
    */
@@ -212,6 +214,16 @@ export class TestHost {
 
   async #open<Device extends FrameStream>(operation: string, open: () => Promise<Device>): Promise<Device> {
     this.assertOpen(operation);
+    const opening = this.#opened(operation, open);
+    this.#opening.add(opening);
+    try {
+      return await opening;
+    } finally {
+      this.#opening.delete(opening);
+    }
+  }
+
+  async #opened<Device extends FrameStream>(operation: string, open: () => Promise<Device>): Promise<Device> {
     const device = await open();
     if (this.#closing !== undefined) {
       await device.close();
@@ -224,9 +236,12 @@ export class TestHost {
   }
 
   async #end(): Promise<void> {
+    // Those that are being opened are closed by who opens them, and their failures are theirs.
+    const opened = Promise.allSettled(this.#opening);
     const results = await Promise.allSettled([
       this.#processes.close(),
       ...this.devices.map((device) => device.close()),
+      opened,
     ]);
     results.push(...(await Promise.allSettled([this.netns.close()])));
     throwFirst(results);

@@ -140,7 +140,10 @@ function wireAddress(argument: string, value: unknown): IpPrefix {
   return { noDad: address.length === 16, ...parts, address: ipText(address), prefixLength };
 }
 
-/** Whether a list of addresses has one of IPv6. */
-export function hasIpv6(addresses: readonly IpPrefixLike[] = []): boolean {
-  return addresses.some((one) => `${typeof one === 'string' ? one : one?.address}`.includes(':'));
+/** Whether a list of addresses, which may not be checked yet, has one of IPv6. */
+export function hasIpv6(addresses: readonly unknown[]): boolean {
+  return addresses.some((one) => {
+    const address = typeof one === 'object' && one !== null && 'address' in one ? one.address : one;
+    return typeof address === 'string' && address.includes(':');
+  });
 }

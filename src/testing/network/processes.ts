@@ -6,6 +6,7 @@ import { checkSignal, onAbort } from '../../base/abort.js';
 import { checkBytes, checkList, checkObject, checkPath, isSystemText, optional } from '../../base/checks.js';
 import { errnoName, invalidArgument, TapfdError } from '../../base/errors.js';
 import { type Netns, spawnMortal } from '../../links/netns.js';
+import { Guardian } from './guardian.js';
 
 /** How much of a failed program's output its error has. */
 const MAX_COMPLAINT_CHARACTERS = 2000;
@@ -36,6 +37,7 @@ export class Processes {
   /** Which namespace it is: whoever closes it early frees the number of its descriptor. */
   readonly #identity: BigIntStats;
   readonly #running = new Set<ChildProcess>();
+  #guardian: Guardian | undefined;
 
   constructor(netns: Netns) {
     this.#netns = netns;
@@ -43,6 +45,8 @@ export class Processes {
   }
 
   spawn(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
+    // First: it is to see all that the program starts.
+    this.#guardian ??= new Guardian(this.#netns);
     const child = spawnMortal(this.#netns, command, args, options);
     if (child.pid === undefined) return child;
     this.#running.add(child);
@@ -54,7 +58,11 @@ export class Processes {
     const { signal, input, env, cwd } = options;
     signal?.throwIfAborted();
     const child = this.spawn(command, args, { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
-    const forget = onAbort(signal, () => void child.kill('SIGKILL'));
+    const forget = onAbort(signal, () => {
+      child.kill('SIGKILL');
+      // What it has started holds the other ends of its pipes, which are not waited for.
+      for (const pipe of [child.stdout, child.stderr]) pipe?.destroy();
+    });
     // A program that does not read breaks the pipe, which is no failure.
     child.stdin?.on('error', () => undefined).end(input);
     const outcome = outcomeOf(child, command, args).finally(forget);
@@ -69,7 +77,7 @@ export class Processes {
     const ended = [...this.#running].map((child) => new Promise((resolve) => child.once('exit', resolve)));
     for (const child of this.#running) child.kill('SIGKILL');
     await killAllIn(this.#identity);
-    await Promise.all(ended);
+    await Promise.all([...ended, this.#guardian?.ended()]);
   }
 }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { type FrameDirection, OBSERVE } from '../../descriptor/observers.js';
 import type { FrameStream } from '../../frames/stream.js';
 import { saveOnFailure } from '../expect/failure-record.js';
+import { RecentFrames } from '../expect/recent-frames.js';
 import { saveTraffic, Traffic } from '../expect/traffic.js';
 
 /** Of all devices together: the oldest frames go first. */
@@ -19,8 +20,7 @@ interface RecordedFrame {
 export class Recorder {
   readonly #path: string;
   readonly #all: Traffic[] = [];
-  readonly #frames: RecordedFrame[] = [];
-  #bytes = 0;
+  readonly #frames = new RecentFrames<RecordedFrame>(MAX_BYTES);
   #saving: Promise<void> = Promise.resolve();
 
   constructor(path: string) {
@@ -53,15 +53,14 @@ export class Recorder {
   #note(traffic: Traffic, direction: FrameDirection, bytes: Uint8Array): void {
     const frame = Buffer.allocUnsafeSlow(bytes.length);
     frame.set(bytes);
-    this.#frames.push({ traffic, frame, direction, timestamp: traffic.now() });
-    this.#bytes += frame.length;
-    while (this.#bytes > MAX_BYTES) this.#bytes -= this.#frames.splice(0, 1)[0].frame.length;
+    this.#frames.add({ traffic, frame, direction, timestamp: traffic.now() });
   }
 
   async #save(): Promise<void> {
     await mkdir(dirname(this.#path), { recursive: true });
+    const frames = [...this.#frames];
     for (const traffic of this.#all) {
-      traffic.frames = this.#frames.filter((frame) => frame.traffic === traffic);
+      traffic.frames = frames.filter((frame) => frame.traffic === traffic);
     }
     await saveTraffic(this.#path, this.#all);
   }

@@ -52,7 +52,7 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
    *
    * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT`; `ERR_TAPFD_CLOSED` after `close()`; as {@link createTestNetwork}.
    */
-  host(name: string): Promise<TestHost> {
+  async host(name: string): Promise<TestHost> {
     this.assertOpen('host');
     if (!isSystemText(name) || name === '') throw invalidArgument('name', 'the name of a host', name);
     const known = this.#hosts.get(name);

@@ -133,3 +133,19 @@ t.test('a source that announces much and gives it byte by byte holds little memo
     `${after.arrayBuffers - before.arrayBuffers}`,
   );
 });
+
+t.test('options and interfaces of no length take no more memory than maxBlockBytes', async (t) => {
+  const { block, section } = blocks('LE');
+  const options = Buffer.alloc(8 * 1024 * 1024);
+  for (let at = 8; at < options.length; at += 4) options.writeUInt16LE(9999, at);
+  const file = [section(), block(1, options), Buffer.concat(Array(2000).fill(block(1, Buffer.alloc(8))))];
+  const reader = new PcapngReader(only(...file), { maxBlockBytes: 8 * 1024 * 1024 + 600_000 });
+  global.gc?.();
+  const before = process.memoryUsage().heapUsed;
+  const failure = (async () => {
+    for await (const _frame of reader);
+  })();
+  await t.rejects(failure, { message: /interfaces of a section take more than maxBlockBytes/ });
+  const grown = process.memoryUsage().heapUsed - before;
+  t.ok(grown < 32 * 1024 * 1024, `${grown} bytes`);
+});

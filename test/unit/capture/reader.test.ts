@@ -250,7 +250,7 @@ for (const order of ORDERS) {
       [
         'many interfaces',
         Buffer.concat(Array(600).fill(made.interface(1, 0))),
-        at + 511 * 20 + 8,
+        at + 6 * 20 + 8,
         /interfaces of a section take more than maxBlockBytes/,
         { maxBlockBytes: 4096 },
       ],

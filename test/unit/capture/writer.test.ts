@@ -1,4 +1,5 @@
 /** PcapngWriter: what it writes comes back, what it cannot write is said, and what it is given is checked. */
+import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
@@ -325,6 +326,28 @@ t.test('process.stdout is never ended', async (t) => {
   `);
   t.equal(code, 0);
   t.match(output, /tapfd[\s\S]*still there/);
+});
+
+t.test('toFile() takes the options as they were when it was called', async (t) => {
+  const path = join(await ownDirectory(t), 'frames.pcapng');
+  const options = { comment: ['then'], end: true, application: 'then' };
+  const writing = PcapngWriter.toFile(path, options);
+  options.comment.push('x'.repeat(70_000));
+  Object.assign(options, { end: 'never', application: 5 });
+  await (await writing).close();
+  t.match((await readBack(path)).section, { comments: ['then'], application: 'then' });
+});
+
+t.test('what is written after a failure is not kept', async (t) => {
+  const file = new Collected();
+  const writer = new PcapngWriter(file);
+  const id = writer.addInterface({ linkType: 'raw' });
+  file.destroy();
+  await once(file, 'close');
+  await t.rejects(writer.ready(), { code: 'ERR_TAPFD_CLOSED' });
+  for (let i = 0; i < 10; i++) writer.writeStatistics({ interface: id, received: i });
+  t.equal(writer.stats.pendingBytes, 0);
+  await t.rejects(writer.close(), { code: 'ERR_TAPFD_CLOSED' });
 });
 
 t.test('toFile() makes the file, or says why not', async (t) => {

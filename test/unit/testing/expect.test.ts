@@ -353,7 +353,9 @@ t.test('packets of a TUN, and frames with headers in front', async (t) => {
     ipv4: { source: '10.0.0.1', destination: '10.0.0.3' },
     icmp: { type: 'echo-request' },
   });
-  const { message } = await failure(expectFrame(tun.b, other, { timeoutMs: 20 }));
+  const wrong = Buffer.concat([frame.subarray(0, 4), other]);
+  const { message } = await failure(expectFrame(tun.b, wrong, { timeoutMs: 20 }));
+  t.match(message, /^expected: 32 bytes: IP 10\.0\.0\.1 > 10\.0\.0\.3: ICMP echo request/m);
   t.match(message, /^> ipv4\.destination +10\.0\.0\.3 +10\.0\.0\.2/m);
 });
 

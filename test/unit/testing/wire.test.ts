@@ -83,6 +83,47 @@ t.test('a function chooses what is lost', async (t) => {
   await line.close();
 });
 
+t.test('a wire that ends, ends both ways', async (t) => {
+  const failed = await wired(t, {
+    drop: () => {
+      throw new Error('in drop');
+    },
+  });
+  const failing = t.rejects(failed.line.ended, { message: 'in drop' });
+  failed.a.write(numberedFrame(1));
+  await failing;
+  await closedWith(t, wire(failed.b, failed.c)).close();
+  const { b, c, line } = await wired(t);
+  await b.close();
+  await line.ended;
+  t.equal(c.destroyed, false);
+  c.resume();
+});
+
+t.test('a function that cuts the wire', async (t) => {
+  let cut: (() => void) | undefined;
+  const drop = () => {
+    cut?.();
+    return false;
+  };
+  for (const options of [{ delayMs: 1 }, { reorder: 1 }, {}]) {
+    const { a, d, line } = await wired(t, { drop, ...options });
+    const log = closedWith(t, captureFrames(d));
+    cut = () => void line.close();
+    a.write(numberedFrame(1));
+    await line.ended;
+    await log.none(() => true, { for: 30 });
+    t.match(line.stats['a-to-b'], { delivered: 0, dropped: 0, lost: 1 });
+  }
+  const { a, line } = await wired(t, {
+    delayMs: 600_000,
+    drop: (_frame, _way, place) => place === 1023 && !line.close(),
+  });
+  a.writeBatch(upTo(2000).map((number) => numberedFrame(number))).catch(() => undefined);
+  await line.ended;
+  t.match(line.stats['a-to-b'], { delivered: 0, lost: 1024 });
+});
+
 t.test('delay', async (t) => {
   const { a, d, line } = await wired(t, { delayMs: 60 });
   const log = closedWith(t, captureFrames(d));
