@@ -103,19 +103,15 @@ function describeDescriptor(
   // drivers/net/tun.c tun_chr_show_fdinfo
   const name = /^iff:\t(.*)$/m.exec(info)?.[1];
   if (name !== undefined) return { name };
-  const macvtap = macvtapBehind(stat, sys);
-  return macvtap && { name: macvtap.name, macvtap };
+  return macvtapBehind(stat, sys);
 }
 
 /** sysfs lists the nodes of all namespaces by number, each a link that ends in the names of link and node. */
-function macvtapBehind(
-  { rdev }: Stats,
-  sys: string,
-): { name: string; index: number; device: number } | undefined {
+function macvtapBehind({ rdev }: Stats, sys: string): Pick<HeldDescriptor, 'name' | 'macvtap'> | undefined {
   const { major, minor } = numbersOf(rdev);
   const target = attempt(() => readlinkSync(`${sys}/dev/char/${major}:${minor}`)) ?? '';
   const [, name, index] = /\/net\/([^/]+)\/macvtap\/tap(\d+)$/.exec(target) ?? [];
-  return name === undefined ? undefined : { name, index: Number(index), device: rdev };
+  return name === undefined ? undefined : { name, macvtap: { index: Number(index), device: rdev } };
 }
 
 /** `makedev()` of glibc, backwards. */
