@@ -246,7 +246,7 @@ function macvtapFrames(...hosts: Host[]): string {
 
 /** Matches a VXLAN frame that fills the wire's MTU and contains an echo. */
 function fullFrame(echo: string): RegExp {
-  return new RegExp(`length ${WIRE_MTU + ETHERNET_BYTES}: .*vni ${VXLAN_ID}\n.*ICMP echo ${echo}`);
+  return new RegExp(`${WIRE_MTU + ETHERNET_BYTES} bytes, vni ${VXLAN_ID}\n.*ICMP echo ${echo}`);
 }
 
 /** Runs `action` while tcpdump listens at the host's end of the wire, and prints the frames that `enough` waits for. */

@@ -3,11 +3,16 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import type { Netns } from 'tapfd';
+import { PcapngReader } from 'tapfd/capture';
+import { decodeFrame, type Packet, summarize } from 'tapfd/packets';
 
 /** Root's PATH does not always contain these. */
 const SYSTEM_DIRECTORIES = ['/usr/sbin', '/sbin', '/usr/bin'];
 const TIMEOUT_MS = 20_000;
+const VXLAN_PORT = 4789;
+const VXLAN_HEADER_BYTES = 8;
 
 /** The path of tcpdump; undefined if it is not installed. */
 export function findTcpdump(): string | undefined {
@@ -21,7 +26,7 @@ export class WireCapture {
   readonly #kill = (): void => {
     this.#child.kill('SIGKILL');
   };
-  #output = '';
+  readonly #frames: string[] = [];
   #messages = '';
 
   /** Starts it on the link `name`, and waits until it listens: from then on it sees everything. */
@@ -32,14 +37,12 @@ export class WireCapture {
   }
 
   private constructor(netns: Netns, name: string, filter: string) {
-    // -p: without promiscuous mode, the capture cannot be what let frames in.
-    const args = ['-p', '-n', '-e', '-t', '-l', '--immediate-mode', '-Z', 'root', '-i', name, filter];
+    // -p: without promiscuous mode, the capture cannot be what let frames in. -U -w -: each frame at once, to its output.
+    const args = ['-p', '-U', '-w', '-', '--immediate-mode', '-Z', 'root', '-i', name, filter];
     this.#child = netns.spawn(findTcpdump() ?? 'tcpdump', args, { stdio: ['ignore', 'pipe', 'pipe'] });
     process.once('exit', this.#kill);
-    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-      this.#output += text;
-      this.#child.emit('output');
-    });
+    // A tcpdump that is killed may leave half a frame, and one that does not start has no output: #until() says so.
+    if (this.#child.stdout) this.#read(this.#child.stdout).catch(() => undefined);
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#messages += text;
       this.#child.emit('output');
@@ -50,10 +53,10 @@ export class WireCapture {
     });
   }
 
-  /** Waits until this has been seen, and returns all frames so far. A tunnelled frame has two lines. */
+  /** Waits until a frame like this has been seen, and returns all so far. A tunnelled frame has a second line. */
   async until(pattern: RegExp): Promise<string[]> {
-    await this.#until(() => pattern.test(this.#output), `has not seen ${pattern}`);
-    return this.#output.match(/.*VXLAN.*\n.*|.+/g) ?? [];
+    await this.#until(() => this.#frames.some((frame) => pattern.test(frame)), `has not seen ${pattern}`);
+    return [...this.#frames];
   }
 
   async stop(): Promise<void> {
@@ -63,15 +66,36 @@ export class WireCapture {
     await ended;
   }
 
+  async #read(output: Readable): Promise<void> {
+    for await (const { bytes } of new PcapngReader(output)) {
+      this.#frames.push(describe(bytes));
+      this.#child.emit('output');
+    }
+  }
+
   async #until(isTrue: () => boolean, failure: string): Promise<void> {
     const signal = AbortSignal.timeout(TIMEOUT_MS);
     while (!isTrue()) {
       if (signal.aborted || this.#child.exitCode !== null) {
-        throw new Error(`tcpdump ${failure}: ${this.#messages}${this.#output}`);
+        throw new Error(`tcpdump ${failure}: ${this.#messages}${this.#frames.join('\n')}`);
       }
       await once(this.#child, 'output', { signal }).catch(() => undefined);
     }
   }
+}
+
+/** A frame in one line, and what it carries through a VXLAN in another. */
+function describe(bytes: Buffer): string {
+  const packet = decodeFrame(bytes);
+  const line = `${summarize(packet, { macs: true })}, ${bytes.length} bytes`;
+  return isVxlan(packet)
+    ? `${line}, vni ${packet.payload.readUIntBE(4, 3)}\n${describe(packet.payload.subarray(VXLAN_HEADER_BYTES))}`
+    : line;
+}
+
+/** RFC 7348. */
+function isVxlan({ udp, payload }: Packet): boolean {
+  return udp?.destinationPort === VXLAN_PORT && payload.length >= VXLAN_HEADER_BYTES;
 }
 
 function isExecutable(path: string): boolean {

@@ -1,6 +1,7 @@
 /** Whether a packet is as a pattern says, and where it is not. */
 import { ipBytes } from '../addresses/ip.js';
 import { macBytes } from '../addresses/mac.js';
+import { isUint8Array } from '../base/checks.js';
 import { checkPacket, plain } from './fields.js';
 import { Packet } from './packet.js';
 import { checkPattern, type PacketPattern } from './pattern.js';
@@ -20,7 +21,8 @@ export interface Difference {
  *
  * @param packet - From {@link decodeFrame} or {@link decodePacket}.
  * @param pattern - The fields that matter: values, RegExps, functions, `null` for absent.
- * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a name that no packet has, or a pattern that cannot match.
+ * @throws TapfdError `ERR_TAPFD_INVALID_ARGUMENT` for a name that no packet has, or a value of a type that its field never
+ * has (a port as text): it could not match. And what a function of the pattern throws.
  *
  * @example
  * ```ts
@@ -112,7 +114,7 @@ function fits(actual: unknown, expected: unknown): boolean {
   if (expected === null) return actual === undefined || (Buffer.isBuffer(actual) && actual.length === 0);
   if (typeof expected === 'function') return Boolean(expected(actual));
   if (expected instanceof RegExp) return actual !== undefined && String(actual).search(expected) !== -1;
-  if (expected instanceof Uint8Array) return Buffer.isBuffer(actual) && actual.equals(expected);
+  if (isUint8Array(expected)) return Buffer.isBuffer(actual) && actual.equals(expected);
   if (typeof expected === 'string' && typeof actual === 'string') return isSameText(actual, expected);
   return actual === expected;
 }

@@ -31,8 +31,9 @@ export class Packet implements DecodedLayers {
 
   /** @internal */
   constructor(bytes: Uint8Array, isFrame: boolean) {
-    // Making a view of a view takes longer than finding the headers.
-    this.bytes = bytes instanceof Buffer && isUint8Array(bytes) ? bytes : checkBytes('bytes', bytes);
+    // Making a view of a view takes longer than finding the headers. An empty one may be of memory that was transferred away.
+    const isPlain = bytes instanceof Buffer && isUint8Array(bytes) && bytes.length > 0;
+    this.bytes = isPlain ? bytes : checkBytes('bytes', bytes);
     this.#isFrame = isFrame;
   }
 
@@ -144,7 +145,7 @@ export class Packet implements DecodedLayers {
   /**
    * The headers as plain objects, which {@link encodeFrame} and {@link encodePacket} accept: to change something and encode
    * the result. Lengths, checksums and types are left out where the encoder will fill in the same, so the result of a
-   * packet without problems has the same bytes.
+   * packet without problems has the same bytes; only bits that no field has, which are reserved or padding, become zero.
    *
    * @example
    * ```ts

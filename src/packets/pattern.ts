@@ -1,5 +1,5 @@
 /** Patterns of packets, and the check that they name only what exists. */
-import { checkBytes, checkObject, checkOptionNames, isList } from '../base/checks.js';
+import { checkBytes, checkList, checkObject, checkOptionNames } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { ARP_NAMES } from './headers/arp.js';
 import { DHCP_NAMES } from './headers/dhcp.js';
@@ -39,72 +39,102 @@ export type PacketPattern = {
   readonly quoted?: PacketPattern | null | ((packet: Packet | undefined) => boolean) | undefined;
 };
 
-/** The names that exist below a name; undefined where there is a value, not an object. */
-interface Shape {
+type ValueType = 'string' | 'number' | 'boolean' | 'bytes';
+
+/** What a name stands for: a value of one of these types, a list, or an object. */
+type Shape =
+  | { readonly types: readonly ValueType[] }
+  | { readonly members: Shape }
+  | { readonly fields: FieldShapes };
+
+interface FieldShapes {
   readonly [name: string]: Shape | undefined;
 }
 
-function values(names: readonly string[]): Shape {
-  return Object.fromEntries(names.map((name) => [name, undefined]));
+const NUMBER: Shape = { types: ['number'] };
+const TEXT: Shape = { types: ['string'] };
+const FLAG: Shape = { types: ['boolean'] };
+const BYTES: Shape = { types: ['bytes'] };
+/** The name of a number, or a number without one. */
+const NAMED: Shape = { types: ['string', 'number'] };
+
+/** The fields that are no numbers. A name means the same in all headers, except where a header says otherwise. */
+const SHAPES: FieldShapes = {
+  ...each(TEXT, ['source', 'destination', 'senderMac', 'senderAddress', 'targetMac', 'targetAddress']),
+  ...each(TEXT, ['gateway', 'target', 'multicastAddress', 'mac', 'prefix', 'address', 'text', 'preference']),
+  ...each(TEXT, ['clientAddress', 'yourAddress', 'serverAddress', 'relayAddress', 'clientMac']),
+  ...each(TEXT, ['serverName', 'bootFile']),
+  ...each(FLAG, ['dropEligible', 'dontFragment', 'moreFragments', 'broadcast', 'onLink', 'autonomous']),
+  ...each(FLAG, ['managed', 'otherConfiguration', 'homeAgent', 'router', 'solicited', 'override']),
+  ...each(NAMED, ['type', 'operation', 'messageType', 'value']),
+  ...each(BYTES, ['data', 'icv']),
+  addresses: { members: TEXT },
+  codes: { members: NUMBER },
+};
+
+function each(shape: Shape, names: readonly string[]): FieldShapes {
+  return Object.fromEntries(names.map((name) => [name, shape]));
 }
 
-function options(...names: string[]): Shape {
-  return values(['type', 'data', ...names]);
+function header(names: readonly string[], others: FieldShapes = {}): Shape {
+  return {
+    fields: { ...Object.fromEntries(names.map((name) => [name, SHAPES[name] ?? NUMBER])), ...others },
+  };
 }
 
-const HEADERS: Shape = {
-  ethernet: values(ETHERNET_NAMES),
-  vlans: values(VLAN_NAMES),
-  arp: values(ARP_NAMES),
-  ipv4: values(IPV4_NAMES),
-  ipv6: {
-    ...values(IPV6_NAMES),
-    extensions: options(
-      'nextHeader',
-      'routingType',
-      'segmentsLeft',
-      'fragmentOffset',
-      'moreFragments',
-      'identification',
-      'spi',
-      'sequence',
-      'icv',
-    ),
-  },
-  icmp: values(ICMP_NAMES),
-  icmpv6: {
-    ...values(ICMPV6_NAMES),
-    options: options(
-      'mac',
-      'prefixLength',
-      'onLink',
-      'autonomous',
-      'validLifetime',
-      'preferredLifetime',
-      'prefix',
-      'mtu',
-      'lifetime',
-      'addresses',
-    ),
-  },
-  udp: values(UDP_NAMES),
-  tcp: {
-    ...values(TCP_NAMES),
-    flags: values(TCP_FLAG_NAMES),
-    options: { ...options('value', 'shift', 'echo'), blocks: values(['left', 'right']) },
-  },
-  dhcp: {
-    ...values(DHCP_NAMES),
-    options: options('value', 'address', 'addresses', 'seconds', 'bytes', 'text', 'codes'),
-  },
-  payload: undefined,
-  trailer: undefined,
+/** A list of options or extension headers, with the fields of all of them. */
+function options(names: readonly string[], others: FieldShapes = {}): Shape {
+  return { members: header(['type', 'data', ...names], others) };
+}
+
+const IPV6_EXTENSIONS = options([
+  'nextHeader',
+  'routingType',
+  'segmentsLeft',
+  'fragmentOffset',
+  'moreFragments',
+  'identification',
+  'spi',
+  'sequence',
+  'icv',
+]);
+const ND_OPTIONS = options([
+  'mac',
+  'prefixLength',
+  'onLink',
+  'autonomous',
+  'validLifetime',
+  'preferredLifetime',
+  'prefix',
+  'mtu',
+  'lifetime',
+  'addresses',
+]);
+const TCP_OPTIONS = options(['value', 'shift', 'echo'], { blocks: { members: header(['left', 'right']) } });
+const DHCP_OPTIONS = options(['value', 'address', 'addresses', 'seconds', 'bytes', 'text', 'codes']);
+
+const HEADERS: FieldShapes = {
+  ethernet: header(ETHERNET_NAMES),
+  vlans: { members: header(VLAN_NAMES) },
+  arp: header(ARP_NAMES),
+  ipv4: header(IPV4_NAMES, { options: BYTES }),
+  ipv6: header(IPV6_NAMES, { extensions: IPV6_EXTENSIONS }),
+  icmp: header(ICMP_NAMES),
+  icmpv6: header(ICMPV6_NAMES, { options: ND_OPTIONS }),
+  udp: header(UDP_NAMES),
+  tcp: header(TCP_NAMES, {
+    flags: { fields: each(FLAG, TCP_FLAG_NAMES) },
+    options: TCP_OPTIONS,
+  }),
+  dhcp: header(DHCP_NAMES, { options: DHCP_OPTIONS }),
+  payload: BYTES,
+  trailer: BYTES,
 };
 
 /** An object that contains itself has no end. */
 const MAX_QUOTED_DEPTH = 8;
 
-/** A name that no packet has would never match, or always: it is refused. */
+/** A name that no packet has, and a value of a type that its field never has, would never match, or always: refused. */
 export function checkPattern(pattern: unknown, path = '', depth = 0): void {
   const given = checkObject(path || 'pattern', pattern);
   checkOptionNames('a packet', given, [...Object.keys(HEADERS), 'quoted'], path || undefined);
@@ -121,21 +151,34 @@ export function checkPattern(pattern: unknown, path = '', depth = 0): void {
 }
 
 function checkPart(path: string, value: unknown, shape: Shape | undefined): void {
-  if (value === undefined || value === null || typeof value === 'function') return;
-  if (isList(value)) {
-    for (const [place, member] of value.entries()) checkPart(`${path}[${place}]`, member, shape);
-    return;
+  if (value === undefined || value === null || typeof value === 'function' || shape === undefined) return;
+  if ('types' in shape) checkLiteral(path, value, shape.types);
+  else if ('members' in shape) {
+    checkList(path, value, 'a list, a function or null', (member, one) =>
+      checkPart(member, one, shape.members),
+    );
+  } else {
+    if (value instanceof RegExp || ArrayBuffer.isView(value)) {
+      throw invalidArgument(path, 'an object, a function or null', value);
+    }
+    const given = checkObject(path, value);
+    checkOptionNames(path, given, Object.keys(shape.fields), path);
+    for (const [name, member] of Object.entries(given)) {
+      checkPart(`${path}.${name}`, member, shape.fields[name]);
+    }
   }
-  if (shape === undefined) {
-    checkLiteral(path, value);
-    return;
-  }
-  const given = checkObject(path, value);
-  checkOptionNames(path, given, Object.keys(shape), path);
-  for (const [name, member] of Object.entries(given)) checkPart(`${path}.${name}`, member, shape[name]);
 }
 
-function checkLiteral(path: string, value: unknown): void {
-  if (['string', 'number', 'boolean'].includes(typeof value) || value instanceof RegExp) return;
-  checkBytes(path, value, 'text, a number, a boolean, bytes, a RegExp, a function or null');
+const TYPE_TEXTS: Readonly<Record<ValueType, string>> = {
+  string: 'text',
+  number: 'a number',
+  boolean: 'a boolean',
+  bytes: 'bytes',
+};
+
+function checkLiteral(path: string, value: unknown, types: readonly ValueType[]): void {
+  if (value instanceof RegExp || types.some((type) => type === typeof value)) return;
+  const expected = `${types.map((type) => TYPE_TEXTS[type]).join(', ')}, a RegExp, a function or null`;
+  if (!types.includes('bytes')) throw invalidArgument(path, expected, value);
+  checkBytes(path, value, expected);
 }

@@ -1,4 +1,5 @@
 /** The options at the end of a pcapng block, encoded. */
+import { checkList, isList } from '../../base/checks.js';
 import { invalidArgument } from '../../base/errors.js';
 import { MAX_OPTION_BYTES, padded } from './format.js';
 
@@ -86,6 +87,6 @@ export function checkOptionText(argument: string, value: unknown): string {
 /** One text or a list of them. */
 export function checkComments(argument: string, value: unknown): string[] {
   if (value === undefined) return [];
-  const list: unknown[] = Array.isArray(value) ? value : [value];
-  return list.map((one, i) => checkOptionText(Array.isArray(value) ? `${argument}[${i}]` : argument, one));
+  if (!isList(value)) return [checkOptionText(argument, value)];
+  return checkList(argument, value, 'a text or a list of them', checkOptionText);
 }

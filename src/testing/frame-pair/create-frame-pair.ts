@@ -10,6 +10,7 @@ import {
   checkObject,
   checkOneOf,
   checkOptionNames,
+  isList,
   optional,
   refuseSurplus,
 } from '../../base/checks.js';
@@ -286,7 +287,7 @@ function twoOf(
   value: unknown,
   check: (argument: string, value: unknown) => string,
 ): readonly string[] {
-  if (!Array.isArray(value) || value.length !== 2 || value[0] === value[1]) {
+  if (!isList(value) || value.length !== 2 || value[0] === value[1]) {
     throw invalidArgument(argument, 'an array of two different values', value);
   }
   return value.map((one, place) => check(`${argument}[${place}]`, one));

@@ -29,7 +29,6 @@ export class Guardian {
       // Without a shell the kernel's part remains.
       this.#child.once('error', () => resolve());
     });
-    this.#child.stdin?.on('error', () => undefined);
     this.#keepsAlive(false);
   }
 
@@ -40,8 +39,12 @@ export class Guardian {
   }
 
   #keepsAlive(alive: boolean): void {
-    // A pipe of child processes is a Socket.
-    const { stdin } = this.#child as { stdin: { ref?(): void; unref?(): void } | null };
-    for (const handle of [this.#child, stdin]) handle?.[alive ? 'ref' : 'unref']?.();
+    for (const handle of [this.#child, this.#child.stdin]) callOf(handle, alive ? 'ref' : 'unref');
   }
+}
+
+/** A pipe has these methods, though the type of a child's input has not. */
+function callOf(handle: object | null, name: 'ref' | 'unref'): void {
+  const method: unknown = handle && Reflect.get(handle, name);
+  if (typeof method === 'function') Reflect.apply(method, handle, []);
 }

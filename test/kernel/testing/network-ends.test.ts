@@ -50,6 +50,17 @@ t.test('what waits for that keeps no process alive, and is gone with the network
   t.same(descriptorTargets().toSorted(), before);
 });
 
+t.test('without a shell, programs run as well', async (t) => {
+  const { PATH } = process.env;
+  t.teardown(() => {
+    process.env.PATH = PATH;
+  });
+  await using net = await createTestNetwork();
+  process.env.PATH = '/nowhere';
+  t.equal((await net.exec('/bin/echo', ['x'])).stdout, 'x\n');
+  await net.close();
+});
+
 t.test('a program that is ended by a signal is not waited for by way of what it has started', async (t) => {
   await using net = await createTestNetwork();
   const mark = `4${process.pid}.25`;

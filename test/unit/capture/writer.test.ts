@@ -8,6 +8,7 @@ import t from 'tap';
 import { PcapngReader, PcapngWriter } from 'tapfd/capture';
 import { Collected, ownDirectory, readBack, Stalled } from '../../kit/captures.js';
 import { runChild } from '../../kit/child.js';
+import { revokedProxy } from '../../kit/odd-values.js';
 
 const FRAME = Buffer.from('a frame of sixty bytes'.padEnd(60));
 
@@ -395,6 +396,7 @@ t.test('what is no Writable, and wrong options', async (t) => {
     ['hardware', 'x'.repeat(65_536)],
     ['comment', 7],
     ['comment[1]', ['one', 2]],
+    ['comment', revokedProxy()],
     ['bufferBytes', 1000],
     ['end', 'yes'],
     ['snapLength', 60],

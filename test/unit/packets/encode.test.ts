@@ -380,6 +380,9 @@ t.test('bytes that are none', async (t) => {
     refuses(t, decodePacket, [wrong], 'bytes');
   }
   refuses(t, decodePacket, [transferred()], 'bytes');
+  const buffer = Buffer.from(new ArrayBuffer(60));
+  structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+  refuses(t, decodePacket, [buffer], 'bytes');
   refuses(t, encodePacket, [{ ipv4, udp, payload: transferred() }], 'payload');
   refuses(t, encodePacket, [{ ipv4 }], 'ipv4.protocol');
 });

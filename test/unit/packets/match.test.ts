@@ -1,6 +1,8 @@
 /** Patterns, differences and flat lists of fields. */
 import t from 'tap';
 import { decodeFrame, differences, encodeFrame, fieldsOf, matches, type PacketPattern } from 'tapfd/packets';
+import { depth } from '../../kit/depth.js';
+import { PacketMaker } from '../../kit/random-packets.js';
 import { refuses } from '../../kit/refuses.js';
 
 const ethernet = { source: '02:00:00:00:00:01', destination: '02:00:00:00:00:02' };
@@ -98,6 +100,20 @@ t.test('patterns that could never match are refused', async (t) => {
     [{ udp: true }, 'udp'],
     [{ udp: { length: {} } }, 'udp.length'],
     [{ quoted: 5 }, 'quoted'],
+    [{ vlans: { id: 10 } }, 'vlans'],
+    [{ vlans: [[]] }, 'vlans[0]'],
+    [{ ethernet: [{}] }, 'ethernet'],
+    [{ ipv4: /10/ }, 'ipv4'],
+    [{ ipv4: Buffer.alloc(0) }, 'ipv4'],
+    [{ ipv4: { source: ['10.0.0.1'] } }, 'ipv4.source'],
+    [{ udp: { destinationPort: '53' } }, 'udp.destinationPort'],
+    [{ icmp: { type: true } }, 'icmp.type'],
+    [{ ipv6: { extensions: { type: 'fragment' } } }, 'ipv6.extensions'],
+    [{ icmpv6: { options: [{ addresses: 'fd00::1' }] } }, 'icmpv6.options[0].addresses'],
+    [{ dhcp: { options: [{ codes: ['1'] }] } }, 'dhcp.options[0].codes[0]'],
+    [{ tcp: { options: [{ blocks: [{ left: '1' }] }] } }, 'tcp.options[0].blocks[0].left'],
+    [{ payload: 'GET /' }, 'payload'],
+    [{ tcp: { flags: { syn: 1 } } }, 'tcp.flags.syn'],
     [endless, 'quoted.quoted.quoted.quoted.quoted.quoted.quoted.quoted.quoted'],
   ];
   for (const [pattern, argument] of wrong) {
@@ -106,6 +122,41 @@ t.test('patterns that could never match are refused', async (t) => {
   }
   refuses(t, matches, [Buffer.alloc(20), {}], 'packet');
 });
+
+t.test('each packet is as its own fields say', async (t) => {
+  const rounds = depth({ brief: 300, bounded: 2000, deep: 20_000 });
+  for (let seed = 0; seed < rounds; seed++) {
+    const maker = new PacketMaker(seed);
+    const one = decodeFrame(encodeFrame(maker.frame()));
+    const own = Object.fromEntries(LAYERS.map((name) => [name, plain(Reflect.get(one, name))]));
+    const found = differences(one, own);
+    if (found.length > 0) t.same(found, [], `seed ${seed}`);
+  }
+});
+
+const LAYERS = [
+  ...[
+    'ethernet',
+    'vlans',
+    'arp',
+    'ipv4',
+    'ipv6',
+    'icmp',
+    'icmpv6',
+    'udp',
+    'tcp',
+    'dhcp',
+    'payload',
+    'trailer',
+  ],
+] as const;
+
+/** Headers are getters, which an object of plain values has not. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain);
+  const given = typeof value === 'object' && value !== null && 'toJSON' in value && !Buffer.isBuffer(value);
+  return given && typeof value.toJSON === 'function' ? value.toJSON() : value;
+}
 
 t.test('the list of fields', async (t) => {
   const fields = fieldsOf(packet);

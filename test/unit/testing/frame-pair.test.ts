@@ -9,6 +9,7 @@ import { MemoryLink, MemoryNamespace, newLink } from '#lib/testing/frame-pair/me
 import { MemoryQueue } from '#lib/testing/frame-pair/memory-queue.js';
 import { runChild } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
+import { revokedProxy } from '../../kit/odd-values.js';
 import { numberedFrame, numberOf, upTo, written } from '../../kit/tap-pair.js';
 
 /** An IPv4 packet of a header and nothing else, and one of IPv6. */
@@ -385,6 +386,8 @@ t.test('bad arguments', async (t) => {
   ]) {
     await t.rejects(Reflect.apply(createFramePair, undefined, [options]), invalid, JSON.stringify(options));
   }
+  const names = revokedProxy();
+  await t.rejects(Reflect.apply(createFramePair, undefined, [{ names }]), { ...invalid, argument: 'names' });
   const pair = closedWith(t, await createFramePair());
   const other = closedWith(t, await createFramePair());
   t.throws(() => pair.setLink(other.a, { up: false }), { ...invalid, argument: 'device' });
