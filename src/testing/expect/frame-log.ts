@@ -38,7 +38,10 @@ export interface CaptureFramesOptions {
    * true.
    */
   read?: boolean | undefined;
-  /** The most bytes of frames that are kept; the oldest go first, and {@link FrameLog.none} then fails. Default 67108864. */
+  /**
+   * The most bytes of frames that are kept; the oldest go first, and {@link FrameLog.none} then fails. Each frame takes about
+   * 1 KB of memory beside its bytes. Default 16777216.
+   */
   maxBytes?: number | undefined;
 }
 
@@ -301,7 +304,7 @@ interface Look {
   signal: AbortSignal | undefined;
 }
 
-const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MAX_BYTES = 16 * 1024 * 1024;
 
 /**
  * Keeps the frames of a device from now on, so that a test can say afterwards what must have come and what must not. Called

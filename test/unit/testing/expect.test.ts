@@ -63,7 +63,7 @@ t.test('noise is no frame, unless it is asked for', async (t) => {
   a.write(SOLICITATION);
   t.same(await expectFrame(b, SOLICITATION), SOLICITATION);
   a.write(SOLICITATION);
-  const error = await failure(expectFrame(b, () => false, { timeoutMs: 20 }));
+  const error = await failure(expectFrame(b, () => false, { timeoutMs: 1000 }));
   t.match(error.message, /seen: nothing; 1 more of neighbour discovery and MLD/);
 });
 
@@ -78,7 +78,7 @@ t.test('a time-out says what was seen, and what is wrong with the closest', asyn
     payload: Buffer.from('x'),
     arp: { operation: (value) => value === undefined },
   };
-  const error = await failure(expectFrame(b, pattern, { timeoutMs: 30 }));
+  const error = await failure(expectFrame(b, pattern, { timeoutMs: 1000 }));
   t.equal(error.code, 'ERR_TAPFD_FRAME_EXPECTED');
   t.equal(error.recoverable, true);
   t.same(error.seen, [udpFrame(53), udpFrame(54, 'abc')]);
@@ -102,14 +102,14 @@ t.test('bytes are compared field by field and byte by byte', async (t) => {
   const { a, b } = await pairOf(t);
   a.write(udpFrame(53, 'abc'));
   a.write(Buffer.alloc(300));
-  const { message } = await failure(expectFrame(b, udpFrame(54, 'abd'), { timeoutMs: 20 }));
+  const { message } = await failure(expectFrame(b, udpFrame(54, 'abd'), { timeoutMs: 1000 }));
   t.match(message, /expected: 45 bytes: IP 10\.0\.0\.1/);
   t.match(message, /^> udp\.destinationPort +54 +53/m);
   t.match(message, /^ {2}ipv4\.source +10\.0\.0\.1 +10\.0\.0\.1/m);
   t.match(message, /expected bytes\n0000 {2}ff ff/);
   t.match(message, /00 36\*00/, 'with a mark at what differs');
   a.write(udpFrame(55));
-  const predicate = await failure(expectFrame(b, () => false, { timeoutMs: 50 }));
+  const predicate = await failure(expectFrame(b, () => false, { timeoutMs: 1000 }));
   t.match(predicate.message, /seen: 1 frame\n/);
   t.notMatch(predicate.message, /closest/);
 });
@@ -219,7 +219,7 @@ t.test('a capture knows what came before it was asked', async (t) => {
   t.equal(typeof third.timestamp, 'bigint');
   t.match(await log.expect({ udp: {} }), { frame: udpFrame(1) }, 'in the order in which they came');
   t.match(await log.expect({ udp: {} }), { frame: udpFrame(2) });
-  const error = await failure(log.expect({ udp: {} }, { within: 20 }));
+  const error = await failure(log.expect({ udp: {} }, { within: 1000 }));
   t.match(error.message, /^expect: no frame on tap1 is as expected within 20 ms/);
   t.match(error.message, /seen: 3 frames; 1 more of/, 'those that were returned are listed, too');
   b.write(udpFrame(9));
