@@ -12,8 +12,9 @@ import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } fr
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { build, compileTests, installDependencies, ROOT, whyDependenciesAreStale } from '../prepare.mjs';
-import { runScript, say, step, Trouble } from '../run-command.mjs';
+import { installOnDemand, onDemandDirectory } from '../on-demand.mjs';
+import { build, compileTests, installDependencies, ROOT } from '../prepare.mjs';
+import { runScript, say, Trouble } from '../run-command.mjs';
 import { handDown, missingCapabilities } from './capabilities.mjs';
 import { PLACES, testFiles } from './files.mjs';
 import { inLanes } from './lanes.mjs';
@@ -23,8 +24,8 @@ import { Totals } from './totals.mjs';
 
 /** @typedef {import('./run-file.mjs').Runtime} Runtime */
 
-const TOOLS = join(ROOT, 'test/runtimes');
-const INSTALLED = join(ROOT, '.cache/runtimes');
+/** A set of packages: scripts/on-demand.mjs. */
+const RUNTIMES = 'test/runtimes';
 /** As deep as the other, so that the tests find the same from there. */
 const COMPILED_HERE = join(ROOT, '.cache/compiled-runtimes');
 /** A file that hangs is a failure. */
@@ -35,9 +36,10 @@ const BUN_PROCESSORS = { x64: 'x64', arm64: 'aarch64' };
 /** The binaries in their packages. @returns {{bun: string, deno: string}} */
 function binaries() {
   const processor = /** @type {'x64' | 'arm64'} */ (process.arch);
+  const packages = join(onDemandDirectory(RUNTIMES), 'node_modules');
   return {
-    bun: join(INSTALLED, `node_modules/@oven/bun-linux-${BUN_PROCESSORS[processor]}/bin/bun`),
-    deno: join(INSTALLED, `node_modules/@deno/linux-${processor}-glibc/deno`),
+    bun: join(packages, `@oven/bun-linux-${BUN_PROCESSORS[processor]}/bin/bun`),
+    deno: join(packages, `@deno/linux-${processor}-glibc/deno`),
   };
 }
 
@@ -47,11 +49,7 @@ function binaries() {
  * @throws Trouble if npm has them not for this machine.
  */
 export async function installRuntimes() {
-  mkdirSync(INSTALLED, { recursive: true });
-  for (const name of ['package.json', 'package-lock.json']) cpSync(join(TOOLS, name), join(INSTALLED, name));
-  if (whyDependenciesAreStale(INSTALLED) !== undefined || !Object.values(binaries()).every(existsSync)) {
-    await step('installing Bun and Deno', 'npm', ['ci', '--no-audit', '--no-fund'], { cwd: INSTALLED });
-  }
+  await installOnDemand(RUNTIMES);
   const missing = Object.values(binaries()).filter((path) => !existsSync(path));
   if (missing.length > 0) throw new Trouble(`npm has no ${missing.join(', ')} for this machine`);
 }
@@ -128,7 +126,7 @@ async function main() {
 
 /** @returns {Files} */
 export function chosenFiles() {
-  return JSON.parse(readFileSync(join(TOOLS, 'files.json'), 'utf8'));
+  return JSON.parse(readFileSync(join(ROOT, RUNTIMES, 'files.json'), 'utf8'));
 }
 
 /**

@@ -12,6 +12,11 @@ export function startChild(module: string, args: string[] = [], nodeOptions: str
   return startProgram(command, rest, { cwd: ROOT, env: { ...process.env, ...quiet } });
 }
 
+/** What runs a file of JavaScript in this runtime. */
+export function scriptCommand(file: string, ...args: string[]): [string, ...string[]] {
+  return [process.execPath, ...optionsElsewhere([]), file, ...args];
+}
+
 /** What runs a module's text, from the root of the repository. */
 export function childCommand(
   module: string,
@@ -28,6 +33,7 @@ const isNode = process.versions.bun === undefined && process.versions.deno === u
 
 function optionsElsewhere(nodeOptions: string[]): string[] {
   const collects = nodeOptions.includes('--expose-gc');
+  if (isNode) return [];
   if (process.versions.bun !== undefined) return collects ? ['--expose-gc'] : [];
   return ['run', '-A', ...(collects ? ['--v8-flags=--expose-gc'] : [])];
 }

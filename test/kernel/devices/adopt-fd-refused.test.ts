@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, FdSocket, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
 import { bridgeAndWire, ownNamespace } from '../../kit/namespace.js';
@@ -63,7 +64,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       process.seteuid(0);
       process.stdout.write(outcomes.join(' '));
       process.exit();`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const { stdout } = await run('ip', ['netns', 'exec', netns, ...node], { cwd: ROOT });
     t.equal(stdout, 'own vpn ERR_TAPFD_WRONG_DEVICE ERR_TAPFD_WRONG_DEVICE');
   });

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { type FrameStream, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
 import { ownNamespace } from '../../kit/namespace.js';
 import { ROOT } from '../../kit/paths.js';
@@ -182,7 +183,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
       fcntl($file, 2, 0) or die $!;
       $ENV{PROGRAM_FD} = $fd;
       exec @ARGV;`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const { stdout } = await promisify(execFile)('perl', ['-e', loader, '--', ...node], { cwd: ROOT });
     t.equal(stdout, 'still open');
   });

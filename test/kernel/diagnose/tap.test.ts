@@ -5,6 +5,7 @@ import { closeSync } from 'node:fs';
 import t from 'tap';
 import { links, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { codes, finding, holder } from '../../kit/findings.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
@@ -129,7 +130,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       process.setgroups([]); process.setegid(65534); process.seteuid(65534);
       console.log(JSON.stringify([...findings, ...(await tap.diagnose())]));
       process.exit();`;
-    const output = await network.exec(process.execPath, '--input-type=module', '--eval', program);
+    const output = await network.exec(...childCommand(program));
     t.match(JSON.parse(output), [
       { code: 'stray-queue', message: /: descriptor \d+ of this process/ },
       {
@@ -148,7 +149,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       const tap = await openTap({ name: 'secret', multiQueue: true });
       process.setgroups([]); process.setegid(65534); process.seteuid(65534);
       console.log(JSON.stringify(await tap.diagnose()));`;
-    const output = await network.exec(process.execPath, '--input-type=module', '--eval', program);
+    const output = await network.exec(...childCommand(program));
     t.match(JSON.parse(output), [{ code: 'stray-queue', message: /another queue.*may not inspect/ }]);
   });
 
@@ -164,10 +165,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       do found = await tap.diagnose(); while (found.length > 0);
       clearInterval(collect);
       console.log(JSON.stringify(found));`;
-    t.same(
-      JSON.parse(await run(process.execPath, '--expose-gc', '--input-type=module', '--eval', program)),
-      [],
-    );
+    t.same(JSON.parse(await run(...childCommand(program, [], ['--expose-gc']))), []);
   });
 
   t.test('a device that was deleted, and one that is closed or given away', async (t) => {

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { links, type NewLink, openTap, openTun, randomMac } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 import { ipLinks, sameAsIp } from '../../kit/same-as-ip.js';
 
@@ -181,7 +182,7 @@ t.test('without privilege the kernel says EPERM, and reading still works', async
     codes.push((await links.list()).length > 0);
     console.log(JSON.stringify(codes));`;
   const ns = await ownNamespace(t);
-  const output = await run(process.execPath, '--input-type=module', '-e', script, ns.path);
+  const output = await run(...childCommand(script, [ns.path]));
   const [create, set, address, list, netns, read] = JSON.parse(output);
   t.match(create, /^EPERM rtnetlink RTM_NEWLINK .*CAP_NET_ADMIN/);
   t.match(set, /^EPERM rtnetlink RTM_SETLINK .*CAP_NET_ADMIN/);

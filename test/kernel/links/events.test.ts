@@ -13,6 +13,7 @@ import type { NativeLinkEvent } from '#lib/base/native-links.js';
 import { openNetns } from '#lib/links/namespace.js';
 import { LinkWatch } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -276,7 +277,8 @@ t.test('whether a watch keeps the process alive', async (t) => {
       const { value } = await events.next();
       console.log(value.link.name);
       await events.return();`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script, ns.path], {
+    const [command, ...args] = childCommand(script, [ns.path]);
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     return { child, output: text(child.stdout) };

@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { createNetns, links } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { run } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -30,7 +31,8 @@ async function runScript(t: Test, body: string): Promise<Ended> {
     import { createNetns, links } from 'tapfd';
     const name = process.argv[1];
     ${body}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, name], {
+  const [command, ...args] = childCommand(script, [name]);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
@@ -143,7 +145,8 @@ t.test('one without a name goes when the process is killed', { buffered: true },
     await links.create({ kind: 'veth', name: 'near', netns: process.argv[1], peer: { netns } });
     console.log('made');
     setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, outside.path], {
+  const [command, ...args] = childCommand(script, [outside.path]);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));

@@ -8,6 +8,7 @@ import type { NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
 import { openNetns } from '#lib/links/namespace.js';
 import { LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -148,7 +149,8 @@ async function runScript(
     const ip = (...args) => execFileSync('ip', ['-netns', name, ...args]);
     const ns = await openNetns('netns', name);
     ${body}`;
-  const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script, ns.name], {
+  const [command, ...args] = childCommand(script, [ns.name], ['--expose-gc']);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
