@@ -3,6 +3,7 @@
  *
  *     npm run test:runtimes                                 the unit suite and a part of the kernel tests, on both
  *     npm run test:runtimes -- --only bun test/kernel/frames
+ *     npm run test:runtimes -- --left-out test/kernel       what is left out, too
  *
  * What a runtime cannot run is in test/runtimes/files.json, by name and with its cause (docs/runtimes.md has the table).
  *
@@ -33,7 +34,7 @@ const TIMEOUT_S = 150;
 /** npm's names of processors, by Node's. */
 const BUN_PROCESSORS = { x64: 'x64', arm64: 'aarch64' };
 
-/** The binaries in their packages. @returns {{bun: string, deno: string}} */
+/** The binaries, in their packages. @returns {{bun: string, deno: string}} */
 function binaries() {
   const processor = /** @type {'x64' | 'arm64'} */ (process.arch);
   const packages = join(onDemandDirectory(RUNTIMES), 'node_modules');
@@ -54,10 +55,12 @@ export async function installRuntimes() {
   if (missing.length > 0) throw new Trouble(`npm has no ${missing.join(', ')} for this machine`);
 }
 
-/** The compiled tests again, with the stand-in for tap among them. */
+/** The compiled tests again, with the stand-in for tap among them, and the runtimes. */
 export function prepareTests() {
   rmSync(COMPILED_HERE, { recursive: true, force: true });
   cpSync(COMPILED, COMPILED_HERE, { recursive: true });
+  // Tests run them as other users, who may not look into the cache.
+  for (const [name, path] of Object.entries(binaries())) cpSync(path, binary(name));
   const tap = join(COMPILED_HERE, 'node_modules/tap');
   mkdirSync(tap, { recursive: true });
   const manifest = { name: 'tap', type: 'module', exports: './stand-in-tap.js' };
@@ -66,9 +69,12 @@ export function prepareTests() {
   cpSync(join(COMPILED_HERE, 'test/kit/stand-in-tap.js'), join(tap, 'stand-in-tap.js'));
 }
 
+/** @param {string} name */
+const binary = (name) => join(COMPILED_HERE, 'bin', name);
+
 /** @returns {Record<'bun' | 'deno', Runtime>} */
 export function runtimes() {
-  const { bun, deno } = binaries();
+  const [bun, deno] = [binary('bun'), binary('deno')];
   return {
     bun: { name: 'bun', directory: COMPILED_HERE, command: (script) => [bun, script], timeout: TIMEOUT_S },
     deno: {
@@ -82,7 +88,7 @@ export function runtimes() {
 
 async function main() {
   const { values, positionals } = parseArgs({
-    options: { only: { type: 'string' } },
+    options: { only: { type: 'string' }, 'left-out': { type: 'boolean', default: false } },
     allowPositionals: true,
   });
   await installDependencies();
@@ -96,9 +102,11 @@ async function main() {
   const chosen = Object.values(runtimes()).filter(
     ({ name }) => values.only === undefined || name === values.only,
   );
-  const jobs = chosen.flatMap((runtime) =>
-    runnable(runtime.name, testFiles({ deep: false, wanted })).map((path) => ({ runtime, path })),
-  );
+  const files = testFiles({ deep: false, wanted });
+  const jobs = chosen.flatMap((runtime) => {
+    const paths = values['left-out'] ? files : runnable(runtime.name, files);
+    return paths.map((path) => ({ runtime, path }));
+  });
   const totals = new Totals({ inCi: false, missing });
   sweepNamespaces();
   const before = namespacesAndLinks();

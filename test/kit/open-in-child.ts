@@ -61,7 +61,7 @@ export async function callsInChild<Name extends string>(
     for (const [name, call] of [${entries.join(', ')}]) outcomes[name] = await outcomeOf(call);
     ${as === undefined ? '' : 'process.seteuid(0);'}
     process.stdout.write(JSON.stringify(outcomes));`;
-  const [command, ...args] = [...prefix, ...childCommand(module)];
+  const [command, ...args] = [...prefix, ...childCommand(module, [], [], directory)];
   const { stdout } = await runFile(command, args, { cwd: directory });
   return JSON.parse(stdout);
 }

@@ -5,7 +5,9 @@ import { readdir, stat } from 'node:fs/promises';
 import { checkSignal, onAbort } from '../../base/abort.js';
 import { checkBytes, checkList, checkObject, checkPath, isSystemText, optional } from '../../base/checks.js';
 import { errnoName, invalidArgument, TapfdError } from '../../base/errors.js';
+import { runtimeName } from '../../base/native.js';
 import { type Netns, spawnMortal } from '../../links/netns.js';
+import { Guard } from './guard.js';
 
 /** How much of a failed program's output its error has. */
 const MAX_COMPLAINT_CHARACTERS = 2000;
@@ -36,6 +38,8 @@ export class Processes {
   /** Which namespace it is: whoever closes it early frees the number of its descriptor. */
   readonly #identity: BigIntStats;
   readonly #running = new Set<ChildProcess>();
+  /** Bun starts children in a way that leaves no moment to ask the kernel to end them with this thread. */
+  readonly #guard = runtimeName() === 'bun' ? new Guard() : undefined;
 
   constructor(netns: Netns) {
     this.#netns = netns;
@@ -46,6 +50,7 @@ export class Processes {
     const child = spawnMortal(this.#netns, command, args, options);
     if (child.pid === undefined) return child;
     this.#running.add(child);
+    this.#guard?.add(child);
     child.once('exit', () => this.#running.delete(child));
     return child;
   }
@@ -70,6 +75,7 @@ export class Processes {
     for (const child of this.#running) child.kill('SIGKILL');
     await killAllIn(this.#identity);
     await Promise.all(ended);
+    await this.#guard?.close();
   }
 }
 

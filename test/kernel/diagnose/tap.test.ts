@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
+import { basename } from 'node:path';
 import t from 'tap';
 import { links, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
@@ -11,6 +12,8 @@ import { codes, finding, holder } from '../../kit/findings.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 
+/** How processes of the test's own are called. */
+const runtime = basename(process.execPath);
 const MAC_A = '02:00:00:00:00:0a';
 const MAC_B = '02:00:00:00:00:0b';
 
@@ -86,7 +89,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       severity: 'warning',
       interface: 'shared',
     });
-    t.match(message, new RegExp(`^another queue receives.*process ${pid} \\(node\\)`));
+    t.match(message, new RegExp(`^another queue receives.*process ${pid} \\(${runtime}\\)`));
     await holder(t, `globalThis.tap = ${program}; await tap.detachQueue()`);
     t.match(
       (await finding(t, device, { code: 'stray-queue' })).message,
@@ -111,7 +114,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     const { message } = await finding(t, device, { code: 'stray-queue' });
     t.match(
       message,
-      new RegExp(`^another queue receives.*: descriptor \\d+ of process ${stray} \\(node\\)$`),
+      new RegExp(`^another queue receives.*: descriptor \\d+ of process ${stray} \\(${runtime}\\)$`),
     );
     t.notMatch(message, new RegExp(`process ${stranger} `));
   });

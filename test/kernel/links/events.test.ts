@@ -271,12 +271,15 @@ t.test('whether a watch keeps the process alive', async (t) => {
   const start = (options: string) => {
     const script = `
       import { links } from 'tapfd';
-      const events = links.watch({ netns: process.argv[1], ${options} });
-      await events.ready;
-      console.log('watching');
-      const { value } = await events.next();
-      console.log(value.link.name);
-      await events.return();`;
+      // Not at the top level: Bun waits there for ever, Node and Deno end with an error.
+      (async () => {
+        const events = links.watch({ netns: process.argv[1], ${options} });
+        await events.ready;
+        console.log('watching');
+        const { value } = await events.next();
+        console.log(value.link.name);
+        await events.return();
+      })();`;
     const [command, ...args] = childCommand(script, [ns.path]);
     const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -57,6 +57,9 @@ function inWorker(rest: string): string {
     console.log(await new Promise((resolve) => worker.once('message', resolve)));`;
 }
 
+const WITH_WORKER = 'when the program exits with a worker running';
+const BUN_LEAVES_WORKERS = 'needs node: at the exit of the program Bun ends no worker, and so no addon in it';
+
 const cases: [string, number, string][] = [
   ['at the end of the program', 0, make],
   ['at process.exit()', 3, `${make} process.exit(3);`],
@@ -84,17 +87,14 @@ const cases: [string, number, string][] = [
      await links.create({ kind: 'bridge', netns: name });
      await worker.terminate();`,
   ],
-  [
-    'when the program exits with a worker running',
-    0,
-    `${inWorker('setInterval(() => {}, 1000);')} process.exit();`,
-  ],
+  [WITH_WORKER, 0, `${inWorker('setInterval(() => {}, 1000);')} process.exit();`],
 ];
 
 // Each is a process that mostly waits for the kernel.
 t.jobs = 4;
 for (const [when, status, body] of cases) {
-  t.test(when, { buffered: true }, async (t) => {
+  const skip = when === WITH_WORKER && process.versions.bun !== undefined && BUN_LEAVES_WORKERS;
+  t.test(when, { buffered: true, skip }, async (t) => {
     const ended = await runScript(t, body);
     t.match(ended.output, /^made\n(removed\n)?$/);
     t.equal(ended.status, status);

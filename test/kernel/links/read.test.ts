@@ -150,5 +150,6 @@ t.test('neither descriptors nor threads are left, whether calls succeed or fail'
   await round();
   const before = count();
   for (let i = 0; i < 60; i++) await round();
-  t.same(count(), before);
+  // Other runtimes end threads of their own meanwhile.
+  for (const [kind, left] of count().entries()) t.ok(left <= (before[kind] ?? 0), `${left} of ${before}`);
 });

@@ -272,7 +272,8 @@ t.test('worker threads that watch, ended at any moment', async (t) => {
       for (let turns = 0; turns < round; turns++) await new Promise((resolve) => setImmediate(resolve));
       await Promise.all(workers.map((worker) => worker.terminate()));
     }
-    console.log(count() - before);`;
+    // Other runtimes close some of their own meanwhile.
+    console.log(Math.max(0, count() - before));`;
   t.same(await runScript(ns, body), { output: '0\n', status: 0 });
 });
 
