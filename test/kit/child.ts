@@ -29,6 +29,13 @@ export function childCommand(
     : [process.execPath, ...optionsElsewhere(nodeOptions), fileOf(module, directory), ...args];
 }
 
+/** Why a child cannot become another user itself. */
+export const cannotChangeUser =
+  process.setgroups === undefined && 'needs node: Deno has no process.setgroups()';
+/** Why a worker cannot be made of a text with imports. */
+export const cannotEvaluateImports =
+  process.versions.deno !== undefined && "needs node: Deno's Worker takes the text of `eval` for CommonJS";
+
 /** Bun and Deno have other options, and run no module's text that imports packages. */
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 

@@ -161,7 +161,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
     if (number === undefined) throw new Error(`which number has bpf(2) on ${process.arch}?`);
     const bytes = Buffer.from(always(0)).toString('hex');
     const module = `
-      import { fstatSync } from 'node:fs';
+      import { statSync } from 'node:fs';
       import { openTap } from 'tapfd';
       const device = await openTap({ netns: ${JSON.stringify(netns)} });
       const fd = Number(process.env.PROGRAM_FD);
@@ -169,7 +169,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
       await device.setSteeringProgram(fd);
       await device.setFilterProgram(null);
       await device[Symbol.asyncDispose]();
-      fstatSync(fd);
+      statSync('/proc/self/fd/' + fd);
       process.stdout.write('still open');`;
     // It loads a socket filter (BPF_PROG_LOAD 5, type 1), keeps it over exec (F_SETFD 2), and becomes Node.
     const loader = `

@@ -58,7 +58,9 @@ function inWorker(rest: string): string {
 }
 
 const WITH_WORKER = 'when the program exits with a worker running';
-const BUN_LEAVES_WORKERS = 'needs node: at the exit of the program Bun ends no worker, and so no addon in it';
+const LEAVES_WORKERS =
+  (process.versions.bun ?? process.versions.deno) !== undefined &&
+  'needs node: others do not end their workers, and the addon in them, when the program exits';
 
 const cases: [string, number, string][] = [
   ['at the end of the program', 0, make],
@@ -93,7 +95,7 @@ const cases: [string, number, string][] = [
 // Each is a process that mostly waits for the kernel.
 t.jobs = 4;
 for (const [when, status, body] of cases) {
-  const skip = when === WITH_WORKER && process.versions.bun !== undefined && BUN_LEAVES_WORKERS;
+  const skip = when === WITH_WORKER && LEAVES_WORKERS;
   t.test(when, { buffered: true, skip }, async (t) => {
     const ended = await runScript(t, body);
     t.match(ended.output, /^made\n(removed\n)?$/);
