@@ -39,6 +39,7 @@ export class Processes {
   readonly #identity: BigIntStats;
   readonly #running = new Set<ChildProcess>();
   /** Bun starts children in a way that leaves no moment to ask the kernel to end them with this thread. */
+  /* c8 ignore next -- the tests that count coverage run in Node */
   readonly #guard = runtimeName() === 'bun' ? new Guard() : undefined;
 
   constructor(netns: Netns) {
