@@ -10,6 +10,7 @@
 
 #include "node/addon_state.h"
 #include "node/async.h"
+#include "node/fd_socket/bundle.h"
 #include "node/fd_socket/socket.h"
 #include "node/links.h"
 #include "node/namespace.h"
@@ -48,7 +49,11 @@ Napi::Value PollByThread(const Napi::CallbackInfo& info) {
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new AddonState());
-  env.AddCleanupHook([env] { EndEnvironment(env); });
+  env.AddCleanupHook([env] {
+    EndEnvironment(env);
+    NamespaceHandle::CloseAll(env);
+    FdBundle::CloseAll(env);
+  });
   exports.Set("endEnvironment",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) { EndEnvironment(info.Env()); }));
   exports.Set("pollByThread", Napi::Function::New(env, PollByThread));

@@ -29,7 +29,9 @@ struct BurstMemory {
 
 class ThreadLoop;
 class FrameQueue;
+class FdBundle;
 class FdSocket;
+class NamespaceHandle;
 
 struct AddonState {
   // Shared with pool threads, whose last step may outlive the environment.
@@ -39,6 +41,10 @@ struct AddonState {
   BurstMemory bursts;
   std::shared_ptr<std::set<FrameQueue*>> queues = std::make_shared<std::set<FrameQueue*>>();
   std::shared_ptr<std::set<FdSocket*>> fd_sockets = std::make_shared<std::set<FdSocket*>>();
+  // What holds a descriptor and is left to the garbage collector, which other runtimes do not run at the end.
+  std::shared_ptr<std::set<NamespaceHandle*>> namespace_handles =
+      std::make_shared<std::set<NamespaceHandle*>>();
+  std::shared_ptr<std::set<FdBundle*>> fd_bundles = std::make_shared<std::set<FdBundle*>>();
   Napi::FunctionReference namespace_handle;  // constructor
   Napi::FunctionReference frame_queue;       // constructor
   Napi::FunctionReference link_watch;        // constructor

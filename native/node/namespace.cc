@@ -186,7 +186,18 @@ std::shared_ptr<const NetNamespace> NamespaceHandle::From(const Napi::Value& val
   return self == nullptr ? nullptr : self->ns_;
 }
 
-NamespaceHandle::NamespaceHandle(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NamespaceHandle>(info) {}
+NamespaceHandle::NamespaceHandle(const Napi::CallbackInfo& info)
+    : Napi::ObjectWrap<NamespaceHandle>(info), handles_(StateOf(info.Env()).namespace_handles) {
+  handles_->insert(this);
+}
+
+NamespaceHandle::~NamespaceHandle() {
+  handles_->erase(this);
+}
+
+void NamespaceHandle::CloseAll(Napi::Env env) {
+  for (NamespaceHandle* handle : *StateOf(env).namespace_handles) handle->ns_.reset();
+}
 
 Napi::Value NamespaceHandle::Key(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), ns_ ? ns_->key() : "");

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <set>
 
 #include "sys/net_namespace.h"
 
@@ -20,7 +21,11 @@ class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
   // From a value that src/base/native-links.ts typed as NamespaceHandle; null after close().
   static std::shared_ptr<const NetNamespace> From(const Napi::Value& value);
 
+  // At the end of the environment.
+  static void CloseAll(Napi::Env env);
+
   explicit NamespaceHandle(const Napi::CallbackInfo& info);
+  ~NamespaceHandle() override;
 
  private:
   Napi::Value Key(const Napi::CallbackInfo& info);
@@ -28,6 +33,8 @@ class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
   void Close(const Napi::CallbackInfo& info);
 
   std::shared_ptr<const NetNamespace> ns_;
+  // Shared: the last handles are destroyed after the environment's own state.
+  std::shared_ptr<std::set<NamespaceHandle*>> handles_;
 };
 
 // For a call that was given a handle after close().

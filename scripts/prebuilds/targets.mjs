@@ -40,6 +40,9 @@ const TOOLCHAIN_SYMBOL = /^(__gmon_start__|_ITM_\w+|__cxa_finalize|_DYNAMIC)$/;
 /** Of the C++ library or of our own code: they must be inside. glibc's symbols have versions, which tell them apart; musl's have none. */
 const CPP_SYMBOL = /^_Z|^__cxa_(?!finalize|atexit|thread_atexit_impl)|^__gxx_personality|^_Unwind_/;
 
+/** What a function calls whose guard was overwritten: the C library's end, or that of native/node/prebuilt.cc. */
+const GUARD_FAILURE = { x64: '__stack_chk_fail', arm64: 'psignal' };
+
 /**
  * What is wrong with a prebuild: empty if it is fit for a release.
  *
@@ -76,7 +79,7 @@ export function faultsOf(object, bytes, { arch, libc }, sourceHash, muslSymbols)
   require(lacking.length === 0, `has no ${lacking.join(', ')}`);
   const shown = object.exportedSymbols.filter((name) => !ENTRIES.includes(name));
   require(shown.length === 0, `exports ${shown.slice(0, 3).join(', ')}`);
-  faults.push(...hardeningFaults(object, libc));
+  faults.push(...hardeningFaults(object, arch, libc));
   require(object.stripped, 'has symbols for debuggers');
   if (object.sourceHash === undefined)
     faults.push('was not made by npm run prebuilds: it has no hash of its sources');
@@ -86,9 +89,10 @@ export function faultsOf(object, bytes, { arch, libc }, sourceHash, muslSymbols)
 
 /**
  * @param {import('./elf.mjs').SharedObject} object
+ * @param {'x64' | 'arm64'} arch
  * @param {Libc} libc
  */
-function hardeningFaults(object, libc) {
+function hardeningFaults(object, arch, libc) {
   const needed = object.undefinedSymbols.map(({ name }) => name);
   /** @type {[boolean, string][]} */
   const demands = [
@@ -99,7 +103,7 @@ function hardeningFaults(object, libc) {
     [!object.textRelocations, 'has code that the loader writes to'],
     [!object.writableCode, 'has code that can be written to'],
     [object.searchPaths.length === 0, `looks for libraries in ${object.searchPaths.join(':')}`],
-    [needed.includes('__stack_chk_fail'), 'has no stack protector'],
+    [needed.includes(GUARD_FAILURE[arch]), 'has no stack protector'],
     // musl has no checked functions.
     [
       libc === 'musl' || needed.some((name) => /^__(?!stack)\w+_chk$/.test(name)),

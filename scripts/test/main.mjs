@@ -143,7 +143,7 @@ async function runFiles(files, { isWhole, depth }) {
       totals.add(result);
     });
   }
-  if (inCi) await runFailedAgain(totals, env);
+  if (inCi) await totals.runFailedAgain((path) => runFile(path, env), say);
 
   say(`\nran for ${((Date.now() - start) / 1000).toFixed(0)} s; the slowest files:`);
   for (const { path, seconds } of totals.slowest(SLOWEST))
@@ -153,17 +153,4 @@ async function runFiles(files, { isWhole, depth }) {
   for (const entry of leftSince(before)) totals.addFailure(`left behind: ${entry}`);
   totals.tell(say);
   return totals;
-}
-
-/**
- * @param {Totals} totals
- * @param {Record<string, string>} env
- */
-async function runFailedAgain(totals, env) {
-  for (const failed of totals.failedFiles()) {
-    say(`\n-- once more, alone: ${failed.path}`);
-    const again = await runFile(failed.path, env);
-    say(again.output);
-    if (again.ok) totals.replaceFlaky(failed, again);
-  }
 }

@@ -45,6 +45,21 @@ export class Totals {
     this.#flaky.push(...failed.report.failures);
   }
 
+  /**
+   * Runs what has failed once more, alone.
+   *
+   * @param {(path: string) => Promise<FileResult>} run
+   * @param {(text: string) => void} say
+   */
+  async runFailedAgain(run, say) {
+    for (const failed of this.failedFiles()) {
+      say(`\n-- once more, alone: ${failed.path}`);
+      const again = await run(failed.path);
+      say(again.output);
+      if (again.ok) this.replaceFlaky(failed, again);
+    }
+  }
+
   /** @param {number} count */
   slowest(count) {
     return this.#files.toSorted((a, b) => b.seconds - a.seconds).slice(0, count);

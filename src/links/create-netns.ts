@@ -95,11 +95,11 @@ async function createUnnamed(
     native().createNamespace(undefined, owned),
   );
   const path = `/proc/${process.pid}/fd/${handle.fd}`;
-  return new Netns({ name: undefined, path, handle, signal });
+  return new Netns({ name: undefined, path, handle, signal, isUsers: owned !== false });
 }
 
 async function createNamed(name: string, signal: AbortSignal | undefined): Promise<Netns> {
   const path = `${NETNS_DIRECTORY}/${name}`;
   const handle = await nativeCall({ operation: 'createNetns', path }, () => native().createNamespace(path));
-  return new Netns({ name, path, handle, signal });
+  return new Netns({ name, path, handle, signal, isUsers: false });
 }

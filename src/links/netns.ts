@@ -13,7 +13,7 @@ const open = new Set<Netns>();
 // Of the class's private fields, for this module.
 let isOne: (value: object) => boolean;
 let handleOf: (netns: Netns) => NamespaceHandle | undefined;
-let startIn: (netns: Netns, start: () => ChildProcess) => ChildProcess;
+let startIn: (netns: Netns, parameters: Parameters<SpawnCall>) => ChildProcess;
 
 /** What {@link Netns} is made of. */
 interface NetnsParts {
@@ -21,6 +21,8 @@ interface NetnsParts {
   name: string | undefined;
   path: string;
   handle: NamespaceHandle;
+  /** A user namespace of its own owns it, in which the caller is root. */
+  isUsers: boolean;
   /** Ends its life. */
   signal: AbortSignal | undefined;
 }
@@ -50,32 +52,36 @@ export class Netns implements AsyncDisposable {
    * `ERR_TAPFD_UNSUPPORTED_PLATFORM` in a runtime that makes children in an unknown way: the child was killed.
    */
   readonly spawn: typeof spawn = new Proxy(spawn, {
-    apply: (target, self, parameters) => {
-      const read = readOut(parameters);
-      const forking = runtimeName() === 'deno' ? withFork(read) : read;
-      return this.#start(() => Reflect.apply(target, self, forking), false);
-    },
+    apply: (target, self, parameters) => this.#spawn(target, self, parameters, false),
   });
   readonly #handle: NamespaceHandle;
   readonly #hasFile: boolean;
+  readonly #isUsers: boolean;
   readonly #forgetSignal: () => void;
   #removal: Promise<void> | undefined;
 
   static {
     isOne = (value) => #handle in value;
-    startIn = (netns, start) => netns.#start(start, true);
+    startIn = (netns, parameters) => netns.#spawn(spawn, undefined, parameters, true);
     handleOf = (netns) => (netns.#removal === undefined ? netns.#handle : undefined);
   }
 
   /** @internal */
-  constructor({ name, path, handle, signal }: NetnsParts) {
+  constructor({ name, path, handle, isUsers, signal }: NetnsParts) {
     this.name = name ?? path;
     this.path = path;
     this.#handle = handle;
     this.#hasFile = name !== undefined;
+    this.#isUsers = isUsers;
     // A failure is reported by close(), which then tries again.
     this.#forgetSignal = onAbort(signal, () => void this.close().catch(() => undefined));
     open.add(this);
+  }
+
+  #spawn(call: typeof spawn, self: unknown, given: unknown[], diesWithThread: boolean): ChildProcess {
+    const read = readOut(given);
+    const parameters = runtimeName() === 'deno' ? withFork(read, this.#isUsers) : read;
+    return this.#start(() => Reflect.apply(call, self, parameters), diesWithThread);
   }
 
   #start(start: () => ChildProcess, diesWithThread: boolean): ChildProcess {
@@ -137,7 +143,7 @@ export class Netns implements AsyncDisposable {
 
 /** As {@link Netns.spawn}, of a child that is killed when this thread ends, even by SIGKILL. */
 export const spawnMortal = (netns: Netns, ...parameters: Parameters<SpawnCall>): ChildProcess =>
-  startIn(netns, () => spawn(...parameters));
+  startIn(netns, parameters);
 
 type SpawnCall = (command: string, args: readonly string[], options: SpawnOptions) => ChildProcess;
 
@@ -186,14 +192,17 @@ function readEnv(env: object): Record<string, string> {
   return read;
 }
 
-/** Deno forks only if something is to happen before the program: becoming of the group that this process has. */
-function withFork(parameters: unknown[]): unknown[] {
+/**
+ * Deno forks only if something is to happen before the program: becoming of the group that this process has, which in a
+ * user namespace is that of root, the only one.
+ */
+function withFork(parameters: unknown[], isUsers: boolean): unknown[] {
   const [command, first, second] = parameters;
   const isFirst = typeof first === 'object' && first !== null && !Array.isArray(first);
   const given = isFirst ? first : second;
   // Deno refuses it.
   if (typeof (given ?? {}) !== 'object') return parameters;
-  const options = { gid: process.getegid?.(), ...Object(given) };
+  const options = { gid: isUsers ? 0 : process.getegid?.(), ...Object(given) };
   return isFirst ? [command, options] : [command, first ?? [], options];
 }
 

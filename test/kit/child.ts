@@ -12,31 +12,45 @@ export function startChild(module: string, args: string[] = [], nodeOptions: str
   return startProgram(command, rest, { cwd: ROOT, env: { ...process.env, ...quiet } });
 }
 
-/** What runs a module's text, from the root of the repository. */
+/** What runs a file of JavaScript in this runtime. */
+export function scriptCommand(file: string, ...args: string[]): [string, ...string[]] {
+  return [process.execPath, ...optionsElsewhere([]), file, ...args];
+}
+
+/** What runs a module's text in `directory`, from which it imports. Default: the root of the repository. */
 export function childCommand(
   module: string,
   args: string[] = [],
   nodeOptions: string[] = [],
+  directory = ROOT,
 ): [string, ...string[]] {
   return isNode
     ? [process.execPath, ...nodeOptions, '--input-type=module', '--eval', module, '--', ...args]
-    : [process.execPath, ...optionsElsewhere(nodeOptions), fileOf(module), ...args];
+    : [process.execPath, ...optionsElsewhere(nodeOptions), fileOf(module, directory), ...args];
 }
+
+/** Why a child cannot become another user itself. */
+export const cannotChangeUser =
+  process.setgroups === undefined && 'needs node: Deno has no process.setgroups()';
+/** Why a worker cannot be made of a text with imports. */
+export const cannotEvaluateImports =
+  process.versions.deno !== undefined && "needs node: Deno's Worker takes the text of `eval` for CommonJS";
 
 /** Bun and Deno have other options, and run no module's text that imports packages. */
 const isNode = process.versions.bun === undefined && process.versions.deno === undefined;
 
 function optionsElsewhere(nodeOptions: string[]): string[] {
   const collects = nodeOptions.includes('--expose-gc');
+  if (isNode) return [];
   if (process.versions.bun !== undefined) return collects ? ['--expose-gc'] : [];
   return ['run', '-A', ...(collects ? ['--v8-flags=--expose-gc'] : [])];
 }
 
-function fileOf(module: string): string {
-  const directory = join(ROOT, '.cache/children');
-  mkdirSync(directory, { recursive: true });
+function fileOf(module: string, directory: string): string {
+  const place = directory === ROOT ? join(ROOT, '.cache/children') : directory;
+  mkdirSync(place, { recursive: true });
   const text = `process.argv.splice(1, 1);\n${module}`;
-  const file = join(directory, `${createHash('sha256').update(text).digest('hex')}.mjs`);
+  const file = join(place, `${createHash('sha256').update(text).digest('hex')}.mjs`);
   // Whole at once: another test may run the same.
   const unfinished = `${file}.${process.pid}`;
   writeFileSync(unfinished, text);

@@ -1,10 +1,14 @@
 /** The command `tapfd`, in processes of its own. */
 import { spawn } from 'node:child_process';
+import { scriptCommand } from './child.js';
 import type { TestNamespace } from './namespace.js';
 import { inRepo } from './paths.js';
 import { type Ended, type StartedProgram, startProgram } from './started-program.js';
 
-export const COMMAND = inRepo('lib/cli/main.js');
+/** What runs `tapfd` in this runtime. */
+export const COMMAND = scriptCommand(inRepo('lib/cli/main.js'));
+/** For a shell. */
+export const COMMAND_LINE = COMMAND.map((word) => `'${word}'`).join(' ');
 
 export interface CommandOptions {
   /** Where it runs; default: the namespace of the test. */
@@ -15,7 +19,7 @@ export interface CommandOptions {
 
 /** The words that run `tapfd` in a namespace, with a /sys of its own. */
 export function commandWords(args: readonly string[], ns?: TestNamespace): [string, ...string[]] {
-  const words: [string, ...string[]] = [process.execPath, COMMAND, ...args];
+  const words: [string, ...string[]] = [...COMMAND, ...args];
   return ns === undefined ? words : ['ip', 'netns', 'exec', ns.name, ...words];
 }
 
@@ -31,7 +35,7 @@ export async function tapfd(args: readonly string[], options: CommandOptions = {
 
 /** Runs a line of bash in which `tapfd` is the command. */
 export function bash(script: string, ns?: TestNamespace): StartedProgram {
-  const line = `tapfd() { '${process.execPath}' '${COMMAND}' "$@"; }; ${script}`;
+  const line = `tapfd() { ${COMMAND_LINE} "$@"; }; ${script}`;
   const words = ['bash', '-c', line];
   return ns === undefined
     ? startProgram('bash', words.slice(1))

@@ -5,12 +5,17 @@ import type { Test } from 'tap';
 import { type FrameStream, type LinkChange, links } from 'tapfd';
 import type { TestNamespace } from './namespace.js';
 
-/** The next `'link'` event that reports a change of `fact`. */
+/**
+ * The next `'link'` event that reports a change of `fact`. Waiting for it keeps the process alive, which a device that
+ * nobody reads does not.
+ */
 export function linkEvent(device: FrameStream, fact: LinkChange['changed'][number]): Promise<LinkChange> {
+  const waiting = setInterval(() => undefined, 2 ** 30);
   return new Promise((resolve) => {
     const hear = (change: LinkChange) => {
       if (!change.changed.includes(fact)) return;
       device.off('link', hear);
+      clearInterval(waiting);
       resolve(change);
     };
     device.on('link', hear);

@@ -1,6 +1,7 @@
 /** Opening calls in a process of their own: another namespace, other capabilities, another user. */
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
+import { childCommand } from './child.js';
 import { ROOT } from './paths.js';
 
 const runFile = promisify(execFile);
@@ -60,7 +61,7 @@ export async function callsInChild<Name extends string>(
     for (const [name, call] of [${entries.join(', ')}]) outcomes[name] = await outcomeOf(call);
     ${as === undefined ? '' : 'process.seteuid(0);'}
     process.stdout.write(JSON.stringify(outcomes));`;
-  const [command, ...args] = [...prefix, process.execPath, '--input-type=module', '--eval', module];
+  const [command, ...args] = [...prefix, ...childCommand(module, [], [], directory)];
   const { stdout } = await runFile(command, args, { cwd: directory });
   return JSON.parse(stdout);
 }

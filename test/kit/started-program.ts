@@ -45,6 +45,7 @@ export function startProgram(
       child.emit('printed');
     });
   }
+  const { pid } = child;
   let over = false;
   const ended = once(child, 'close').then(([code, signal]): Ended => {
     over = true;
@@ -53,7 +54,7 @@ export function startProgram(
   });
   return {
     child,
-    pid: child.pid,
+    pid,
     async printed(pattern) {
       const hasCome = () =>
         typeof pattern === 'string' ? said.printed.includes(pattern) : pattern.test(said.printed);
@@ -63,7 +64,10 @@ export function startProgram(
       }
       return said.printed;
     },
-    kill: (signal) => child.kill(signal),
+    // Not by the child: whatever it then ends with, Deno takes that for its death by the signal.
+    kill(signal) {
+      if (child.exitCode === null && child.signalCode === null) process.kill(pid, signal);
+    },
     ended,
   };
 }

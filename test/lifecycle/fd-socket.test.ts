@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readdirSync, readlinkSync } from 'node:fs';
 import t from 'tap';
 import { FdSocket } from 'tapfd';
-import { runChild, startChild } from '../kit/child.js';
+import { cannotEvaluateImports, childCommand, runChild, startChild } from '../kit/child.js';
 import { openFiles, settledFiles, socketDirectory } from '../kit/open-files.js';
 import { ROOT } from '../kit/paths.js';
 
@@ -64,7 +64,7 @@ t.test('process.exit(), an exception and a rejection in the middle', async (t) =
   }
 });
 
-t.test('workers are terminated in the middle', async (t) => {
+t.test('workers are terminated in the middle', { skip: cannotEvaluateImports }, async (t) => {
   const directory = socketDirectory(t);
   const worker = `
     import { parentPort, workerData } from 'node:worker_threads';
@@ -215,18 +215,13 @@ t.test('no descriptor reaches an unrelated child process', async (t) => {
 t.test('two processes: a parent gives a descriptor to a child, and gets it back', async (t) => {
   const before = openFiles();
   const [ours, theirs] = FdSocket.pair();
-  const child = spawn(
-    process.execPath,
-    [
-      '--input-type=module',
-      '--eval',
-      `import { FdSocket } from 'tapfd';
-      const socket = FdSocket.adopt(3);
-      for await (const message of socket) await socket.send('back: ' + message.data, message.fds);
-      console.error(socket.peer.pid);`,
-    ],
-    { cwd: ROOT, stdio: ['ignore', 'inherit', 'pipe', theirs.fd] },
+  const [command, ...args] = childCommand(
+    `import { FdSocket } from 'tapfd';
+    const socket = FdSocket.adopt(3);
+    for await (const message of socket) await socket.send('back: ' + message.data, message.fds);
+    console.error(socket.peer.pid);`,
   );
+  const child = spawn(command, args, { cwd: ROOT, stdio: ['ignore', 'inherit', 'pipe', theirs.fd] });
   const ended = once(child, 'exit');
   await once(child, 'spawn');
   await theirs[Symbol.asyncDispose]();

@@ -52,12 +52,24 @@ Napi::Object FdBundle::Make(Napi::Env env, std::vector<Fd> fds) {
 }
 
 FdBundle::FdBundle(const Napi::CallbackInfo& info)
-    : Napi::ObjectWrap<FdBundle>(info), async_calls_(AsyncCallsOf(info.Env())) {
+    : Napi::ObjectWrap<FdBundle>(info),
+      async_calls_(AsyncCallsOf(info.Env())),
+      bundles_(StateOf(info.Env()).fd_bundles) {
+  bundles_->insert(this);
   if (info[0].IsExternal()) fds_ = std::move(*info[0].As<Napi::External<std::vector<Fd>>>().Data());
 }
 
 FdBundle::~FdBundle() {
-  if (!fds_.empty()) async_calls_->CloseInBackground(std::move(fds_));
+  bundles_->erase(this);
+  CloseInBackground();
+}
+
+void FdBundle::CloseInBackground() {
+  if (!fds_.empty()) async_calls_->CloseInBackground(std::exchange(fds_, {}));
+}
+
+void FdBundle::CloseAll(Napi::Env env) {
+  for (FdBundle* bundle : *StateOf(env).fd_bundles) bundle->CloseInBackground();
 }
 
 Napi::Value FdBundle::Numbers(const Napi::CallbackInfo& info) {

@@ -6,6 +6,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "node/async.h"
@@ -23,6 +24,9 @@ class FdBundle final : public Napi::ObjectWrap<FdBundle> {
   static void Register(Napi::Env env, Napi::Object exports);
   static Napi::Object Make(Napi::Env env, std::vector<Fd> fds);
 
+  // At the end of the environment.
+  static void CloseAll(Napi::Env env);
+
   explicit FdBundle(const Napi::CallbackInfo& info);
   ~FdBundle() override;
 
@@ -30,10 +34,12 @@ class FdBundle final : public Napi::ObjectWrap<FdBundle> {
   Napi::Value Numbers(const Napi::CallbackInfo& info);
   Napi::Value Take(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
+  void CloseInBackground();
 
   std::vector<Fd> fds_;
   // Shared: the last bundles are destroyed after the environment's own state.
   std::shared_ptr<AsyncCalls> async_calls_;
+  std::shared_ptr<std::set<FdBundle*>> bundles_;
 };
 
 }  // namespace tapfd

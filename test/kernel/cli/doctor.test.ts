@@ -26,7 +26,8 @@ import { checkAddon, checkNode } from '#lib/cli/doctor/runtime.js';
 import { checkCapabilities, checkUserNamespaces } from '#lib/cli/doctor/user.js';
 import { styleFor } from '#lib/cli/terminal/style.js';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { bash, COMMAND, tapfd } from '../../kit/command.js';
+import { childCommand } from '../../kit/child.js';
+import { bash, COMMAND_LINE, tapfd } from '../../kit/command.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'netns', 'veth', 'macvtap', 'ip');
@@ -85,7 +86,7 @@ t.test('an ordinary user, with what it lacks', async (t) => {
 });
 
 t.test('a root without capabilities', async (t) => {
-  const script = `capsh --drop=cap_net_admin,cap_sys_admin,cap_mknod -- -c '"${process.execPath}" "${COMMAND}" doctor --json'`;
+  const script = `capsh --drop=cap_net_admin,cap_sys_admin,cap_mknod -- -c "${COMMAND_LINE} doctor --json"`;
   const { output } = await bash(script).ended;
   const { findings } = JSON.parse(output);
   const found = findings.find((one: { id: string }) => one.id === 'capabilities');
@@ -104,7 +105,7 @@ t.test('a device that does not open for a reason of its own', async (t) => {
 
 t.test('/sys of another namespace', async (t) => {
   const ns = await ownNamespace(t);
-  const script = `nsenter --net=${ns.path} '${process.execPath}' '${COMMAND}' doctor --json`;
+  const script = `nsenter --net=${ns.path} ${COMMAND_LINE} doctor --json`;
   const { findings } = JSON.parse((await bash(script).ended).output);
   t.match(
     findings.find((one: { id: string }) => one.id === 'sys'),
@@ -125,19 +126,10 @@ t.test('the clone device', async (t) => {
   chmodSync(join(made.root, 'dev/net/tun'), 0o666);
   t.match(await checkCloneDevice(made), { severity: 'ok', message: /lets everybody/ });
   // One that this user may not open, one that the file system closes, and one that a cgroup does.
-  const checkAs = async (...words: string[]) => {
+  const checkAs = async (...words: [string, ...string[]]) => {
     const program = `import { checkCloneDevice } from '#lib/cli/doctor/devices.js'; console.log(JSON.stringify(await checkCloneDevice({ root: process.argv[1], path: '' })));`;
-    return JSON.parse(
-      await run(
-        words[0] ?? '',
-        ...words.slice(1),
-        process.execPath,
-        '--input-type=module',
-        '--eval',
-        program,
-        made.root,
-      ),
-    );
+    const [command, ...rest] = [...words, ...childCommand(program, [made.root])];
+    return JSON.parse(await run(command, ...rest));
   };
   chmodSync(join(made.root, 'dev/net/tun'), 0o600);
   await run('chmod', '755', made.root);
@@ -202,7 +194,7 @@ t.test('user namespaces', async (t) => {
   process.env.PATH = '/nonexistent';
   const without = await checkUserNamespaces(machine(t, {}));
   process.env.PATH = PATH;
-  t.match(without, { severity: 'warning', message: /ENOENT/ });
+  t.match(without, { severity: 'warning', message: /ENOENT|not found/ });
 });
 
 t.test('what guests need', async (t) => {

@@ -132,13 +132,9 @@ t.test('a descriptor that it inherits', async (t) => {
   const tap = await openTap({ netns: ns.name, addresses: ['10.9.0.1/24'] });
   const fd = tap.handOff();
   t.teardown(() => tap.close());
-  const child = spawn(
-    'ip',
-    ['netns', 'exec', ns.name, process.execPath, COMMAND, 'dump', '--fd', '3', '-c', '1'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit', fd],
-    },
-  );
+  const child = spawn('ip', ['netns', 'exec', ns.name, ...COMMAND, 'dump', '--fd', '3', '-c', '1'], {
+    stdio: ['ignore', 'pipe', 'inherit', fd],
+  });
   const output = child.stdout?.setEncoding('utf8').toArray();
   let over = false;
   child.once('exit', () => {

@@ -1,7 +1,7 @@
 /** The calls on an open device, each with its effect as the kernel shows it, on a closed device, and with bad input. */
-import { closeSync } from 'node:fs';
 import t from 'tap';
 import { type FrameStream, type Macvtap, openMacvtap, openTap, openTun, type Tap, type Tun } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { send, takenAtOnce, testFrame, textsUntil } from '../../kit/frames.js';
@@ -278,7 +278,7 @@ t.test(
             interface: given.name,
           });
         }
-        closeSync(fd);
+        await closeFd(fd);
       });
     }
 
@@ -287,7 +287,7 @@ t.test(
       const running = device.setPersist(false);
       t.throws(() => device.handOff(), { code: 'ERR_TAPFD_INVALID_STATE', message: /is pending/ });
       await running;
-      closeSync(device.handOff());
+      await closeFd(device.handOff());
     });
 
     t.test('destroy() lets a call under way end on its own descriptor', async (t) => {

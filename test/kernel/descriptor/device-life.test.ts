@@ -1,10 +1,11 @@
 /** What a device learns about its link, and how its life ends: deleted, moved, handed off. */
 import { once } from 'node:events';
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync, statSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import t from 'tap';
 import { adoptFd, type FrameStream, type LinkChange, openMacvtap, openTap, openTun, Tap } from 'tapfd';
 import { HAND_OVER } from '#lib/base/hand-over.js';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { linkEvent } from '../../kit/link-changes.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
@@ -174,14 +175,14 @@ t.test('hand-off gives the descriptor away permanently', async (t) => {
   const fd = b.handOff();
   t.equal(b.fd, -1);
   t.equal(b.handedOff, true);
-  t.ok(fstatSync(fd).isCharacterDevice(), 'still open');
+  t.ok(statSync(`/proc/self/fd/${fd}`).isCharacterDevice(), 'still open');
   await ended;
   t.throws(() => b.handOff(), { code: 'ERR_TAPFD_HANDED_OFF' });
   t.match(await new Promise((resolve) => b.write(numberedFrame(1), resolve)), {
     code: 'ERR_TAPFD_HANDED_OFF',
   });
   await b.close();
-  t.ok(fstatSync(fd).isCharacterDevice(), 'close() leaves it alone');
+  t.ok(statSync(`/proc/self/fd/${fd}`).isCharacterDevice(), 'close() leaves it alone');
   const taken = await adoptFd(fd, { netns: ns.name });
   t.equal(taken.kind, 'tap');
   if (!(taken instanceof Tap)) throw new Error(`adopted as ${taken.kind}`);
@@ -197,14 +198,14 @@ t.test('hand-off while a call is under way is refused', async (t) => {
   const setting = a.setSendBuffer(1 << 20);
   t.throws(() => a.handOff(), { code: 'ERR_TAPFD_INVALID_STATE', recoverable: true });
   await setting;
-  closeSync(a.handOff());
+  await closeFd(a.handOff());
 });
 
 t.test('hand-off fails the frames that wait', async (t) => {
   const { a } = await tapPair(t);
   a.cork();
   const waiting = new Promise((resolve) => a.write(numberedFrame(1), resolve));
-  closeSync(a.handOff());
+  await closeFd(a.handOff());
   a.uncork();
   t.match(await waiting, { code: 'ERR_TAPFD_HANDED_OFF' });
 });
@@ -219,7 +220,7 @@ t.test('a macvtap link that the open made stays after hand-off until close()', a
   t.ok(await ns.link(macvtap.name));
   await macvtap.close();
   t.equal(await ns.link(macvtap.name), undefined);
-  closeSync(fd);
+  await closeFd(fd);
 });
 
 t.test('a device that is deleted while another program has it ends', async (t) => {

@@ -1,11 +1,13 @@
 /** adoptFd: other namespaces, callers without privilege, and what it refuses. */
 import { execFile } from 'node:child_process';
-import { closeSync, fstatSync, openSync, readdirSync, readlinkSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, FdSocket, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { cannotChangeUser, childCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
 import { bridgeAndWire, ownNamespace } from '../../kit/namespace.js';
@@ -45,7 +47,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     }
   });
 
-  t.test('without privilege: its own namespace, by name and MAC', async (t) => {
+  t.test('without privilege: its own namespace, by name and MAC', { skip: cannotChangeUser }, async (t) => {
     const elsewhere = await ownNamespace(t);
     const module = `
       import { adoptFd, openTap, openTun } from 'tapfd';
@@ -63,7 +65,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       process.seteuid(0);
       process.stdout.write(outcomes.join(' '));
       process.exit();`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const { stdout } = await run('ip', ['netns', 'exec', netns, ...node], { cwd: ROOT });
     t.equal(stdout, 'own vpn ERR_TAPFD_WRONG_DEVICE ERR_TAPFD_WRONG_DEVICE');
   });
@@ -80,7 +82,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
         code: 'ERR_TAPFD_NOT_A_DEVICE',
         message: new RegExp(`descriptor ${fd} is not`),
       });
-      t.doesNotThrow(() => fstatSync(fd), 'and stays open');
+      t.doesNotThrow(() => statSync(`/proc/self/fd/${fd}`), 'and stays open');
     }
     for (const fd of files) closeSync(fd);
     await t.rejects(adoptFd(0x7fff_ffff, { netns }), {
@@ -115,7 +117,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
     const tap = handedOff(t, await openTap({ netns, name: 'doomed' }));
     await network.ip('link', 'delete', 'doomed');
     await t.rejects(adoptFd(tap, { netns }), { code: 'EBADFD', syscall: 'ioctl TUNGETIFF' });
-    closeSync(tap);
+    await closeFd(tap);
     const macvtap = handedOff(t, await openMacvtap({ netns, lower: 'wire', name: 'doomed' }));
     await network.ip('link', 'delete', 'doomed');
     await t.rejects(adoptFd(macvtap, { netns }), {
@@ -124,7 +126,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       syscall: 'ioctl TUNGETIFF',
       message: /deleted/,
     });
-    closeSync(macvtap);
+    await closeFd(macvtap);
   });
 
   t.test('a descriptor that this thread works with already stays with its stream', async (t) => {

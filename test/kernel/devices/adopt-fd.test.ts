@@ -5,6 +5,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { adoptFd, type FrameStream, openMacvtap, openTap, openTun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
 import { bridgeAndWire } from '../../kit/namespace.js';
@@ -110,7 +111,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       fcntl($tap, 2, 0) or die $!;
       $ENV{TAP_FD} = fileno $tap;
       exec @ARGV;`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const command = ['netns', 'exec', netns, 'perl', '-e', helper, '--', ...node];
     const { stdout } = await run('ip', command, { cwd: ROOT });
     const flags = { packetInfo: true, vnetHeader: true, multiQueue: true, persist: false, detached: false };
@@ -142,7 +143,7 @@ t.test('adoptFd', { skip: needs('root', 'tun-device', 'macvtap', 'bridge', 'veth
       fcntl($tap, 2, 0) or die $!;
       $ENV{TAP_FD} = fileno $tap;
       exec @ARGV;`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const { stdout } = await run('ip', ['netns', 'exec', netns, 'perl', '-e', helper, '--', ...node], {
       cwd: ROOT,
     });

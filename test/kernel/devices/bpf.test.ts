@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { type FrameStream, openTap, openTun, type Tap, type Tun } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
 import { ownNamespace } from '../../kit/namespace.js';
 import { ROOT } from '../../kit/paths.js';
@@ -160,7 +161,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
     if (number === undefined) throw new Error(`which number has bpf(2) on ${process.arch}?`);
     const bytes = Buffer.from(always(0)).toString('hex');
     const module = `
-      import { fstatSync } from 'node:fs';
+      import { statSync } from 'node:fs';
       import { openTap } from 'tapfd';
       const device = await openTap({ netns: ${JSON.stringify(netns)} });
       const fd = Number(process.env.PROGRAM_FD);
@@ -168,7 +169,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
       await device.setSteeringProgram(fd);
       await device.setFilterProgram(null);
       await device[Symbol.asyncDispose]();
-      fstatSync(fd);
+      statSync('/proc/self/fd/' + fd);
       process.stdout.write('still open');`;
     // It loads a socket filter (BPF_PROG_LOAD 5, type 1), keeps it over exec (F_SETFD 2), and becomes Node.
     const loader = `
@@ -182,7 +183,7 @@ t.test('BPF programs', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, as
       fcntl($file, 2, 0) or die $!;
       $ENV{PROGRAM_FD} = $fd;
       exec @ARGV;`;
-    const node = [process.execPath, '--input-type=module', '--eval', module];
+    const node = childCommand(module);
     const { stdout } = await promisify(execFile)('perl', ['-e', loader, '--', ...node], { cwd: ROOT });
     t.equal(stdout, 'still open');
   });

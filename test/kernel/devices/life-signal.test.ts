@@ -1,8 +1,8 @@
 /** The signal of an opening is that of the device's life: it ends loops, closes the descriptor, and is let go in time. */
 import { getEventListeners, once } from 'node:events';
-import { closeSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, type FrameStream, openMacvtap, openTap, openTun, type Tap } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { ownNamespace } from '../../kit/namespace.js';
@@ -75,5 +75,5 @@ t.test('many devices on one signal: no warning, and each lets it go at its end',
   t.equal(listeners(signal), 0);
   controller.abort();
   t.notOk(given.destroyed, 'a device that was handed off is not its own any more');
-  closeSync(fd);
+  await closeFd(fd);
 });

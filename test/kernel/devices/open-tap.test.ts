@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import t from 'tap';
 import { adoptFd, openTap, openTun, type Tap } from 'tapfd';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { framesUntil, send, testFrame, textOf, textsUntil } from '../../kit/frames.js';
 import { ownNamespace } from '../../kit/namespace.js';
 
@@ -40,11 +41,9 @@ t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip'
       for (const device of devices) await device[Symbol.asyncDispose]();
       process.disconnect();
     });`;
-      const child = spawn(
-        'nsenter',
-        [`--net=${network.path}`, process.execPath, '--input-type=module', '-e', script],
-        { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] },
-      );
+      const child = spawn('nsenter', [`--net=${network.path}`, ...childCommand(script)], {
+        stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      });
       const [[tap, tun]] = await once(child, 'message');
       t.strictSame([tap.name, tap.kind, tun.name, tun.kind], ['tap0', 'tap', 'tun0', 'tun']);
       const tapLink = await network.existingLink('tap0');
@@ -163,7 +162,8 @@ t.test('openTap and openTun', { skip: needs('root', 'tun-device', 'bridge', 'ip'
     const goes = await openTap({ netns, name: 'goes' });
     goes.resume();
     process.send('open');`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
+    const [command, ...args] = childCommand(script);
+    const child = spawn(command, args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     });
     await once(child, 'message');

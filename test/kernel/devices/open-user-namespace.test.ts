@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { needs } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownIndex } from '../../kit/namespace.js';
 import { callsInChild, type Outcome } from '../../kit/open-in-child.js';
 import { readableCopy } from '../../kit/readable-copy.js';
@@ -82,8 +83,8 @@ t.test(
         ip link add link wire name guest index ${index} address 02:00:00:00:00:0a type macvtap mode bridge
         ip link set wire up; ip link set guest up
         echo ready; read go
-        exec "$0" --input-type=module --eval "$1"`;
-      const [command, ...args] = [...asUser(...unshare), 'sh', '-c', script, process.execPath, module];
+        exec "$@"`;
+      const [command, ...args] = [...asUser(...unshare), 'sh', '-c', script, 'sh', ...childCommand(module)];
       const child = spawn(command, args, { cwd: directory, stdio: ['pipe', 'pipe', 'inherit'] });
       t.teardown(() => child.kill());
       await once(child.stdout, 'data');

@@ -1,7 +1,7 @@
 /** `diagnose()` of macvtap: each finding is provoked, frames do stop, and its remedy helps. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, openSync } from 'node:fs';
+import { closeSync, openSync, statSync } from 'node:fs';
 import t from 'tap';
 import { links, openMacvtap } from 'tapfd';
 import { needs } from '../../kit/capabilities.js';
@@ -214,7 +214,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
 
   t.test('a descriptor of a deleted macvtap that had the same number is no queue of this one', async (t) => {
     const dead = closedWith(t, await openMacvtap({ ...common, name: 'dead' }));
-    const number = fstatSync(dead.fd).rdev;
+    const number = statSync(`/proc/self/fd/${dead.fd}`).rdev;
     const heir = spawn('cat', { stdio: ['pipe', 'ignore', 'ignore', dead.fd] });
     t.teardown(() => heir.kill());
     await once(heir, 'spawn');
@@ -223,7 +223,7 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     // The lowest free number is given out, and other tests take numbers too.
     for (let i = 0; ; i += 1) {
       const device = closedWith(t, await openMacvtap({ ...common, name: `later${i}` }));
-      if (fstatSync(device.fd).rdev !== number) continue;
+      if (statSync(`/proc/self/fd/${device.fd}`).rdev !== number) continue;
       t.same(await codes(device), []);
       break;
     }

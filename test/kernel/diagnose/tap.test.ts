@@ -1,15 +1,19 @@
 /** `diagnose()` of TUN and TAP: each finding is provoked, frames do stop, and its remedy helps. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync } from 'node:fs';
+import { basename } from 'node:path';
 import t from 'tap';
 import { links, openTap, openTun, type Tap, type Tun } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { needs } from '../../kit/capabilities.js';
+import { cannotChangeUser, childCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { codes, finding, holder } from '../../kit/findings.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 
+/** How processes of the test's own are called. */
+const runtime = basename(process.execPath);
 const MAC_A = '02:00:00:00:00:0a';
 const MAC_B = '02:00:00:00:00:0b';
 
@@ -85,7 +89,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       severity: 'warning',
       interface: 'shared',
     });
-    t.match(message, new RegExp(`^another queue receives.*process ${pid} \\(node\\)`));
+    t.match(message, new RegExp(`^another queue receives.*process ${pid} \\(${runtime}\\)`));
     await holder(t, `globalThis.tap = ${program}; await tap.detachQueue()`);
     t.match(
       (await finding(t, device, { code: 'stray-queue' })).message,
@@ -110,13 +114,16 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     const { message } = await finding(t, device, { code: 'stray-queue' });
     t.match(
       message,
-      new RegExp(`^another queue receives.*: descriptor \\d+ of process ${stray} \\(node\\)$`),
+      new RegExp(`^another queue receives.*: descriptor \\d+ of process ${stray} \\(${runtime}\\)$`),
     );
     t.notMatch(message, new RegExp(`process ${stranger} `));
   });
 
-  t.test('without the privilege to ask for its namespace, a name is no proof', async (t) => {
-    const program = `import { once } from 'node:events'; import { Worker } from 'node:worker_threads';
+  t.test(
+    'without the privilege to ask for its namespace, a name is no proof',
+    { skip: cannotChangeUser },
+    async (t) => {
+      const program = `import { once } from 'node:events'; import { Worker } from 'node:worker_threads';
       import { openTap } from 'tapfd';
       const tap = await openTap({ name: 'maybe', multiQueue: true });
       const worker = new Worker(\`import('tapfd').then(async ({ openTap }) => {
@@ -129,28 +136,33 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       process.setgroups([]); process.setegid(65534); process.seteuid(65534);
       console.log(JSON.stringify([...findings, ...(await tap.diagnose())]));
       process.exit();`;
-    const output = await network.exec(process.execPath, '--input-type=module', '--eval', program);
-    t.match(JSON.parse(output), [
-      { code: 'stray-queue', message: /: descriptor \d+ of this process/ },
-      {
-        code: 'stray-queue',
-        message: /: held by a process that .* \(perhaps descriptor \d+ of this process/,
-      },
-    ]);
-  });
+      const output = await network.exec(...childCommand(program));
+      t.match(JSON.parse(output), [
+        { code: 'stray-queue', message: /: descriptor \d+ of this process/ },
+        {
+          code: 'stray-queue',
+          message: /: held by a process that .* \(perhaps descriptor \d+ of this process/,
+        },
+      ]);
+    },
+  );
 
-  t.test('a process that may not be looked into has the other queue', async (t) => {
-    await holder(
-      t,
-      `globalThis.tap = await openTap({ netns: '${netns}', name: 'secret', multiQueue: true })`,
-    );
-    const program = `import { openTap } from 'tapfd';
+  t.test(
+    'a process that may not be looked into has the other queue',
+    { skip: cannotChangeUser },
+    async (t) => {
+      await holder(
+        t,
+        `globalThis.tap = await openTap({ netns: '${netns}', name: 'secret', multiQueue: true })`,
+      );
+      const program = `import { openTap } from 'tapfd';
       const tap = await openTap({ name: 'secret', multiQueue: true });
       process.setgroups([]); process.setegid(65534); process.seteuid(65534);
       console.log(JSON.stringify(await tap.diagnose()));`;
-    const output = await network.exec(process.execPath, '--input-type=module', '--eval', program);
-    t.match(JSON.parse(output), [{ code: 'stray-queue', message: /another queue.*may not inspect/ }]);
-  });
+      const output = await network.exec(...childCommand(program));
+      t.match(JSON.parse(output), [{ code: 'stray-queue', message: /another queue.*may not inspect/ }]);
+    },
+  );
 
   t.test('devices that the program has forgotten are no queues', async (t) => {
     const program = `import { openTap } from 'tapfd';
@@ -164,10 +176,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
       do found = await tap.diagnose(); while (found.length > 0);
       clearInterval(collect);
       console.log(JSON.stringify(found));`;
-    t.same(
-      JSON.parse(await run(process.execPath, '--expose-gc', '--input-type=module', '--eval', program)),
-      [],
-    );
+    t.same(JSON.parse(await run(...childCommand(program, [], ['--expose-gc']))), []);
   });
 
   t.test('a device that was deleted, and one that is closed or given away', async (t) => {
@@ -178,7 +187,7 @@ t.test('TUN and TAP', { skip: needs('root', 'tun-device', 'bridge', 'ip') }, asy
     await ended;
     await t.rejects(device.diagnose(), { code: 'ERR_TAPFD_CLOSED' });
     const given = closedWith(t, await openTap({ netns }));
-    closeSync(given.handOff());
+    await closeFd(given.handOff());
     await t.rejects(given.diagnose(), { code: 'ERR_TAPFD_HANDED_OFF' });
   });
 });

@@ -4,6 +4,7 @@ import { closeSync, openSync, readlinkSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import { FdSocket } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { closeAll, message } from '../../kit/fd-messages.js';
 import { isSameFile, openFiles, settledFiles, withFile } from '../../kit/open-files.js';
 
@@ -26,7 +27,7 @@ t.test('takeFds gives them away, once', async (t) => {
       taken.every((other) => isSameFile(fd, other)),
       'still open',
     );
-    for (const other of taken) closeSync(other);
+    for (const other of taken) await closeFd(other);
     await second.close();
     t.throws(() => second.takeFds(), again);
     await a.send('z');
@@ -165,7 +166,7 @@ t.test('descriptors that wait are duplicates: the number may mean another file m
   const waiting = a.send(Buffer.alloc(2 << 20));
   const fd = openSync('/dev/zero', 'r');
   const sent = a.send('!', [fd]);
-  closeSync(fd);
+  await closeFd(fd);
   const reused = openSync('/dev/null', 'r');
   t.equal(reused, fd, 'the kernel gives the lowest free number');
   let found: string[] = [];
@@ -178,7 +179,7 @@ t.test('descriptors that wait are duplicates: the number may mean another file m
   await a.end();
   await reading;
   t.same(found, ['/dev/zero']);
-  closeSync(reused);
+  await closeFd(reused);
   await closeAll(a, b);
   t.equal(await settledFiles(before), before);
 });

@@ -1,7 +1,8 @@
 /** Descriptors to and from programs that share no code with the library, and devices among them. */
-import { closeSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import { adoptFd, FdSocket, openTap } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { EthernetHost } from '../../../examples/ethernet-host.ts';
 import { fileNeeds, needs } from '../../kit/capabilities.js';
 import { ownNamespace } from '../../kit/namespace.js';
@@ -52,7 +53,7 @@ print(peer.recv(100).decode())
           .endsWith('2000000'),
         true,
       );
-      closeSync(fd);
+      await closeFd(fd);
     }
   }
   t.same(received, [

@@ -1,10 +1,10 @@
 /** Batches: many frames at once, read, changed, written and forwarded. */
 import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import { type FrameBatch, type FrameStream, forward, openTun } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { frameToB, macvtapPair } from '../../kit/macvtap-pair.js';
 import { ownNamespace } from '../../kit/namespace.js';
@@ -206,7 +206,7 @@ t.test('batches end with their device', async (t) => {
   await waiting;
   const handedOver = b.batches();
   const next = handedOver.next();
-  closeSync(b.handOff());
+  await closeFd(b.handOff());
   t.same(await next, { done: true, value: undefined });
   const { a: c } = await tapPair(t);
   const batches = c.batches();

@@ -2,10 +2,10 @@
  * `for await` over a device: what Readable's own iterator promises, and what happens when a loop meets other readers.
  */
 import { once } from 'node:events';
-import { closeSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import t from 'tap';
 import type { Tap } from 'tapfd';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { numberedFrame, numberOf, tapPair, upTo } from '../../kit/tap-pair.js';
 
@@ -114,7 +114,7 @@ t.test('handOff() ends the loop after what was read, and does not destroy', asyn
   t.same(await iterator.next(), { done: true, value: undefined });
   await ended;
   t.notOk(b.destroyed);
-  closeSync(fd);
+  await closeFd(fd);
 });
 
 t.test('handOff() by a listener: the rest of the burst still comes, then the end', async (t) => {
@@ -128,7 +128,7 @@ t.test('handOff() by a listener: the rest of the burst still comes, then the end
   for (const i of upTo(5)) a.write(numberedFrame(i));
   await once(b, 'end');
   t.same(numbers, upTo(5));
-  closeSync(fd);
+  await closeFd(fd);
 });
 
 t.test('destroy() by a listener: nothing comes after it', async (t) => {

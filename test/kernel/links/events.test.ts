@@ -13,6 +13,7 @@ import type { NativeLinkEvent } from '#lib/base/native-links.js';
 import { openNetns } from '#lib/links/namespace.js';
 import { LinkWatch } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -270,13 +271,17 @@ t.test('whether a watch keeps the process alive', async (t) => {
   const start = (options: string) => {
     const script = `
       import { links } from 'tapfd';
-      const events = links.watch({ netns: process.argv[1], ${options} });
-      await events.ready;
-      console.log('watching');
-      const { value } = await events.next();
-      console.log(value.link.name);
-      await events.return();`;
-    const child = spawn(process.execPath, ['--input-type=module', '-e', script, ns.path], {
+      // Not at the top level: Bun waits there for ever, Node and Deno end with an error.
+      (async () => {
+        const events = links.watch({ netns: process.argv[1], ${options} });
+        await events.ready;
+        console.log('watching');
+        const { value } = await events.next();
+        console.log(value.link.name);
+        await events.return();
+      })();`;
+    const [command, ...args] = childCommand(script, [ns.path]);
+    const child = spawn(command, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     return { child, output: text(child.stdout) };

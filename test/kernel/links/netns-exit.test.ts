@@ -7,6 +7,7 @@ import { Worker } from 'node:worker_threads';
 import t, { type Test } from 'tap';
 import { createNetns, links } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { run } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -30,7 +31,8 @@ async function runScript(t: Test, body: string): Promise<Ended> {
     import { createNetns, links } from 'tapfd';
     const name = process.argv[1];
     ${body}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, name], {
+  const [command, ...args] = childCommand(script, [name]);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'ignore'],
   });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
@@ -54,6 +56,11 @@ function inWorker(rest: string): string {
     worker.on('error', () => {});
     console.log(await new Promise((resolve) => worker.once('message', resolve)));`;
 }
+
+const WITH_WORKER = 'when the program exits with a worker running';
+const LEAVES_WORKERS =
+  (process.versions.bun ?? process.versions.deno) !== undefined &&
+  'needs node: others do not end their workers, and the addon in them, when the program exits';
 
 const cases: [string, number, string][] = [
   ['at the end of the program', 0, make],
@@ -82,17 +89,14 @@ const cases: [string, number, string][] = [
      await links.create({ kind: 'bridge', netns: name });
      await worker.terminate();`,
   ],
-  [
-    'when the program exits with a worker running',
-    0,
-    `${inWorker('setInterval(() => {}, 1000);')} process.exit();`,
-  ],
+  [WITH_WORKER, 0, `${inWorker('setInterval(() => {}, 1000);')} process.exit();`],
 ];
 
 // Each is a process that mostly waits for the kernel.
 t.jobs = 4;
 for (const [when, status, body] of cases) {
-  t.test(when, { buffered: true }, async (t) => {
+  const skip = when === WITH_WORKER && LEAVES_WORKERS;
+  t.test(when, { buffered: true, skip }, async (t) => {
     const ended = await runScript(t, body);
     t.match(ended.output, /^made\n(removed\n)?$/);
     t.equal(ended.status, status);
@@ -143,7 +147,8 @@ t.test('one without a name goes when the process is killed', { buffered: true },
     await links.create({ kind: 'veth', name: 'near', netns: process.argv[1], peer: { netns } });
     console.log('made');
     setInterval(() => {}, 1000);`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script, outside.path], {
+  const [command, ...args] = childCommand(script, [outside.path]);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   t.teardown(() => child.kill('SIGKILL'));

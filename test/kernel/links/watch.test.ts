@@ -8,6 +8,7 @@ import type { NativeLink, NativeLinkEvent } from '#lib/base/native-links.js';
 import { openNetns } from '#lib/links/namespace.js';
 import { LinkWatch, type LinkWatchPort } from '#lib/links/watch.js';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand } from '../../kit/child.js';
 import { ownNamespace, type TestNamespace } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'macvtap');
@@ -148,7 +149,8 @@ async function runScript(
     const ip = (...args) => execFileSync('ip', ['-netns', name, ...args]);
     const ns = await openNetns('netns', name);
     ${body}`;
-  const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '-e', script, ns.name], {
+  const [command, ...args] = childCommand(script, [ns.name], ['--expose-gc']);
+  const child = spawn(command, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const exited = new Promise<number | null>((resolve) => child.on('exit', resolve));
@@ -256,21 +258,30 @@ t.test('worker threads that watch, ended at any moment', async (t) => {
       native: import.meta.resolve('#lib/base/native.js'),
       namespace: import.meta.resolve('#lib/links/namespace.js'),
     })};
-    const { readdirSync } = await import('node:fs');
-    const count = () => readdirSync('/proc/self/fd').length;
+    const { readdirSync, readlinkSync } = await import('node:fs');
+    // A worker that is ended while it waits leaves an epoll and an eventfd of Deno's own.
+    const isDenos = (fd) => {
+      if (process.versions.deno === undefined) return false;
+      try { return /eventfd|eventpoll/.test(readlinkSync('/proc/self/fd/' + fd)); } catch { return true; }
+    };
+    const count = () => readdirSync('/proc/self/fd').filter((fd) => !isDenos(fd)).length;
     // Node keeps a descriptor of /dev/null from the first process that it starts.
     ip('link');
     const before = count();
     for (let round = 0; round < 8; round++) {
-      const workers = [0, 1].map(() => new Worker(script, {
-        eval: true, workerData: { name, native: nativeUrl, namespace: namespaceUrl },
+      const workers = [0, 1].map(() => new Worker(new URL('data:text/javascript,' + encodeURIComponent(script)), {
+        workerData: { name, native: nativeUrl, namespace: namespaceUrl },
       }));
       await Promise.all(workers.map((worker) => new Promise((resolve) => worker.once('message', resolve))));
       ip('link', 'add', 'br' + round, 'type', 'bridge');
       for (let turns = 0; turns < round; turns++) await new Promise((resolve) => setImmediate(resolve));
       await Promise.all(workers.map((worker) => worker.terminate()));
     }
-    console.log(count() - before);`;
+    // Other runtimes close some of their own meanwhile, and end a worker behind its terminate().
+    for (const giveUp = Date.now() + 60_000; count() > before && Date.now() < giveUp; ) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    console.log(Math.max(0, count() - before));`;
   t.same(await runScript(ns, body), { output: '0\n', status: 0 });
 });
 

@@ -7,6 +7,7 @@ import { spawnWithFds } from 'tapfd/qemu';
 import { needs } from '../../kit/capabilities.js';
 import { bridgedTap, contents, devicesOf, ETHERTYPE, frame, GUEST } from '../../kit/held-devices.js';
 import { bridgeAndWire } from '../../kit/namespace.js';
+import { NODE } from '../../kit/paths.js';
 
 t.test(
   'spawnWithFds',
@@ -34,7 +35,7 @@ t.test(
         break;
       }
     `;
-      const child = await spawnWithFds(process.execPath, ['-e', answering, '--', 'fd={fd:0}'], [theirs], {
+      const child = await spawnWithFds(NODE, ['-e', answering, '--', 'fd={fd:0}'], [theirs], {
         stdio: 'inherit',
         env: { PATH: process.env.PATH },
       });

@@ -1,12 +1,13 @@
 /** Test networks: what is in them, and that nothing of them remains. */
 import { once } from 'node:events';
-import { closeSync, readdirSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import t from 'tap';
 import { links } from 'tapfd';
 import { createTestNetwork, expectFrame, type TestNetwork, withTestNetwork } from 'tapfd/testing';
+import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
-import { startChild } from '../../kit/child.js';
+import { childCommand, startChild } from '../../kit/child.js';
 import { descriptorTargets } from '../../kit/open-files.js';
 import { inRepo } from '../../kit/paths.js';
 import { processesWith } from '../../kit/processes.js';
@@ -141,10 +142,9 @@ t.test('where /proc/sys cannot be written the error says what to do', async (t) 
     await createTestNetwork().catch(({ code, message }) => console.log(code, message));
     await using net = await createTestNetwork({ quiet: false });
     console.log('made');`;
-  const script =
-    'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$0" --input-type=module -e "$1"';
+  const script = 'mount --bind /proc/sys /proc/sys && mount -o remount,ro,bind /proc/sys && exec "$0" "$@"';
   const bundled = program.replace('await using net', 'const net');
-  const { ended } = startProgram('unshare', ['-m', 'sh', '-c', script, process.execPath, bundled], {
+  const { ended } = startProgram('unshare', ['-m', 'sh', '-c', script, ...childCommand(bundled)], {
     cwd: inRepo('.'),
   });
   t.match((await ended).printed, /^EROFS createTestNetwork: .*quiet: false.*\nmade\n$/);
@@ -157,7 +157,7 @@ t.test('the clone device, and a device that is handed off', async (t) => {
     expectFrame(tap, () => false),
     { code: 'ERR_TAPFD_HANDED_OFF' },
   );
-  closeSync(tap.handOff());
+  await closeFd(tap.handOff());
   await waiting;
   await t.rejects(net.exec('false', [], { signal: new AbortController().signal }), {
     code: 'ERR_TAPFD_EXEC',

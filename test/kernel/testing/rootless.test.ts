@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { createNetns, links } from 'tapfd';
 import { fileNeeds } from '../../kit/capabilities.js';
+import { childCommand, scriptCommand } from '../../kit/child.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { inRepo } from '../../kit/paths.js';
 import { startProgram } from '../../kit/started-program.js';
@@ -13,6 +14,8 @@ import { startProgram } from '../../kit/started-program.js';
 fileNeeds(t, 'root', 'tun-device', 'macvtap', 'ping', 'ip', 'user-namespace');
 
 const NOBODY = 65534;
+const NO_PROGRAMS =
+  process.versions.bun !== undefined && 'needs node: Bun starts no program in a user namespace';
 
 /** A clone device that everybody may open, as udev makes it. */
 const directory = mkdtempSync(join(tmpdir(), 'tapfd-rootless-'));
@@ -21,9 +24,10 @@ chmodSync(directory, 0o755);
 const cloneDevice = join(directory, 'tun');
 execFileSync('mknod', ['-m', '666', cloneDevice, 'c', '10', '200']);
 
-t.test('the rootless suite as user nobody', async (t) => {
+t.test('the rootless suite as user nobody', { skip: NO_PROGRAMS }, async (t) => {
   const suite = inRepo('.cache/compiled/test/kit/rootless-suite.js');
-  const ended = await startProgram(process.execPath, [suite, cloneDevice], { uid: NOBODY }).ended;
+  const [command, ...args] = scriptCommand(suite, cloneDevice);
+  const ended = await startProgram(command, args, { uid: NOBODY }).ended;
   t.equal(ended.code, 0, ended.errors);
   t.same(ended.output.trim().split('\n'), [
     'ok TAPs in a bridge',
@@ -45,8 +49,8 @@ t.test('where users may make no namespace, the error says so', async (t) => {
       await call().then(() => console.log('made'), ({ code, syscall, message }) => console.log(code, syscall, message));
     }`;
   // A user namespace of its own, whose root may set the limit for those within.
-  const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" --input-type=module -e "$1"';
-  const ended = await startProgram('unshare', ['-Ur', 'sh', '-c', script, process.execPath, program], {
+  const script = 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$0" "$@"';
+  const ended = await startProgram('unshare', ['-Ur', 'sh', '-c', script, ...childCommand(program)], {
     cwd: inRepo('.'),
     uid: NOBODY,
   }).ended;

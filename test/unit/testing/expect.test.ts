@@ -95,7 +95,8 @@ t.test('a time-out says what was seen, and what is wrong with the closest', asyn
   t.match(error.message, /> ipv4\.destination +10\.0\.0\.9 +10\.0\.0\.2 +0000 {2}ff ff ff/);
   t.match(error.message, /^> payload +78 +616263/m);
   t.match(error.message, /^ {2}udp\.destinationPort +54/m, 'what is right is shown, too');
-  t.match(error.stack, /destination.*\n[\s\S]*expect\.test/);
+  // In Bun the stack of an error behind an `await` has no caller.
+  if (process.versions.bun === undefined) t.match(error.stack, /destination.*\n[\s\S]*expect\.test/);
 });
 
 t.test('bytes are compared field by field and byte by byte', async (t) => {
