@@ -178,7 +178,7 @@ t.test('holders for which a line of 80 columns has no room are below it', async 
 
 t.test('a name is one word of a remedy, whatever it holds', async (t) => {
   const own = namespace('this', true);
-  for (const name of ['$(reboot)', "a'b;c", '-x', '*', 'tap0', 'a\tb', '\u009bA', 'büro', '\u202e', '`id`']) {
+  for (const name of ['$(id)', "a'b;c", '-x', '*', 'tap0', 'a\tb', '\u009bA', 'büro', '\u202e', '`id`']) {
     const remedy = shellRemedy({ ...finding('link-down'), interface: name }, own, true);
     t.equal(printable(remedy), remedy);
     const line = remedy.replace(/^ip/, 'printf "%s\\n"');
