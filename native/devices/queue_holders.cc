@@ -148,4 +148,10 @@ Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const s
   return others;
 }
 
+Result<Fd> FindDeviceNamespace(pid_t pid, int fd) {
+  Result<Fd> copy = Copy({pid, fd});
+  if (!copy.ok()) return copy.failure();
+  return GetDeviceNamespace(copy.value().get());
+}
+
 }  // namespace tapfd

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "sys/fd.h"
 #include "sys/result.h"
 
 namespace tapfd {
@@ -35,6 +36,11 @@ struct OtherQueues {
 //
 // Sees only processes that the caller may inspect (ptrace(2), PTRACE_MODE_READ).
 Result<OtherQueues> FindOtherQueues(int fd, const std::string& tun_name, const std::vector<int>& own);
+
+// The namespace that the TUN or TAP behind another process's descriptor is in now. Needs the right to copy
+// the descriptor (ptrace(2), PTRACE_MODE_ATTACH), Linux 5.6, and CAP_NET_ADMIN in that namespace. EBADFD: a
+// descriptor without a device.
+Result<Fd> FindDeviceNamespace(pid_t pid, int fd);
 
 }  // namespace tapfd
 

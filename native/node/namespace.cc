@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "devices/queue_holders.h"
 #include "node/addon_state.h"
 #include "node/arguments.h"
 #include "node/async.h"
@@ -50,6 +51,20 @@ Napi::Value OpenByHandle(Napi::Env env, const Napi::Value& handle) {
       [](Napi::Env e, std::shared_ptr<const NetNamespace>& same) -> Napi::Value {
         return NamespaceHandle::Make(e, std::move(same));
       });
+}
+
+// openNamespaceOfDevice(pid, fd): of the TUN or TAP behind another process's descriptor.
+Napi::Value OpenNamespaceOfDevice(const Napi::CallbackInfo& info) {
+  int pid = info[0].As<Napi::Number>().Int32Value();
+  int fd = info[1].As<Napi::Number>().Int32Value();
+  return RunAsync(
+      info.Env(),
+      [pid, fd]() -> Result<NetNamespace> {
+        Result<Fd> ns = FindDeviceNamespace(pid, fd);
+        if (!ns.ok()) return ns.failure();
+        return NetNamespace::FromFd(std::move(ns.value()), "");
+      },
+      HandleOn);
 }
 
 Napi::Value OpenNamespace(const Napi::CallbackInfo& info) {
@@ -214,6 +229,8 @@ void NamespaceHandle::Close(const Napi::CallbackInfo&) {
 void RegisterNamespace(Napi::Env env, Napi::Object exports) {
   NamespaceHandle::Register(env, exports);
   exports.Set("openNamespace", Napi::Function::New(env, OpenNamespace, "openNamespace"));
+  exports.Set("openNamespaceOfDevice",
+              Napi::Function::New(env, OpenNamespaceOfDevice, "openNamespaceOfDevice"));
   exports.Set("createNamespace", Napi::Function::New(env, CreateNamespace, "createNamespace"));
   exports.Set("startInside", Napi::Function::New(env, StartInside, "startInside"));
   exports.Set("removeNamespace", Napi::Function::New(env, RemoveNamespace, "removeNamespace"));

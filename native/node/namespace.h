@@ -40,7 +40,7 @@ class NamespaceHandle : public Napi::ObjectWrap<NamespaceHandle> {
 // For a call that was given a handle after close().
 Failure NamespaceClosed();
 
-// openNamespace, createNamespace, removeNamespace, startInside.
+// openNamespace, openNamespaceOfDevice, createNamespace, removeNamespace, startInside.
 void RegisterNamespace(Napi::Env env, Napi::Object exports);
 
 }  // namespace tapfd

@@ -1,5 +1,5 @@
 /** What the tarball holds: everything here, and nothing else. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { TARGETS } from '../prebuilds/targets.mjs';
 import { ROOT } from '../prepare.mjs';
@@ -89,6 +89,33 @@ export async function wouldPack() {
   return { files: packed.files.map(({ path }) => path), bytes: packed.size };
 }
 
+/** What is made here, and so is in no commit. */
+const MADE = /^(lib|prebuilds)\//;
+
+/**
+ * The files that would be packed although nobody has committed them, such as a draft in docs/, or a source in src/ that was
+ * compiled. Nothing, where the tree is no checkout of its own.
+ *
+ * @param {readonly string[]} files
+ * @param {string} root
+ * @returns {Promise<string[]>}
+ */
+export async function uncommittedFaults(files, root) {
+  const git = (/** @type {string[]} */ ...args) => capture('git', ['-C', root, ...args]);
+  const top = await git('rev-parse', '--show-toplevel').catch(() => undefined);
+  if (top?.status !== 0 || top.stdout.trim() !== realpathSync(root)) return [];
+  const { stdout } = await git('ls-files', '-z');
+  const committed = new Set(stdout.split('\0'));
+  const sources = files.flatMap((file) =>
+    file.startsWith('lib/') && file.endsWith('.js')
+      ? [file.replace(/^lib\/(.*)\.js$/, 'src/$1.ts')]
+      : MADE.test(file)
+        ? []
+        : [file],
+  );
+  return sources.filter((file) => !committed.has(file)).map((file) => `${file} is not in git`);
+}
+
 /** Whether `TAPFD_PARTIAL_TARBALL` asks for a tarball that lacks prebuilds. */
 export function isPartialWanted() {
   return !['', '0', undefined].includes(process.env.TAPFD_PARTIAL_TARBALL);
@@ -100,7 +127,11 @@ export function isPartialWanted() {
  */
 export async function checkContents({ partial }) {
   const { files, bytes } = await wouldPack();
-  const faults = [...contentFaults(files, { partial }), ...mapFaults(files, ROOT)];
+  const faults = [
+    ...contentFaults(files, { partial }),
+    ...mapFaults(files, ROOT),
+    ...(partial ? [] : await uncommittedFaults(files, ROOT)),
+  ];
   if (bytes >= MAX_PACKED_BYTES) faults.push(`it has ${bytes} bytes`);
   if (faults.length === 0) return;
   throw new Trouble(

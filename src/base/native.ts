@@ -36,6 +36,11 @@ export interface NativeAddon {
   /** `undefined`: the namespace of the calling thread; a number: an open fd, borrowed, and duplicated before the call returns. */
   openNamespace(netns: NamespaceHandle | string | number | undefined): Promise<NamespaceHandle>;
   /**
+   * The namespace that the TUN or TAP behind another process's descriptor is in now. Rejects where this process may not copy
+   * the descriptor (pidfd_getfd(2), Linux 5.6) or has no CAP_NET_ADMIN in that namespace.
+   */
+  openNamespaceOfDevice(pid: number, fd: number): Promise<NamespaceHandle>;
+  /**
    * Creates a namespace, and binds it to `path` if there is one, in a directory that is created, mounted and shared as by
    * `ip netns`.
    */

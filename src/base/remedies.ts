@@ -133,3 +133,15 @@ export function explain(
   if (remedy) parts.push(remedy);
   return parts.join('; ');
 }
+
+/**
+ * A word of a command for a shell: names of links are chosen by others, and may be `$(reboot)`. Control characters are
+ * written as bash, zsh and the newest sh read them.
+ */
+export function shellWord(text: string): string {
+  if (/^[\w./:@%+=,][\w./:@%+=,-]*$/.test(text)) return text;
+  if (!/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/u.test(text))
+    return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+  const bytes = [...Buffer.from(text)].map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`);
+  return `$'${bytes.join('')}'`;
+}

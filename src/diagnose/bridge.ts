@@ -1,5 +1,5 @@
 /** What stops frames between a TAP and those it talks to: in its bridge, or in the host's own use of the link. */
-
+import { shellWord } from '../base/remedies.js';
 import type { BridgePort, Link } from '../links/link.js';
 import type { Finding } from './finding.js';
 import { hostLink } from './surroundings.js';
@@ -30,7 +30,7 @@ function* arpFindings({ name, arp }: Link): Generator<Finding> {
     severity: 'warning',
     interface: name,
     message: `ARP is off on ${name}: the host finds no neighbours there and does not answer those who look for it`,
-    remedy: `ip link set ${name} arp on`,
+    remedy: `ip link set ${shellWord(name)} arp on`,
   };
 }
 
@@ -106,7 +106,7 @@ function* portFindings(link: Link, bridge: Link, ports: readonly Link[]): Genera
       severity: 'warning',
       interface: link.name,
       message: `${bridge.name} passes no frames between ${link.name} and ${others.join(', ')}: these ports are isolated`,
-      remedy: `if that is not intended: bridge link set dev ${link.name} isolated off`,
+      remedy: `if that is not intended: bridge link set dev ${shellWord(link.name)} isolated off`,
     };
   }
   for (const { name, bridgePort } of ports) {
@@ -117,7 +117,7 @@ function* portFindings(link: Link, bridge: Link, ports: readonly Link[]): Genera
       severity: 'warning',
       interface: name,
       message: `flooding is off at the port ${name} of ${bridge.name}: frames to ${off.join(', and to ')} do not leave there`,
-      remedy: `if that is not intended: bridge link set dev ${name} flood on mcast_flood on bcast_flood on`,
+      remedy: `if that is not intended: bridge link set dev ${shellWord(name)} flood on mcast_flood on bcast_flood on`,
     };
   }
 }

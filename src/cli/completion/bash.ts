@@ -8,14 +8,14 @@ _tapfd() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]} command=\${COMP_WORDS[1]} i
   COMPREPLY=()
   if (( COMP_CWORD == 1 )); then
-    COMPREPLY=( $(compgen -W '${names} --help --version' -- "$current") )
+    _tapfd_reply "$(compgen -W '${names} --help --version' -- "$current")"
     return
   fi
   # What follows -- belongs to the command that tapfd runs.
   for (( i = 2; i < COMP_CWORD; i++ )); do
     if [[ \${COMP_WORDS[i]} == -- ]]; then
-      if (( COMP_CWORD == i + 1 )); then COMPREPLY=( $(compgen -c -- "$current") )
-      else COMPREPLY=( $(compgen -f -- "$current") ); fi
+      if (( COMP_CWORD == i + 1 )); then _tapfd_reply "$(compgen -c -- "$current")"
+      else _tapfd_files "$current"; fi
       return
     fi
   done
@@ -23,8 +23,20 @@ _tapfd() {
 ${commands.map(commandCase).join('\n')}
   esac
 }
+# One word a line: names may hold what bash would expand.
+_tapfd_reply() {
+  [[ -z $1 ]] || mapfile -t COMPREPLY <<<"$1"
+}
+_tapfd_files() {
+  compopt -o filenames 2>/dev/null
+  _tapfd_reply "$(compgen -f -- "$1")"
+}
 _tapfd_links() {
-  compgen -W "$(command ls /sys/class/net 2>/dev/null)" -- "$1"
+  local path name
+  for path in /sys/class/net/*; do
+    name=\${path##*/}
+    if [[ -d $path && $name == "$1"* ]]; then COMPREPLY+=( "$(printf %q "$name")" ); fi
+  done
 }
 complete -F _tapfd tapfd
 `;
@@ -39,7 +51,7 @@ function commandCase({ name, options, value }: CompletedCommand): string {
   return [
     `    ${name})`,
     ...cases,
-    `      if [[ $current == -* ]]; then COMPREPLY=( $(compgen -W '${words}' -- "$current") ); return; fi`,
+    `      if [[ $current == -* ]]; then _tapfd_reply "$(compgen -W '${words}' -- "$current")"; return; fi`,
     ...(value.type === 'none' ? [] : [`      ${replyOf(value)}`]),
     '      ;;',
   ].join('\n');
@@ -53,12 +65,12 @@ function optionCase({ names, value }: CompletedOption): string {
 function replyOf(value: ValueKind): string {
   switch (value.type) {
     case 'choices':
-      return `COMPREPLY=( $(compgen -W '${value.choices.join(' ')}' -- "$current") )`;
+      return `_tapfd_reply "$(compgen -W '${value.choices.join(' ')}' -- "$current")"`;
     case 'file':
-      return 'COMPREPLY=( $(compgen -f -- "$current") )';
+      return '_tapfd_files "$current"';
     case 'command':
-      return `COMPREPLY=( $(compgen -W '--' -- "$current") )`;
+      return `_tapfd_reply "$(compgen -W '--' -- "$current")"`;
     default:
-      return 'COMPREPLY=( $(_tapfd_links "$current") )';
+      return '_tapfd_links "$current"';
   }
 }

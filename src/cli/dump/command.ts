@@ -34,12 +34,16 @@ export async function dump(
       await device.close();
     }
   } catch (error) {
-    // Somebody has ended it: what was seen by then is written.
-    if (!signal.aborted) throw error;
+    // Somebody has ended it: what was seen by then is written, unless the writing failed.
+    if (!signal.aborted || !isAbort(error)) throw error;
   } finally {
     forget();
   }
   return EXIT.ok;
+}
+
+function isAbort(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AbortError';
 }
 
 function checkTarget({ write, ring, json }: DumpOptions): void {

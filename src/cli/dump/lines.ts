@@ -9,6 +9,7 @@ import {
   type Packet,
   summarize,
 } from '../../packets/index.js';
+import { jsonOf } from '../terminal/output.js';
 
 /** Turns what a device delivers into lines. */
 export class FrameLines {
@@ -32,7 +33,7 @@ export class FrameLines {
 
   json(bytes: Buffer, time: Date): string {
     const packet = this.#decode(bytes);
-    return JSON.stringify({
+    return jsonOf({
       time: time.toISOString(),
       bytes: bytes.length - this.#headerBytes,
       summary: summarize(packet),

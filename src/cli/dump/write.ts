@@ -35,4 +35,6 @@ export async function writeCapture(
     await written.close().catch(() => undefined);
     await failed;
   }
+  // The last of it may have failed after the last frame was read.
+  await written.finished;
 }

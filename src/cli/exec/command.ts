@@ -7,11 +7,15 @@ import { closeDevices, type OpenDevice, openDevices } from '../device/open.js';
 import { type DeviceText, parseDevice } from '../device/spec.js';
 import { EXIT } from '../terminal/exit-codes.js';
 import { CommandError, codeOf, describeFailure, UsageError } from '../terminal/failure.js';
+import { printable } from '../terminal/text.js';
 import { checkPlaceholders, fillIn } from './placeholders.js';
 import { SignalHandling } from './signals.js';
 
 /** 0, 1 and 2 are tapfd's own, which the command inherits. */
 const FIRST_FD = 3;
+
+/** execve(2): what is wrong is the program itself, or the path to it. */
+const NOT_EXECUTABLE = ['EACCES', 'ENOEXEC', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'ETXTBSY'];
 
 /** @returns The exit code: the command's own, or 128 and the number of the signal that ended it. */
 export async function exec(texts: readonly DeviceText[], command: readonly string[]): Promise<number> {
@@ -24,7 +28,7 @@ export async function exec(texts: readonly DeviceText[], command: readonly strin
 }
 
 async function run(texts: readonly DeviceText[], [program, ...args]: readonly string[]): Promise<number> {
-  if (program === undefined) throw new UsageError('there is no command: write it after --');
+  if (program === undefined || program === '') throw new UsageError('there is no command: write it after --');
   if (texts.length === 0) throw new UsageError('no device is given: --tap, --tun or --macvtap');
   const specs = texts.map((text) => parseDevice(text, 'handed-over'));
   checkPlaceholders(
@@ -72,10 +76,11 @@ async function start(
   } catch (error) {
     const code = codeOf(error);
     if (code === 'ENOENT') {
-      throw new CommandError(`there is no program ${program} in PATH (ENOENT)`, EXIT.notFound);
+      const where = program.includes('/') ? '' : ' in PATH';
+      throw new CommandError(`there is no program ${printable(program)}${where} (ENOENT)`, EXIT.notFound);
     }
-    if (code === 'EACCES') {
-      throw new CommandError(`${program} may not be executed: chmod +x? (EACCES)`, EXIT.notExecutable);
+    if (NOT_EXECUTABLE.includes(code)) {
+      throw new CommandError(`${printable(program)} cannot be executed (${code})`, EXIT.notExecutable);
     }
     throw error;
   }

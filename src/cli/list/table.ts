@@ -39,6 +39,11 @@ export function hiddenNote(hidden: number, devices: readonly Device[]): string |
     : undefined;
 }
 
+const HELD_BY = 'HELD BY';
+
+/** Of holders, less says nothing. */
+const MIN_ROOM = 12;
+
 function tableOf(devices: readonly Device[], look: Look): string[] {
   const { style } = look;
   const head = ['NAME', 'KIND', 'INDEX', 'MAC', 'MTU', 'STATE', 'ON'].map(style.bold);
@@ -48,10 +53,12 @@ function tableOf(devices: readonly Device[], look: Look): string[] {
     true,
   );
   const room = look.width - widthOf(headLine) - 2;
-  const lines = [`${headLine}  ${style.bold('HELD BY')}`];
+  const lines = [`${headLine}  ${style.bold(room < HELD_BY.length ? '…' : HELD_BY)}`];
   for (const [i, device] of devices.entries()) {
-    lines.push(`${rows[i]}  ${holdersText(device, room)}`);
-    const details = detailsOf(device);
+    const held = holdersText(device, Math.max(room, MIN_ROOM));
+    const fits = room >= MIN_ROOM || held.length <= room;
+    lines.push(`${rows[i]}  ${fits ? held : '…'}`);
+    const details = [...detailsOf(device), ...(fits ? [] : [`held by ${holdersText(device, look.width)}`])];
     if (details.length > 0) lines.push(style.dim(`  ${details.join(' · ')}`));
     lines.push(...findingLines(device, '  ', look));
   }
@@ -78,7 +85,7 @@ export function stateOf({ link }: Device, style: Style): string {
 
 /** The bridge or lower device. */
 export function placeOf({ kind, link, master, lower }: Device): string {
-  const lowerText = kind !== 'macvtap' ? undefined : lower ? printable(lower.name) : 'another namespace';
+  const lowerText = kind !== 'macvtap' ? undefined : lower ? printable(lower.name) : 'elsewhere';
   return master
     ? printable(master.name)
     : (lowerText ?? (link.master === undefined ? '-' : `#${link.master}`));
@@ -91,7 +98,7 @@ function holdersText({ holders, perhaps }: Device, room: number): string {
   if (first === undefined) return '-';
   const all = [first, ...others].join(', ');
   const more = others.length === 0 ? '' : ` +${others.length}`;
-  return all.length <= room ? all : `${cut(first, Math.max(12, room - more.length))}${more}`;
+  return all.length <= room ? all : `${cut(first, room - more.length)}${more}`;
 }
 
 function rank({ guest, command }: Holder): number {

@@ -3,6 +3,7 @@
  *
  * Here: the devices of this machine, as far as this user sees them.
  */
+import { native } from '../../base/native.js';
 import { diagnoseFromOutside } from '../../diagnose/from-outside.js';
 import type { DeviceKind, Finding, Link } from '../../index.js';
 import { links as linkCalls } from '../../index.js';
@@ -21,7 +22,7 @@ export interface Device {
   lower: Link | undefined;
   node: Node | undefined;
   holders: readonly Holder[];
-  /** Others that have a device of this name open: the kernel does not tell whether it is this one. */
+  /** Others that have a device of this name open: this user cannot find out whether it is this one. */
   perhaps: readonly Holder[];
   findings: readonly Finding[];
 }
@@ -50,7 +51,7 @@ export async function takeInventory(all: boolean): Promise<Inventory> {
   }
   const owners = new Map<HeldDescriptor, DevicePlace[]>();
   for (const descriptor of processes.descriptors) {
-    owners.set(descriptor, placesOf(descriptor, places));
+    owners.set(descriptor, placesOf(descriptor, places, await namespaceOfDevice(descriptor)));
   }
   const devices: Device[] = [];
   const shown = places.filter(({ namespace }) => all || namespace.own);
@@ -97,12 +98,33 @@ interface DevicePlace {
   index: number;
 }
 
-/** The devices that a descriptor may be of: one, unless several namespaces have one of the same name (and index). */
+/**
+ * The key of the namespace that the TUN or TAP of a descriptor is in: only the descriptor itself knows it. A macvtap is
+ * told by its number. Undefined where this user may not ask.
+ */
+async function namespaceOfDevice({ pid, fd, macvtap }: HeldDescriptor): Promise<string | undefined> {
+  if (macvtap !== undefined) return undefined;
+  try {
+    const handle = await native().openNamespaceOfDevice(pid, fd);
+    const { key } = handle;
+    handle.close();
+    return key;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The devices that a descriptor may be of: one, unless several namespaces have one of the same name (and index), and
+ * `netns`, the key of that of the device, is not known.
+ */
 function placesOf(
   { name, macvtap }: HeldDescriptor,
   namespaces: readonly NumberedNamespace[],
+  netns: string | undefined,
 ): DevicePlace[] {
-  return namespaces.flatMap(({ namespace, numbers }) =>
+  const searched = namespaces.filter(({ namespace }) => netns === undefined || namespace.key === netns);
+  return searched.flatMap(({ namespace, numbers }) =>
     namespace.links
       .filter((link) => {
         if (link.name !== name || (link.kind === 'macvtap') !== (macvtap !== undefined)) return false;

@@ -1,5 +1,5 @@
 /** What /proc shows of processes: who holds which device, and in which network namespaces they are. */
-import { readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync, type Stats, statSync } from 'node:fs';
 
 /** A process that has a descriptor of a device. */
 export interface Holder {
@@ -62,7 +62,8 @@ export function lookAtProcesses(proc = PROC, sys = SYS): Processes {
     const netns = keyOf(path);
     if (netns !== undefined && !namespaces.has(netns)) namespaces.set(netns, { key: netns, path, pid });
     const fds = attempt(() => readdirSync(`${directory}/fd`));
-    if (fds === undefined) hidden += 1;
+    // One that has ended meanwhile hides nothing.
+    if (fds === undefined && existsSync(directory)) hidden += 1;
     for (const fd of fds ?? []) {
       const file = `${directory}/fd/${fd}`;
       const target = attempt(() => readlinkSync(file)) ?? '';

@@ -129,16 +129,24 @@ function nodeOf(namespace: Namespace, link: Link, devices: readonly Device[]): M
     title: printable(name),
     subtitle: facts.join(' · '),
     isUp: up,
-    holders: device === undefined ? [] : holdersToShow([...device.holders, ...device.perhaps]),
+    holders: device === undefined ? [] : holdersToShow(device),
   };
 }
 
-/** A `tapfd exec` holds what its command holds: of both, the command is of interest. */
-function holdersToShow(holders: readonly Holder[]): MapHolder[] {
-  const others = holders.filter(({ command }) => command !== 'tapfd');
-  return (others.length > 0 ? others : holders).map(({ command, guest, pid }) => ({
-    title: printable(guest ?? command),
+/**
+ * A `tapfd exec` holds what its command holds: of both, the command is of interest. One that may hold a device of this
+ * name elsewhere has a question mark.
+ */
+function holdersToShow({ holders, perhaps }: Device): MapHolder[] {
+  const all = [...holders, ...perhaps];
+  const others = all.filter(({ command }) => command !== 'tapfd');
+  return (others.length > 0 ? others : all).map((holder) => holderToShow(holder, perhaps.includes(holder)));
+}
+
+function holderToShow({ command, guest, pid }: Holder, isUncertain: boolean): MapHolder {
+  return {
+    title: `${printable(guest ?? command)}${isUncertain ? '?' : ''}`,
     subtitle: guest === undefined ? `process ${pid}` : `guest · ${printable(command)}`,
     isGuest: guest !== undefined || command.startsWith('qemu-'),
-  }));
+  };
 }

@@ -102,7 +102,8 @@ async function servePeers(joint: Joint, peers: Peers, { options, say, signal }: 
       if (problem !== lastProblem) say(problem);
       lastProblem = problem;
     }
-    await delay(options.reconnect * 1000, undefined, { signal });
+    // One that is listened for tries again itself, and comes back as soon as it likes.
+    if (options.connect !== undefined) await delay(options.reconnect * 1000, undefined, { signal });
   }
 }
 

@@ -12,12 +12,13 @@ export interface Peers {
   close(): Promise<void>;
 }
 
+/** A peer whose machine has gone says nothing any more: the kernel asks, so that its place is free again. */
+const TCP = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 10_000 } as const;
+
 export function connectingTo(address: Address): Peers {
   return {
     next: async (signal) => {
-      const socket = connectSocket(
-        'path' in address ? { path: address.path } : { ...address, noDelay: true },
-      );
+      const socket = connectSocket('path' in address ? { path: address.path } : { ...address, ...TCP });
       try {
         await once(socket, 'connect', { signal });
         return socket;
@@ -37,7 +38,7 @@ export function connectingTo(address: Address): Peers {
 /** @param onRefused - Called when somebody connects while another peer is there. */
 export async function listeningOn(address: Address, onRefused: () => void): Promise<Peers> {
   const waiting: ((socket: Socket) => void)[] = [];
-  const server = createServer({ noDelay: true }, (socket) => {
+  const server = createServer(TCP, (socket) => {
     const take = waiting.shift();
     if (take !== undefined) take(socket);
     else {

@@ -1,5 +1,7 @@
 /** Standard output: facts as text or JSON, and a reader that has gone. */
 
+import { UNPRINTABLE } from './text.js';
+
 /**
  * A reader that stops reading, as `tapfd list | head -1` does, ends the command quietly. Any other failure of standard
  * output is an error.
@@ -19,5 +21,21 @@ export function printLines(lines: readonly string[]): void {
 
 /** Prints a value as JSON that a person can read, too. */
 export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+  process.stdout.write(`${jsonOf(value, 2)}\n`);
 }
+
+/**
+ * JSON, in one line or indented. What a terminal would obey is escaped, as {@link printable} does in text: JSON itself escapes
+ * the first 32 characters only.
+ */
+export function jsonOf(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).replaceAll(OBEYED, (text) =>
+    Array.from(
+      { length: text.length },
+      (_, i) => `\\u${text.charCodeAt(i).toString(16).padStart(4, '0')}`,
+    ).join(''),
+  );
+}
+
+/** Line breaks are those of the indent. */
+const OBEYED = new RegExp(`(?!\n)${UNPRINTABLE.source}`, 'gu');

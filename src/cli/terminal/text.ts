@@ -1,12 +1,15 @@
 /** Text of others for a terminal, and columns of text. */
 
+/** What a terminal would obey or misplace, and what no XML may hold. */
+export const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}\p{Noncharacter_Code_Point}]/gu;
+
 /**
  * Without what a terminal would obey: the names of links and processes are chosen by others, and may hold any byte.
  * Each such character becomes `\xNN`.
  */
 export function printable(text: string): string {
   return text.replaceAll(
-    /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Surrogate}]/gu,
+    UNPRINTABLE,
     (character) => `\\x${character.codePointAt(0)?.toString(16).padStart(2, '0')}`,
   );
 }

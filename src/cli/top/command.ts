@@ -30,7 +30,7 @@ export async function top(names: readonly string[], options: TopOptions): Promis
   const style = styleFor(process.stdout);
   const ended = AbortSignal.any([signal, quit.signal]);
   try {
-    screen?.draw([headLine(options.interval, style), '', 'counting …']);
+    screen?.draw(() => [headLine(options.interval, style), '', 'counting …']);
     for (let looks = 0; looks < (options.count ?? Number.POSITIVE_INFINITY); looks++) {
       await delay(options.interval * 1000, undefined, { signal: ended }).catch(() => undefined);
       if (ended.aborted) break;
@@ -65,8 +65,9 @@ function show(
 ): void {
   const time = new Date();
   if (json) printLines([ratesAsJson(time, seconds, devices)]);
-  else if (screen) screen.draw([headLine(interval, style, time), '', ...ratesTable(devices, style)]);
-  else printLines([time.toISOString(), ...ratesTable(devices, style), '']);
+  else if (screen) {
+    screen.draw((width) => [headLine(interval, style, time), '', ...ratesTable(devices, style, width)]);
+  } else printLines([time.toISOString(), ...ratesTable(devices, style, Number.POSITIVE_INFINITY), '']);
 }
 
 function headLine(interval: number, { bold, dim }: Style, time = new Date()): string {

@@ -1,5 +1,4 @@
 /** A terminal used as a whole, and given back as it was. */
-import { widthFor } from '../terminal/style.js';
 import { cutLine } from '../terminal/text.js';
 
 /** ECMA-48 and xterm: the alternate screen, the cursor. */
@@ -15,6 +14,8 @@ const CTRL_C = '\u0003';
 export class Screen {
   readonly #leave = (): void => void process.stdout.write(LEAVE);
   readonly #onKey: (key: Buffer) => void;
+  readonly #onResize = (): void => this.#show();
+  #linesFor: (width: number) => readonly string[] = () => [];
 
   /** @param onQuit - Called for q and Ctrl-C, which in this mode is no signal. */
   constructor(onQuit: () => void) {
@@ -25,16 +26,23 @@ export class Screen {
     process.stdout.write(ENTER);
     // However the process ends.
     process.on('exit', this.#leave);
+    process.stdout.on('resize', this.#onResize);
     if (process.stdin.isTTY) {
       process.stdin.setRawMode(true);
       process.stdin.on('data', this.#onKey);
     }
   }
 
+  /** @param linesFor - Makes the lines for a width, now and when the terminal gets another size. */
+  draw(linesFor: (width: number) => readonly string[]): void {
+    this.#linesFor = linesFor;
+    this.#show();
+  }
+
   /** As many lines as there is room for. */
-  draw(lines: readonly string[]): void {
-    const room = process.stdout.rows;
-    const width = widthFor(process.stdout);
+  #show(): void {
+    const { rows: room, columns: width } = process.stdout;
+    const lines = this.#linesFor(width);
     const shown =
       lines.length <= room ? lines : [...lines.slice(0, room - 1), `… ${lines.length - room + 1} more`];
     const text = shown.map((line) => `${cutLine(line, width)}${CLEAR_LINE}`).join('\r\n');
@@ -43,6 +51,7 @@ export class Screen {
 
   close(): void {
     process.off('exit', this.#leave);
+    process.stdout.off('resize', this.#onResize);
     if (process.stdin.isTTY) {
       process.stdin.off('data', this.#onKey);
       process.stdin.setRawMode(false);

@@ -1,30 +1,55 @@
 /** The rates as lines of text, and as JSON. */
+import { jsonOf } from '../terminal/output.js';
 import type { Style } from '../terminal/style.js';
-import { columns, cut, printable } from '../terminal/text.js';
-import type { DeviceRates } from './rates.js';
+import { columns, cut, printable, widthOf } from '../terminal/text.js';
+import type { DeviceRates, Rate } from './rates.js';
 
-const MAX_NAME = 22;
+/** A name is cut to no less. */
+const MIN_NAME = 8;
 
-export function ratesTable(devices: readonly DeviceRates[], style: Style): string[] {
+/** The lines of a table that fits into `width`: names are cut for it, as long as that helps. */
+export function ratesTable(devices: readonly DeviceRates[], style: Style, width: number): string[] {
   if (devices.length === 0) return ['There is no TUN, TAP or macvtap here.'];
-  const head = ['NAME', 'KIND', 'TO PROGRAM/s', '', 'FROM PROGRAM/s', '', 'DROPS/s', 'QUEUE'].map(style.bold);
-  const rows = devices.map((rates) => rowOf(rates, style));
-  return columns([head, ...rows], [2, 3, 4, 5, 6, 7]);
+  const head = ['NAME', 'KIND', 'TO PROGRAM/s', 'FROM PROGRAM/s', 'DROPS/s', 'QUEUE'].map(style.bold);
+  const names = devices.map(nameOf);
+  const table = (room: number) =>
+    columns(
+      [head, ...devices.map((rates, i) => [style.cyan(cutName(names[i], room)), ...rowOf(rates, style)])],
+      [2, 3, 4, 5],
+    );
+  const widest = Math.max(0, ...names.map(({ label, name }) => widthOf(label + name)));
+  const surplus = Math.max(...table(widest).map(widthOf)) - width;
+  return surplus <= 0 ? table(widest) : table(Math.max(MIN_NAME, widest - surplus));
+}
+
+/** `box:` of another namespace, and the name of the link. */
+function nameOf({ device: { name, namespace } }: DeviceRates): { label: string; name: string } {
+  return { label: namespace.own ? '' : `${printable(namespace.label)}:`, name: printable(name) };
+}
+
+/** Of what tells less, the namespace, as much as there is room for. */
+function cutName(
+  { label, name }: { label: string; name: string } = { label: '', name: '' },
+  room: number,
+): string {
+  const rest = room - widthOf(name);
+  if (widthOf(label) <= rest) return `${label}${name}`;
+  return rest < 3 ? cut(name, room) : `${cut(label, rest - 1)}:${name}`;
 }
 
 function rowOf({ device, toProgram, fromProgram, drops, queued }: DeviceRates, style: Style): string[] {
-  const { name, namespace, kind, queueLength } = device;
-  const full = namespace.own ? name : `${namespace.label}:${name}`;
   return [
-    style.cyan(cut(printable(full), MAX_NAME)),
-    kind,
-    short(toProgram.frames),
-    `${short(toProgram.bits)}bit`,
-    short(fromProgram.frames),
-    `${short(fromProgram.bits)}bit`,
+    device.kind,
+    rateText(toProgram),
+    rateText(fromProgram),
     drops > 0 ? style.red(short(drops)) : short(drops),
-    queued === undefined ? '-' : queueText(queued, queueLength, style),
+    queued === undefined ? '-' : queueText(queued, device.queueLength, style),
   ];
+}
+
+/** Frames, and bits in a column of their own: `147 Mbit`. */
+function rateText({ frames, bits }: Rate): string {
+  return `${short(frames)} ${`${short(bits)}bit`.padStart(9)}`;
 }
 
 function queueText(queued: number, length: number, { red, yellow }: Style): string {
@@ -49,7 +74,7 @@ export function short(value: number): string {
 
 /** One line of JSON. Members may be added; those that are there keep their meaning. */
 export function ratesAsJson(time: Date, seconds: number, devices: readonly DeviceRates[]): string {
-  return JSON.stringify({
+  return jsonOf({
     version: 1,
     time: time.toISOString(),
     seconds,

@@ -79,6 +79,24 @@ t.test('into a file, and into a ring of files', { skip: needs('tshark') }, async
   t.match(failed.errors, 'ENOENT');
 });
 
+t.test('what the disk had no room for is no success', async (t) => {
+  const ns = await quietNamespace(t);
+  const directory = t.testdir();
+  // One page: room for the beginning of the third frame.
+  await run('mount', '-t', 'tmpfs', '-o', 'size=4k', 'tmpfs', directory);
+  t.teardown(() => run('umount', directory));
+  const args = ['dump', '--tap', `t0,ipv6=off,${ADDRESS}`, '-c', '3', '-w', join(directory, 'a.pcapng')];
+  const dump = startTapfd(args, { ns });
+  await dump.printed('Ctrl-C');
+  await ns.ip('neigh', 'replace', '10.9.0.2', 'lladdr', '02:00:00:00:00:02', 'dev', 't0');
+  // Nobody answers.
+  const ping = ['ping', '-c', '3', '-i', '0.01', '-s', '1350', '-W', '0.1', '10.9.0.2'] as const;
+  await ns.exec(...ping).catch(() => undefined);
+  const { code, errors } = await dump.ended;
+  t.equal(code, 1);
+  t.match(errors, 'ENOSPC');
+});
+
 t.test('a device that is there is left as it was', async (t) => {
   const ns = await quietNamespace(t);
   for (const [name, mode] of [

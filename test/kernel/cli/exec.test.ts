@@ -63,10 +63,17 @@ t.test('what ends the command is told by the exit code', async (t) => {
   t.equal((await codeOf('sh', '-c', 'kill -KILL $$')).code, 128 + 9);
   const missing = await codeOf('/nonexistent');
   t.equal(missing.code, 127);
-  t.equal(missing.errors, 'tapfd exec: there is no program /nonexistent in PATH (ENOENT)\n');
+  t.equal(missing.errors, 'tapfd exec: there is no program /nonexistent (ENOENT)\n');
   const closed = await codeOf('/etc/passwd');
   t.equal(closed.code, 126);
   t.match(closed.errors, 'EACCES');
+  const beneath = await codeOf('/etc/passwd/x');
+  t.equal(beneath.code, 126);
+  t.equal(beneath.errors, 'tapfd exec: /etc/passwd/x cannot be executed (ENOTDIR)\n');
+  t.match((await codeOf('nonexistent')).errors, 'no program nonexistent in PATH');
+  const nothing = await codeOf('');
+  t.equal(nothing.code, 125);
+  t.match(nothing.errors, 'there is no command');
   // Too long only when it is filled in.
   const long = ['exec', '--tap', 'name=fifteenbytes123', '--', 'true', '{name}'.repeat(10_000)];
   const { code, errors } = await tapfd(long, { ns });

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { openTap, openTun } from 'tapfd';
+import { createNetns, openTap, openTun } from 'tapfd';
+import { commandOf } from '#lib/cli/machine/processes.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
-import { startTapfd, tapfd } from '../../kit/command.js';
-import { ownNamespace, vethPair } from '../../kit/namespace.js';
+import { commandWords, startTapfd, tapfd } from '../../kit/command.js';
+import { ownNamespace, run, vethPair } from '../../kit/namespace.js';
 
 fileNeeds(t, 'root', 'tun-device', 'netns', 'veth', 'macvtap', 'bridge', 'ip');
 
@@ -139,23 +140,44 @@ t.test('all namespaces: the node of a macvtap elsewhere, and one that is wrong',
   t.ok(second?.findings.some(({ code }) => code === 'wrong-node'));
 });
 
-t.test('two devices of one name: no holder is claimed that may be of the other', async (t) => {
+t.test('two devices of one name: each holder is at its own', async (t) => {
+  const a = await ownNamespace(t);
+  const b = await ownNamespace(t);
+  const name = `t${process.pid}`;
+  const [tap, tun] = [await openTap({ netns: a.name, name }), await openTun({ netns: b.name, name })];
+  closedWith(t, tap);
+  closedWith(t, tun);
+  const { devices } = await listed(['list', '--all', name, '--json']);
+  t.same(
+    devices.map(({ namespace, holders, possibleHolders }) => [namespace, holders, possibleHolders]).sort(),
+    [
+      [a.name, [{ pid: process.pid, command: commandOf(process.pid), fds: [tap.fd] }], []],
+      [b.name, [{ pid: process.pid, command: commandOf(process.pid), fds: [tun.fd] }], []],
+    ].sort(),
+  );
+  // One that is in a namespace which no list has is not that of another namespace, either.
+  const hidden = await createNetns();
+  closedWith(t, hidden);
+  const alone = await openTap({ netns: hidden.path, name });
+  closedWith(t, alone);
+  await tap.close();
+  await a.ip('tuntap', 'add', name, 'mode', 'tap');
+  const { devices: rest } = await listed(['list', name, '--json'], { ns: a });
+  t.match(rest, [{ holders: [], possibleHolders: [] }]);
+});
+
+t.test('two devices of one name, and no right to ask: no holder is claimed', async (t) => {
   const a = await ownNamespace(t);
   const b = await ownNamespace(t);
   const name = `t${process.pid}`;
   closedWith(t, await openTap({ netns: a.name, name }));
-  const { devices: one } = await listed(['list', name, '--json'], { ns: a });
-  t.same(
-    one[0]?.holders.map(({ pid }) => pid),
-    [process.pid],
-  );
   closedWith(t, await openTun({ netns: b.name, name }));
-  const { devices: two } = await listed(['list', name, '--json'], { ns: a });
-  t.same([one[0]?.possibleHolders.length, two[0]?.holders.length, two[0]?.possibleHolders.length], [0, 0, 1]);
-  const table = await tapfd(['list', name], { ns: a });
-  t.match(table.output, `(${process.pid})?`);
-  const tree = await tapfd(['list', '--tree', name], { ns: a });
-  t.match(tree.output, 'or it holds a device of this name elsewhere');
+  const shown = (...args: string[]) =>
+    run('setpriv', '--bounding-set=-net_admin', ...commandWords([...args, name], a));
+  const { devices }: Listed = JSON.parse(await shown('list', '--json'));
+  t.same([devices[0]?.holders.length, devices[0]?.possibleHolders.length], [0, 1]);
+  t.match(await shown('list'), `(${process.pid})?`);
+  t.match(await shown('list', '--tree'), 'or it holds a device of this name elsewhere');
 });
 
 t.test('nothing, and what is not there', async (t) => {

@@ -225,6 +225,24 @@ t.test('listening: one peer at a time, on TCP, too', async (t) => {
   await joined.ended;
 });
 
+t.test('a peer that comes back at once is taken at once', async (t) => {
+  const ns = await quietNamespace(t);
+  const path = socketPath(t);
+  const args = ['relay', '--tap', '--listen', path, '--reconnect', '3600'];
+  const relay = startTapfd(args, { ns });
+  await relay.printed('waits on');
+  for (const bytes of ['', 'ffffffff', '']) {
+    const peer = connect(path);
+    peer.end(Buffer.from(bytes, 'hex')).resume();
+    await once(peer, 'close');
+  }
+  relay.kill('SIGTERM');
+  const { code, errors } = await relay.ended;
+  t.equal(code, 0);
+  t.equal(errors.match(/^tapfd relay: connected$/gm)?.length, 3, errors);
+  t.notMatch(errors, 'refused another');
+});
+
 t.test('a device that is deleted ends it', async (t) => {
   const ns = await quietNamespace(t);
   const path = socketPath(t);

@@ -107,6 +107,14 @@ t.test('a terminal of 80 columns is used as a whole and given back', { skip: nee
     await shown(/prompt% *\n*$/);
     await tmux('send-keys', '-t', 'one', 'clear', 'Enter');
   }
+  await enter(['top', '--interval', '3600']);
+  await shown(/counting/);
+  await tmux('resize-window', '-t', 'one', '-x', '20', '-y', '6');
+  await shown(/^tapfd top.{10}…$/m);
+  await tmux('resize-window', '-t', 'one', '-x', '80', '-y', '6');
+  await tmux('send-keys', '-t', 'one', 'q');
+  await shown(/prompt% *\n*$/);
+  await tmux('send-keys', '-t', 'one', 'clear', 'Enter');
   // More devices than lines.
   for (const name of ['t1', 't2', 't3', 't4', 't5']) closedWith(t, await openTap({ netns: ns.name, name }));
   await enter(['top', '--interval', '0.1']);

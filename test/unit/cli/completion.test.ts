@@ -1,11 +1,11 @@
 /** Completion, by the shells themselves. */
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
 import { needs } from '../../kit/capabilities.js';
 import { outputOf, tapfd } from '../../kit/command.js';
-import { run } from '../../kit/namespace.js';
+import { ownNamespace, run } from '../../kit/namespace.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'tapfd-completion-'));
 
@@ -37,6 +37,27 @@ t.test('bash completes commands, options, values and the command of exec', async
   t.ok((await complete('tapfd', 'exec', '--tap', '--', 'bas')).includes('bash'));
   t.ok((await complete('tapfd', 'exec', '--tap', '--', 'cat', '/etc/pass')).includes('/etc/passwd'));
 });
+
+t.test(
+  'bash runs and expands nothing that a name holds',
+  { skip: needs('root', 'netns', 'ip') },
+  async (t) => {
+    const script = await scriptFor('bash');
+    const ns = await ownNamespace(t);
+    const place = t.testdir({ 'a file': '', other: '' });
+    for (const name of ['$(id>got)', '*', 'plain'])
+      await ns.ip('link', 'add', name, 'type', 'veth', 'peer', 'name', `p${name.length}`);
+    const complete = async (words: string) => {
+      const lines = `cd ${place}; source ${script}; COMP_WORDS=(${words}); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _tapfd; printf '%s\\n' "\${COMPREPLY[@]}"`;
+      return (await ns.exec('bash', '-c', lines)).split('\n').filter((line) => line !== '');
+    };
+    t.same(await complete("tapfd list ''"), ['\\$\\(id\\>got\\)', '\\*', 'lo', 'p1', 'p5', 'p9', 'plain']);
+    t.same(await complete("tapfd list 'pl'"), ['plain']);
+    t.same(await complete('tapfd dump -w a'), ['a file']);
+    t.same(await complete('tapfd exec -- cat a'), ['a file']);
+    t.same(readdirSync(place).sort(), ['a file', 'other'], 'nothing ran');
+  },
+);
 
 t.test('zsh loads it and knows the commands', { skip: needs('zsh') }, async (t) => {
   const script = await scriptFor('zsh');

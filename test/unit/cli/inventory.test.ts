@@ -23,6 +23,8 @@ import { shellRemedy } from '#lib/cli/machine/remedies.js';
 import { formatAddress, parseAddress } from '#lib/cli/relay/address.js';
 import { listeningOn } from '#lib/cli/relay/peers.js';
 import { styleFor } from '#lib/cli/terminal/style.js';
+import { printable } from '#lib/cli/terminal/text.js';
+import { run } from '../../kit/namespace.js';
 
 const LOOK = { style: styleFor({}, {}), width: 80 };
 
@@ -95,8 +97,8 @@ t.test('several namespaces, of which one cannot be read', async (t) => {
     '  promiscuous',
     '',
     'other',
-    'NAME  KIND     INDEX  MAC                 MTU  STATE  ON                 HELD BY',
-    'mv    macvtap      3  02:00:00:00:00:01  1500  down   another namespace  -',
+    'NAME  KIND     INDEX  MAC                 MTU  STATE  ON         HELD BY',
+    'mv    macvtap      3  02:00:00:00:00:01  1500  down   elsewhere  -',
     '  mode vepa',
     '',
     '! closed: its links cannot be read: EPERM',
@@ -145,6 +147,43 @@ t.test('remedies are commands for the namespace', async (t) => {
   for (const code of ['multicast', 'mtu', 'address-duplicate', 'address-deprecated'] as const)
     t.match(shellRemedy(finding(code), own, true), / x\b/);
   t.match(shellRemedy(finding('wrong-node'), own, true), 'tapfd exec');
+  t.equal(shellRemedy(finding('arp-off'), named, true), 'ip -n box link set x arp on');
+  for (const code of ['port-isolated', 'flooding-off'] as const) {
+    t.match(shellRemedy(finding(code), named, true), ': bridge -n box link set dev x ');
+    t.match(
+      shellRemedy(finding(code), nameless, true),
+      ': nsenter --net=/proc/7/ns/net bridge link set dev x ',
+    );
+  }
+});
+
+t.test('holders for which a line of 80 columns has no room are below it', async (t) => {
+  const own = namespace('this', true);
+  const held = device(own, {
+    kind: 'macvtap',
+    link: { name: 'eleven-long', carrier: false },
+    holders: [
+      { pid: 1_234_567, command: 'qemu-system-x86', fds: [3] },
+      { pid: 8, command: 'sh', fds: [3] },
+    ],
+  });
+  const lines = deviceTable({ namespaces: [own], devices: [held], hidden: 0 }, LOOK);
+  t.same(
+    lines.filter((line) => line.length > 80),
+    [],
+  );
+  t.match(lines[1], /…$/);
+  t.equal(lines[2], '  held by qemu-system-x86 (1234567), sh (8)');
+});
+
+t.test('a name is one word of a remedy, whatever it holds', async (t) => {
+  const own = namespace('this', true);
+  for (const name of ['$(id)', "a'b;c", '-x', '*', 'tap0', 'a\tb', '\u009bA', 'büro', '\u202e', '`id`']) {
+    const remedy = shellRemedy({ ...finding('link-down'), interface: name }, own, true);
+    t.equal(printable(remedy), remedy);
+    const line = remedy.replace(/^ip/, 'printf "%s\\n"');
+    t.equal(await run('bash', '-c', line), `link\nset\n${name}\nup\n`, remedy);
+  }
 });
 
 t.test('device numbers, and addresses of peers', async (t) => {

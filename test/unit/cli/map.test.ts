@@ -188,6 +188,15 @@ function large(): Inventory {
   return { namespaces: [hostNamespace, ...boxes, namespace('empty', [])], devices, hidden: 0 };
 }
 
+t.test('a program that may hold another device has a question mark', async (t) => {
+  const titles = mapOf(large()).namespaces[0]?.groups.flatMap(({ head, members }) =>
+    [head, ...members].flatMap(({ holders }) => holders.map(({ title }) => title)),
+  );
+  t.ok(titles?.includes('vpn?'));
+  t.notOk(titles?.includes('vpn'));
+  t.ok(titles?.includes('a guest with a long name 1'));
+});
+
 t.test('nothing overlaps, and no wire runs through a box', async (t) => {
   const map = mapOf(large());
   const layout = layOut(map);

@@ -1,6 +1,7 @@
 /** Rates and queues between two samples. */
 import t from 'tap';
 import { styleFor } from '#lib/cli/terminal/style.js';
+import { widthOf } from '#lib/cli/terminal/text.js';
 import { parseQueues } from '#lib/cli/top/queues.js';
 import { Rates } from '#lib/cli/top/rates.js';
 import type { DeviceSample } from '#lib/cli/top/sample.js';
@@ -71,7 +72,8 @@ t.test('queues that fill are marked', async (t) => {
   const style = styleFor({ isTTY: true }, {});
   const rate = { frames: 0, bits: 0 };
   const line = (queued: number | undefined) =>
-    ratesTable([{ device: sample(), toProgram: rate, fromProgram: rate, drops: 1, queued }], style)[1] ?? '';
+    ratesTable([{ device: sample(), toProgram: rate, fromProgram: rate, drops: 1, queued }], style, 80)[1] ??
+    '';
   t.match(line(10), / {2}10\/100$/);
   t.match(line(50), style.yellow('50/100'));
   t.match(line(95), style.red('95/100'));
@@ -85,6 +87,33 @@ t.test('queues that fill are marked', async (t) => {
     ).devices[0].queue;
   t.same(queueAsJson(3), { frames: 3, length: 100 });
   t.equal(queueAsJson(undefined), null);
+});
+
+t.test('a table fits into 80 columns: of a long name, the namespace is cut', async (t) => {
+  const style = styleFor({ isTTY: true }, {});
+  const most = { frames: 999_400, bits: 999_400_000_000 };
+  const device = sample({
+    name: 'fifteenbytes123',
+    kind: 'macvtap',
+    queueLength: 1000,
+    namespace: {
+      key: 'n',
+      path: '/proc/7/ns/net',
+      label: 'of qemu-system-x86 (1234567)',
+      own: false,
+      links: [],
+    },
+  });
+  const table = (width: number) =>
+    ratesTable([{ device, toProgram: most, fromProgram: most, drops: 999_400, queued: 1000 }], style, width);
+  const [head = '', line = ''] = table(80);
+  t.ok(widthOf(head) <= 80, head);
+  t.ok(widthOf(line) <= 80, line);
+  t.match(line, 'fifteenbytes123');
+  t.match(head, 'QUEUE');
+  t.match(table(200)[1], 'of qemu-system-x86 (1234567):fifteenbytes123');
+  t.match(table(84)[1], '…:fifteenbytes123');
+  t.match(table(40)[1], 'fifteen…');
 });
 
 t.test('what tc prints', async (t) => {
