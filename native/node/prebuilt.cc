@@ -45,14 +45,16 @@ extern "C" char* __cxa_demangle(const char*, char*, size_t*, int* status) {
 
 #ifdef __aarch64__
 
-// The compiler's own library would bring a guard with a value that everybody knows, in place of the C library's.
+// The compiler's own library would bring a guard with a value that everybody knows, in place of the C
+// library's.
 extern "C" {
 
 uintptr_t __stack_chk_guard = 0;
 
 // Before any other code of the addon. A first byte of zero ends a text that is copied over it.
 [[gnu::constructor(101), gnu::no_stack_protector]] static void ChooseGuard() {
-  std::memcpy(&__stack_chk_guard, reinterpret_cast<const void*>(getauxval(AT_RANDOM)), sizeof __stack_chk_guard);
+  std::memcpy(&__stack_chk_guard, reinterpret_cast<const void*>(getauxval(AT_RANDOM)),
+              sizeof __stack_chk_guard);
   __stack_chk_guard &= ~uintptr_t{0xff};
 }
 
