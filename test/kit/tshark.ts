@@ -45,6 +45,8 @@ export async function readByTshark(
 ): Promise<Map<string, string[]>[]> {
   writeFileSync(file, pcap(frames));
   const child = spawn('tshark', [
+    // Any random payload may look like it.
+    ...['--disable-heuristic', 'rtcp_udp'],
     ...['-n', '-r', file, '-T', 'fields', '-E', `aggregator=${BETWEEN_VALUES}`],
     ...Object.entries(SETTINGS).flatMap(([name, value]) => ['-o', `${name}:${value}`]),
     ...fields.flatMap((field) => ['-e', field]),
