@@ -35,7 +35,7 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
     );
     const said = await program.printed(/pids .*\n/);
     const pids = [...new Set((/pids (.*)\n/.exec(said)?.[1] ?? '').split(' ').map(Number))];
-    t.equal(pids.length, 3, 'two children and the guard');
+    t.ok(pids.length >= 4, 'two children, each with a guard');
     program.kill(signal);
     await program.ended;
     for (const pid of pids) t.ok(await hasEnded(pid), `${pid}`);
