@@ -42,14 +42,15 @@ export async function startProcess(
     child.once('spawn', () => {
       runs = true;
     });
-    return await started(child);
+    const running = await started(child);
+    // Not awaited: whoever has the child must not miss its first events.
+    void passed.close();
+    return running;
   } catch (error) {
     forget();
+    await passed.close();
     signal?.throwIfAborted();
     throw spawnFailure(operation, command, error);
-    /* c8 ignore next -- V8 counts a path past try and catch that does not exist */
-  } finally {
-    passed.close();
   }
 }
 
@@ -57,14 +58,14 @@ export async function startProcess(
  * Deno moves the descriptors one by one to their places in the child, and closes each where it was: what lies in the place
  * of another, or goes to two places, would be another file or none. There it gets duplicates that lie behind all places.
  */
-function withDescriptors(stdio: StdioOptions): { stdio: StdioOptions; close(): void } {
-  if (runtimeName() !== 'deno' || !Array.isArray(stdio)) return { stdio, close: () => undefined };
+function withDescriptors(stdio: StdioOptions): { stdio: StdioOptions; close(): Promise<unknown> } {
+  if (runtimeName() !== 'deno' || !Array.isArray(stdio)) return { stdio, close: () => Promise.resolve() };
   const numbers = stdio.filter((entry) => typeof entry === 'number' && entry > 2).map(Number);
   const duplicates = native().duplicateFds(numbers, stdio.length);
   const fresh = duplicates.numbers;
   return {
     stdio: stdio.map((entry) => (typeof entry === 'number' && entry > 2 ? fresh.shift() : entry)),
-    close: () => void duplicates.close(),
+    close: () => duplicates.close(),
   };
 }
 

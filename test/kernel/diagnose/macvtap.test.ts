@@ -8,7 +8,7 @@ import { needs } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { addGuestLink, allCodes, codes, finding } from '../../kit/findings.js';
 import { send, testFrame, textsUntil } from '../../kit/frames.js';
-import { untilCarrier } from '../../kit/link-changes.js';
+import { linkEvent, untilCarrier } from '../../kit/link-changes.js';
 import { ownIndex, ownNamespace } from '../../kit/namespace.js';
 
 const MAC_A = '02:00:00:00:00:0a';
@@ -58,7 +58,11 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
     await sendNow('up');
     t.same(await textsUntil(sibling, 'up'), ['up']);
     await links.set(device.name, { up: false, netns });
-    t.same(await codes(device), ['link-down']);
+    // Nobody reads it: what the kernel sent of its own accord may have been dropped meanwhile.
+    t.same(
+      (await codes(device)).filter((code) => code !== 'kernel-drops'),
+      ['link-down'],
+    );
   });
 
   t.test('a lower device in another namespace, without carrier', async (t) => {
@@ -232,10 +236,8 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
   t.test('a link that has moved to another namespace', async (t) => {
     const elsewhere = await ownNamespace(t);
     const device = closedWith(t, await openMacvtap({ ...common, name: 'moving', guestMac: MAC_A }));
-    const moved = new Promise<void>((resolve) =>
-      // The kernel takes it down first, which may be an event of its own.
-      device.on('link', ({ changed }) => changed.includes('namespace') && resolve()),
-    );
+    // The kernel takes it down first, which may be an event of its own.
+    const moved = linkEvent(device, 'namespace');
     await network.ip('link', 'set', 'moving', 'netns', elsewhere.name);
     await moved;
     t.same(await codes(device), ['moved-away']);

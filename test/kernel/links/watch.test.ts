@@ -239,7 +239,11 @@ t.test('a watch that is collected closes its socket', async (t) => {
   t.same(await runScript(ns, body), { output: '20\n', status: 0 });
 });
 
-t.test('worker threads that watch, ended at any moment', async (t) => {
+const UNDER_WAY =
+  process.versions.deno !== undefined &&
+  'needs node: what a call opens that is under way when Deno ends a worker stays open now and then';
+
+t.test('worker threads that watch, ended at any moment', { skip: UNDER_WAY }, async (t) => {
   const ns = await ownNamespace(t);
   const body = `
     const script = \`
