@@ -3,6 +3,7 @@
  * told that it is one of them, and does as they do.
  */
 import t from 'tap';
+import { needs } from '../kit/capabilities.js';
 import { runChild } from '../kit/child.js';
 import { quietNamespace } from '../kit/namespace.js';
 import { inRepo } from '../kit/paths.js';
@@ -261,6 +262,26 @@ t.test(
       as('deno'),
     );
     t.match(ended, { code: 0, output: 'ERR_INVALID_ARG_TYPE true\n'.repeat(3), errors: '' });
+  },
+);
+
+t.test(
+  'deno: a child is of the group that this process has, in a user namespace of the only one there',
+  { skip: (!inNode && 'needs node: it is told') || needs('root', 'netns') },
+  async (t) => {
+    const ended = await runChild(
+      `import { createNetns } from 'tapfd';
+      import { text } from 'node:stream/consumers';
+      for (const options of [{}, { userNamespace: true }]) {
+        const netns = await createNetns(options);
+        const child = netns.spawn('id', ['-g'], { stdio: ['ignore', 'pipe', 'inherit'] });
+        console.log(await text(child.stdout));
+        await netns.close();
+      }`,
+      [],
+      as('deno'),
+    );
+    t.match(ended, { code: 0, output: '0\n\n0\n\n', errors: '' });
   },
 );
 

@@ -72,7 +72,7 @@ export class SignalHandling {
     const mine = process.listeners(signal);
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
-    /* c8 ignore next -- Node writes what was covered before a signal that may end it; exec.test.ts stops it twice */
+    /* c8 ignore next 2 -- Node writes what was covered before a signal that may end it; exec.test.ts stops it twice */
     for (const listener of mine) process.on(signal, listener);
   }
 }

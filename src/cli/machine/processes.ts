@@ -61,7 +61,7 @@ export function lookAtProcesses(proc = PROC, sys = SYS): Processes {
     const path = `${directory}/ns/net`;
     const netns = keyOf(path);
     if (netns !== undefined && !namespaces.has(netns)) namespaces.set(netns, { key: netns, path, pid });
-    const fds = attempt(() => readdirSync(`${directory}/fd`));
+    const fds = attempt(() => readdirSync(`${directory}/fd`).sort(byNumber));
     // One that has ended meanwhile hides nothing.
     if (fds === undefined && existsSync(directory)) hidden += 1;
     for (const fd of fds ?? []) {
@@ -90,6 +90,11 @@ export function keyIn({ dev, ino }: Stats): string {
 
 /** Nodes that udev, mknod(1) or this library make: a file on a server that does not answer must not block this. */
 const NODE_NAME = /\/[^/]*(tap|tun)[^/]*$/i;
+
+/** Numbers as text: the same everywhere, in whatever order a runtime lists a directory. */
+function byNumber(a: string, b: string): number {
+  return a.length - b.length || (a < b ? -1 : 1);
+}
 
 function describeDescriptor(
   directory: string,

@@ -26,11 +26,15 @@ export async function top(names: readonly string[], options: TopOptions): Promis
   checkNames(names, first);
   const rates = new Rates(first);
   const isLive = process.stdout.isTTY && !options.json;
-  const screen = isLive ? new Screen(() => quit.abort()) : undefined;
   const style = styleFor(process.stdout);
+  const screen = isLive
+    ? new Screen(
+        () => quit.abort(),
+        () => [headLine(options.interval, style), '', 'counting …'],
+      )
+    : undefined;
   const ended = AbortSignal.any([signal, quit.signal]);
   try {
-    screen?.draw(() => [headLine(options.interval, style), '', 'counting …']);
     for (let looks = 0; looks < (options.count ?? Number.POSITIVE_INFINITY); looks++) {
       await delay(options.interval * 1000, undefined, { signal: ended }).catch(() => undefined);
       if (ended.aborted) break;

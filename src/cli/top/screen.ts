@@ -15,10 +15,13 @@ export class Screen {
   readonly #leave = (): void => void process.stdout.write(LEAVE);
   readonly #onKey: (key: Buffer) => void;
   readonly #onResize = (): void => this.#show();
-  #linesFor: (width: number) => readonly string[] = () => [];
+  #linesFor: (width: number) => readonly string[];
 
-  /** @param onQuit - Called for q and Ctrl-C, which in this mode is no signal. */
-  constructor(onQuit: () => void) {
+  /**
+   * @param onQuit - Called for q and Ctrl-C, which in this mode is no signal.
+   * @param linesFor - As for {@link draw}, which it does at once.
+   */
+  constructor(onQuit: () => void, linesFor: (width: number) => readonly string[]) {
     this.#onKey = (key) => {
       const text = key.toString('latin1');
       if (text.includes('q') || text.includes(CTRL_C)) onQuit();
@@ -31,6 +34,8 @@ export class Screen {
       process.stdin.setRawMode(true);
       process.stdin.on('data', this.#onKey);
     }
+    this.#linesFor = linesFor;
+    this.#show();
   }
 
   /** @param linesFor - Makes the lines for a width, now and when the terminal gets another size. */

@@ -39,6 +39,8 @@ export class Guardian {
   }
 
   #keepsAlive(alive: boolean): void {
+    // Deno's child that could not start has nothing to call.
+    if (this.#child.pid === undefined) return;
     for (const handle of [this.#child, this.#child.stdin]) callOf(handle, alive ? 'ref' : 'unref');
   }
 }

@@ -8,7 +8,7 @@ import { RecentFrames } from '../expect/recent-frames.js';
 import { saveTraffic, Traffic } from '../expect/traffic.js';
 
 /** Of all devices together: the oldest frames go first. */
-const MAX_BYTES = 16 * 1024 * 1024;
+const MAX_BYTES = 32 * 1024 * 1024;
 
 interface RecordedFrame {
   readonly traffic: Traffic;

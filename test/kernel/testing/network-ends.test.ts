@@ -43,6 +43,8 @@ t.test('what waits for that keeps no process alive, and is gone with the network
      console.log('end');`,
   );
   t.match(await child.ended, { code: 0 });
+  // What all networks share is there from the first one on.
+  await (await createTestNetwork()).close();
   const before = descriptorTargets().toSorted();
   const net = await createTestNetwork();
   await Promise.all([net.exec('true'), net.exec('true')]);
