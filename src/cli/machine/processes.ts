@@ -92,9 +92,7 @@ export function keyIn({ dev, ino }: Stats): string {
 const NODE_NAME = /\/[^/]*(tap|tun)[^/]*$/i;
 
 /** Numbers as text: the same everywhere, in whatever order a runtime lists a directory. */
-function byNumber(a: string, b: string): number {
-  return a.length - b.length || (a < b ? -1 : 1);
-}
+const byNumber = new Intl.Collator('en', { numeric: true }).compare;
 
 function describeDescriptor(
   directory: string,

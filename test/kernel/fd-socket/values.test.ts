@@ -105,3 +105,13 @@ function foreignSignal(): { signal: AbortSignal; abort: (reason: unknown) => voi
   };
   return { signal: target as AbortSignal, abort };
 }
+
+t.test('a loop beside a receive() fails and takes nothing from it', async (t) => {
+  const [a, b] = FdSocket.pair();
+  t.teardown(() => Promise.all([a.close(), b.close()]));
+  const pending = b.receive();
+  const messages = b[Symbol.asyncIterator]();
+  await t.rejects(messages.next(), { code: 'ERR_TAPFD_INVALID_STATE' });
+  await a.send('for the first');
+  t.equal(String((await pending)?.data), 'for the first');
+});
