@@ -272,6 +272,7 @@ t.test(
     const ended = await runChild(
       `import { createNetns } from 'tapfd';
       import { text } from 'node:stream/consumers';
+      process.setegid(65534);
       for (const options of [{}, { userNamespace: true }]) {
         const netns = await createNetns(options);
         const child = netns.spawn('id', ['-g'], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -281,7 +282,7 @@ t.test(
       [],
       as('deno'),
     );
-    t.match(ended, { code: 0, output: '0\n\n0\n\n', errors: '' });
+    t.match(ended, { code: 0, output: '65534\n\n0\n\n', errors: '' });
   },
 );
 

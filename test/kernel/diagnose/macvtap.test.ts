@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, statSync } from 'node:fs';
 import t from 'tap';
 import { links, openMacvtap } from 'tapfd';
+import { diagnoseFromOutside } from '#lib/diagnose/from-outside.js';
 import { needs } from '../../kit/capabilities.js';
 import { closedWith } from '../../kit/closed-with.js';
 import { addGuestLink, allCodes, codes, finding } from '../../kit/findings.js';
@@ -210,6 +211,11 @@ t.test('macvtap', { skip: needs('root', 'tun-device', 'macvtap', 'veth', 'ip') }
       interface: 'guest',
     });
     t.match(message, new RegExp(`^/dev/tap${index} is not the node of guest`));
+    const link = await links.get('guest', { netns });
+    const seen = (device: number | undefined) =>
+      diagnoseFromOutside({ kind: 'macvtap', link, links: new Map(), addresses: [], device });
+    t.match(await seen(statSync(`/proc/self/fd/${ours.fd}`).rdev), [{ code: 'wrong-node' }]);
+    t.same(await seen(undefined), [], 'of a device number that is not known, nothing is said');
     await links.remove('guest', { netns: neighbour.name });
     t.same(await allCodes(ours), [], 'the node went with its link: what is missing misleads nobody');
     await ours[Symbol.asyncDispose]();
