@@ -210,13 +210,10 @@ function isPolledByThread(): boolean {
 /** The event loop's next turn, for what polls by a thread. */
 function takeTurns(loaded: NativeAddon): void {
   const turn = loaded.pollByThread((keepsAlive) => {
-    if (keepsAlive) {
-      setImmediate(turn);
-      return;
-    }
     // Node and Deno run no immediate that is unref'd before something else wakes the loop.
-    /* c8 ignore next 3 -- whether frames are left over for a device that keeps nothing alive is a matter of time */
-    setTimeout(turn, 0).unref();
+    /* c8 ignore next 2 -- whether frames are left over for a device that keeps nothing alive is a matter of time */
+    if (keepsAlive) setImmediate(turn);
+    else setTimeout(turn, 0).unref();
   });
 }
 
