@@ -5,6 +5,9 @@
 #include <linux/if_tun.h>
 #include <linux/kcmp.h>
 #include <sys/stat.h>
+#ifndef STATX_TYPE
+#include <linux/stat.h>
+#endif
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -58,12 +61,13 @@ std::string CommandOf(pid_t pid) {
   return command;
 }
 
-// AT_STATX_DONT_SYNC: a file on a server that does not answer must not block this.
+// AT_STATX_DONT_SYNC: a file on a server that does not answer must not block this. musl has statx(2) only
+// since 1.2.5.
 bool IsDevice(int directory, int entry, dev_t number) {
   struct statx st;
   std::string name = std::to_string(entry);
-  return statx(directory, name.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 && S_ISCHR(st.stx_mode) &&
-         makedev(st.stx_rdev_major, st.stx_rdev_minor) == number;
+  return syscall(SYS_statx, directory, name.c_str(), AT_STATX_DONT_SYNC, STATX_TYPE, &st) == 0 &&
+         S_ISCHR(st.stx_mode) && makedev(st.stx_rdev_major, st.stx_rdev_minor) == number;
 }
 
 // tun.c tun_chr_show_fdinfo. All TUNs and TAPs share one number; those of other names need not be touched.

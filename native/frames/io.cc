@@ -1,5 +1,7 @@
 #include "frames/io.h"
 
+#include <linux/fs.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -81,13 +83,22 @@ FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t leng
 
 namespace {
 
+// preadv2(2) and pwritev2(2) at the current position. musl has functions for them only since 1.2.5.
+ssize_t ReadNoWait(int fd, const struct iovec* parts, int count) {
+  return syscall(SYS_preadv2, fd, parts, count, -1L, -1L, RWF_NOWAIT);
+}
+ssize_t WriteNoWait(int fd, const struct iovec* parts, int count) {
+  return syscall(SYS_pwritev2, fd, parts, count, -1L, -1L, RWF_NOWAIT);
+}
+
 // One read or write that does not wait, even if another process holds the descriptor.
 template <typename Plain, typename NoWait>
 ssize_t Transfer(Channel& channel, Plain plain, NoWait no_wait) {
   for (;;) {
     ssize_t length = channel.shared && channel.nowait ? no_wait() : plain();
     if (length >= 0) return length;
-    if (errno == EOPNOTSUPP && channel.shared && channel.nowait) {
+    bool unsupported = errno == EOPNOTSUPP || errno == ENOSYS;
+    if (unsupported && channel.shared && channel.nowait) {
       channel.nowait = false;
     } else if (errno != EINTR) {
       return -errno;
@@ -103,8 +114,7 @@ int WriteOutcome(const Channel& channel, ssize_t written) {
 ssize_t ReadSpilling(Channel& channel, uint8_t* to, size_t room, uint8_t* spill) {
   struct iovec parts[2] = {{to, room}, {spill, kSpillBytes}};
   return Transfer(
-      channel, [&] { return readv(channel.fd, parts, 2); },
-      [&] { return preadv2(channel.fd, parts, 2, -1, RWF_NOWAIT); });
+      channel, [&] { return readv(channel.fd, parts, 2); }, [&] { return ReadNoWait(channel.fd, parts, 2); });
 }
 
 }  // namespace
@@ -116,15 +126,14 @@ bool EndsDevice(int outcome) {
 ssize_t ReadFrame(Channel& channel, uint8_t* to, size_t room) {
   struct iovec part = {to, room};
   return Transfer(
-      channel, [&] { return read(channel.fd, to, room); },
-      [&] { return preadv2(channel.fd, &part, 1, -1, RWF_NOWAIT); });
+      channel, [&] { return read(channel.fd, to, room); }, [&] { return ReadNoWait(channel.fd, &part, 1); });
 }
 
 int WriteParts(Channel& channel, const struct iovec* parts, uint32_t count) {
   int part_count = static_cast<int>(count);
   ssize_t written = Transfer(
       channel, [&] { return writev(channel.fd, parts, part_count); },
-      [&] { return pwritev2(channel.fd, parts, part_count, -1, RWF_NOWAIT); });
+      [&] { return WriteNoWait(channel.fd, parts, part_count); });
   return WriteOutcome(channel, written);
 }
 
@@ -132,7 +141,7 @@ int WriteFrame(Channel& channel, const uint8_t* frame, size_t length) {
   struct iovec part = {const_cast<uint8_t*>(frame), length};
   ssize_t written = Transfer(
       channel, [&] { return write(channel.fd, frame, length); },
-      [&] { return pwritev2(channel.fd, &part, 1, -1, RWF_NOWAIT); });
+      [&] { return WriteNoWait(channel.fd, &part, 1); });
   return WriteOutcome(channel, written);
 }
 

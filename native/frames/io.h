@@ -45,8 +45,8 @@ FrameFault CheckFrame(const FrameRules& rules, const uint8_t* frame, size_t leng
 // The state of a descriptor for reads and writes. Plain read(2) and write(2) cost a sixth less than
 // preadv2(2), but wait if O_NONBLOCK has been cleared. Nothing can clear it while the open file description
 // is ours alone; once it is `shared` (adopted, or its number has been handed out), each call passes
-// RWF_NOWAIT. A driver that does not support it (before Linux 6.4) answers EOPNOTSUPP; then `nowait` becomes
-// false and O_NONBLOCK must do.
+// RWF_NOWAIT. A driver that does not support it (before Linux 6.4) answers EOPNOTSUPP, and an emulator of
+// user programs ENOSYS; then `nowait` becomes false and O_NONBLOCK must do.
 //
 // A TUN or TAP that is `down` drops what is written (EIO). While its send buffer is full it answers EAGAIN
 // instead, but does not signal when there is room again (tun.c tun_sock_writeable): that counts as the same

@@ -7,6 +7,10 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string>
 
 #include "sys/inside/user_namespace.h"
 
@@ -15,6 +19,16 @@ namespace tapfd {
 namespace {
 
 constexpr long kNsfsMagic = 0x6e736673;  // linux/magic.h NSFS_MAGIC
+
+// Whether a file of nsfs is a network namespace. qemu-user passes on no NS_GET_NSTYPE: there, /proc says
+// it, whose links to such files only the kernel writes ("net:[4026531840]").
+bool IsOfNetwork(int fd) {
+  int type = ioctl(fd, NS_GET_NSTYPE);
+  if (type != -1 || (errno != ENOTTY && errno != ENOSYS)) return type == CLONE_NEWNET;
+  char target[32];
+  ssize_t length = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), target, sizeof target);
+  return length > 0 && std::string(target, static_cast<size_t>(length)).rfind("net:[", 0) == 0;
+}
 
 Failure NotANamespace(const std::string& path) {
   return Failure::Refused("ERR_TAPFD_NOT_A_NAMESPACE", path + " is not a network namespace").WithPath(path);
@@ -71,7 +85,7 @@ Result<NetNamespace> NetNamespace::FromFd(Fd fd, const std::string& path) {
   if (fstatfs(fd.get(), &fs) != 0) return Failure::FromErrno("fstatfs").WithPath(path);
   if (fstat(fd.get(), &st) != 0) return Failure::FromErrno("fstat").WithPath(path);
   // An ioctl number means something else on another kind of file, so the file system is checked first.
-  if (fs.f_type != kNsfsMagic || ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET) {
+  if (fs.f_type != kNsfsMagic || !IsOfNetwork(fd.get())) {
     return NotANamespace(path);
   }
   return NetNamespace(std::move(fd), st.st_dev, st.st_ino);

@@ -16,7 +16,7 @@ namespace tapfd {
 
 class NetNamespace {
  public:
-  // Refuses `fd` unless it is a network namespace (NS_GET_NSTYPE).
+  // Refuses `fd` unless it is a network namespace.
   static Result<NetNamespace> FromFd(Fd fd, const std::string& path);
   // Opens nothing but a namespace.
   static Result<NetNamespace> OpenPath(const std::string& path);

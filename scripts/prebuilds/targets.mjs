@@ -14,6 +14,10 @@ import { compareVersions, neededGlibc } from './elf.mjs';
 /** Debian 10, RHEL 8 and Ubuntu 18.10 have it. Node 20 itself requires 2.28. */
 export const MAX_GLIBC = '2.28';
 
+/** Alpine 3.16 has it. musl's symbols have no versions: what came later is told by its name. */
+export const MIN_MUSL = '1.2.3';
+const LATER_IN_MUSL = /^(statx|preadv2|pwritev2)$/;
+
 /** @type {Target[]} */
 export const TARGETS = [
   target('x64', 'glibc', `x86_64-linux-gnu.${MAX_GLIBC}`),
@@ -72,7 +76,7 @@ export function faultsOf(object, bytes, { arch, libc }, sourceHash, muslSymbols)
   const isLibc = (/** @type {import('./elf.mjs').UndefinedSymbol} */ { name, version }) =>
     libc === 'glibc'
       ? version?.startsWith('GLIBC_') === true
-      : (muslSymbols?.has(name) ?? !CPP_SYMBOL.test(name));
+      : !LATER_IN_MUSL.test(name) && (muslSymbols?.has(name) ?? !CPP_SYMBOL.test(name));
   const foreign = object.undefinedSymbols.filter((symbol) => !isLibc(symbol) && !isOfNodeOrNobody(symbol));
   require(foreign.length === 0, `needs the symbols ${foreign.map(({ name }) => name).join(', ')}`);
   const lacking = ENTRIES.filter((name) => !object.exportedSymbols.includes(name));

@@ -179,10 +179,7 @@ const PROBES = {
   chromium: () => commandProbe('chromium'),
   'qemu-aarch64': () => commandProbe('qemu-aarch64-static'),
   'arm64-runtime': () => onDemandProbe(ARM64_RUNTIMES),
-  musl: () =>
-    existsSync('/lib/ld-musl-x86_64.so.1')
-      ? undefined
-      : { problem: "there is no loader of musl's programs for x64", remedy: installCommand(['musl-gcc']) },
+  musl: () => commandProbe('musl-gcc'),
   prebuilds: () => {
     try {
       checkPrebuilds();

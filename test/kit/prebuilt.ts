@@ -41,14 +41,11 @@ export async function runFor(target: Target, program: string, ...args: string[])
 }
 
 /**
- * Builds a program that loads an addon as node does, all its symbols at once, and says that it has an entry. It has
- * functions of the names that only node would have; none of them is called.
+ * Builds a program for musl on this machine that loads an addon as node does, all its symbols at once, and says that it has
+ * an entry. It has functions of the names that only node would have; none of them is called. zig links every program for musl
+ * statically, and such a program loads nothing: so this is musl's own compiler.
  */
-export async function buildLoader(
-  target: Target,
-  directory: string,
-  symbols: readonly string[],
-): Promise<string> {
+export async function buildMuslLoader(directory: string, symbols: readonly string[]): Promise<string> {
   const stubs = symbols.map((name) => `void ${name}(void) { __builtin_trap(); }`).join('\n');
   const source = join(directory, 'loader.c');
   writeFileSync(
@@ -64,7 +61,9 @@ int main(int count, char** args) {
 }
 `,
   );
-  return buildFor(target, directory, 'loader', '-rdynamic', '-dynamic', source);
+  const loader = join(directory, 'loader');
+  await execute('musl-gcc', ['-rdynamic', source, '-o', loader]);
+  return loader;
 }
 
 /** The sources of a native test program, and the parts of native/ that it drives. */

@@ -1,5 +1,5 @@
 /** Completion, by the shells themselves. */
-import { mkdtempSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import t from 'tap';
@@ -8,6 +8,7 @@ import { outputOf, tapfd } from '../../kit/command.js';
 import { ownNamespace, run } from '../../kit/namespace.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'tapfd-completion-'));
+t.teardown(() => rmSync(directory, { recursive: true }));
 
 async function scriptFor(shell: string): Promise<string> {
   const { code, output } = await tapfd(['completion', shell]);
