@@ -232,6 +232,7 @@ t.test('no descriptor is left after many', async (t) => {
   }
   // Of what earlier tests forgot, the garbage collector may have closed some meanwhile.
   t.same(await leftDescriptors(before.descriptors), []);
-  t.ok(threads() <= before.threads);
+  // Deno starts more of its own whenever it reads a directory.
+  if (process.versions.deno === undefined) t.ok(threads() <= before.threads);
   t.same(await namesOfIp(), namespaces);
 });

@@ -4,7 +4,7 @@ import t from 'tap';
 import { createTestNetwork } from 'tapfd/testing';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { startChild } from '../../kit/child.js';
-import { descriptorTargets } from '../../kit/open-files.js';
+import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 import { processesWith } from '../../kit/processes.js';
 
 fileNeeds(t, 'root', 'tun-device');
@@ -45,11 +45,11 @@ t.test('what waits for that keeps no process alive, and is gone with the network
   t.match(await child.ended, { code: 0 });
   // What all networks share is there from the first one on.
   await (await createTestNetwork()).close();
-  const before = descriptorTargets().toSorted();
+  const before = descriptorsOf();
   const net = await createTestNetwork();
   await Promise.all([net.exec('true'), net.exec('true')]);
   await net.close();
-  t.same(descriptorTargets().toSorted(), before);
+  t.same(await leftDescriptors(before), []);
 });
 
 t.test('without a shell, programs run as well', async (t) => {

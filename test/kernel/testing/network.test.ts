@@ -8,7 +8,7 @@ import { createTestNetwork, expectFrame, type TestNetwork, withTestNetwork } fro
 import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { childCommand, startChild } from '../../kit/child.js';
-import { descriptorTargets } from '../../kit/open-files.js';
+import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 import { inRepo } from '../../kit/paths.js';
 import { processesWith } from '../../kit/processes.js';
 import { startProgram } from '../../kit/started-program.js';
@@ -165,7 +165,7 @@ t.test('the clone device, and a device that is handed off', async (t) => {
 });
 
 t.test('a network that is closed has ended all that was in it', async (t) => {
-  const before = descriptorTargets().toSorted();
+  const before = descriptorsOf();
   const net = await createTestNetwork({ rootless: 'auto' });
   t.equal(net.rootless, false);
   const host = await net.host('a');
@@ -183,7 +183,7 @@ t.test('a network that is closed has ended all that was in it', async (t) => {
   t.equal(child.signalCode, 'SIGKILL');
   t.same(processesWith(`sleep ${mark}`), []);
   await over;
-  t.same(descriptorTargets().toSorted(), before);
+  t.same(await leftDescriptors(before), []);
   const gone = { code: 'ERR_TAPFD_CLOSED' };
   await t.rejects(net.tap(), gone);
   await t.rejects(net.bridge('br0'), gone);
@@ -195,13 +195,13 @@ t.test('a network that is closed has ended all that was in it', async (t) => {
 });
 
 t.test('what is under way at the close leaves nothing either', async (t) => {
-  const before = descriptorTargets().toSorted();
+  const before = descriptorsOf();
   const net = await createTestNetwork();
   const opening = t.rejects(net.tap(), { code: 'ERR_TAPFD_CLOSED' });
   const making = t.rejects(net.host('late'), { code: 'ERR_TAPFD_CLOSED' });
   await net.close();
   await Promise.all([opening, making]);
-  t.same(descriptorTargets().toSorted(), before);
+  t.same(await leftDescriptors(before), []);
 });
 
 t.test('the signal closes it', async (t) => {
@@ -247,7 +247,7 @@ t.test('withTestNetwork closes it, whatever becomes of the function', async (t) 
 });
 
 t.test('whatever fails at the close, the rest is closed, and the error of the test is kept', async (t) => {
-  const before = descriptorTargets().toSorted();
+  const before = descriptorsOf();
   const net = await createTestNetwork();
   const [tap, other] = [await net.tap(), await net.tap()];
   const close = tap.close.bind(tap);
@@ -261,7 +261,7 @@ t.test('whatever fails at the close, the rest is closed, and the error of the te
   await t.rejects(net.close(), failure, 'again');
   t.equal(other.destroyed, true);
   t.equal(child.signalCode, 'SIGKILL');
-  t.same(descriptorTargets().toSorted(), before);
+  t.same(await leftDescriptors(before), []);
   const failing = withTestNetwork({}, async (net) => {
     const device = await net.tap();
     device.close = () => Promise.reject(failure);
