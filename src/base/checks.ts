@@ -8,6 +8,22 @@ const MAX_INTERFACE_NAME_BYTES = 15;
 /** `linux/if.h` ALTIFNAMSIZ: 128 with the terminating NUL. */
 const MAX_ALTERNATIVE_NAME_BYTES = 127;
 
+/** A caller's promise may be of another realm, or not one of JavaScript's own. */
+export function isThenable<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
+  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+}
+
+/**
+ * What a caller's function decides: whatever counts as true is. A promise would, even one of false: it is refused.
+ *
+ * @param argument - The function's name.
+ */
+export function verdict(argument: string, value: unknown): boolean {
+  if (!isThenable(value)) return Boolean(value);
+  value.then(undefined, () => {}); // what is not waited for is nobody's unhandled rejection
+  throw invalidArgument(argument, 'a function that decides at once', value);
+}
+
 /** `undefined` counts as left out; any other value must pass the check. */
 export function optional<T>(value: unknown, check: (value: unknown) => T): T | undefined {
   return value === undefined ? undefined : check(value);

@@ -69,11 +69,13 @@ export interface CaptureStats {
  *
  * @param device - A device or several. An empty list is filled by {@link Capture.add}.
  * @param target - A path, whose file is made or overwritten, or a Writable, which is ended at the end unless `end` is false.
+ *   The path of a FIFO waits, without a thread, until somebody reads it.
  * @returns When the file is open. Frames are captured from the call on.
  * @throws TapfdError
  * - `ERR_TAPFD_INVALID_ARGUMENT`.
  * - `ERR_TAPFD_CLOSED`, `ERR_TAPFD_HANDED_OFF`: a device that is no more. The target is not touched.
- * @throws The error of `fs.open()` (`ENOENT`, `EACCES`, …) or of the writable; the reason of `signal`, if it was aborted before.
+ * @throws The error of `fs.open()` (`ENOENT`, `EACCES`, …) or of the writable; the reason of `signal`, if it was aborted
+ *   before the file was open.
  */
 export async function capture(
   device: FrameStream | readonly FrameStream[],
@@ -140,14 +142,17 @@ export class Capture {
     made.#isAwaited = true;
     try {
       const begun = observed.map(([device, observe]) => made.#add(device, observe).begin());
-      made.#letSignalGo = onAbort(settings.signal, () => made.#end());
+      let isOpen = false;
+      // A FIFO opens when somebody reads it, perhaps never.
+      const abort = () => (isOpen ? made.#end() : made.#fail(settings.signal?.reason));
+      made.#letSignalGo = onAbort(settings.signal, abort);
       await Promise.all([made.#output.opened(), ...begun]);
-      // Failed meanwhile.
-      if (made.#state === 'ended') await made.#finished;
+      isOpen = true;
     } catch (error) {
       made.#fail(error as Error);
-      throw error;
     }
+    // Where it has failed, that says what came first.
+    if (made.#state === 'ended') await made.#finished;
     made.#isAwaited = false;
     return made;
   }

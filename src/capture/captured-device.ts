@@ -1,13 +1,14 @@
 /** One device in a capture: its frames as the file has them, and what is counted. */
+import { verdict } from '../base/checks.js';
 import type { FrameDirection, FrameObserver, Observe } from '../descriptor/observers.js';
 import type { FrameStats } from '../frames/counters.js';
 import type { FrameStream } from '../frames/stream.js';
 import type { CaptureFilter } from './capture-options.js';
 import { type FrameHeaders, headerBytes, headerComments } from './frame-headers.js';
-import { wallClock } from './pcapng/clock.js';
 import { LINK_TYPES, OPTION } from './pcapng/format.js';
 import { OptionList } from './pcapng/option-list.js';
 import type { SectionFrame } from './pcapng/section.js';
+import { wallClock } from './pcapng/time.js';
 import type { InterfaceSettings, StatisticsSettings } from './pcapng/writer-options.js';
 
 /** Where the frames go. */
@@ -180,7 +181,7 @@ export class CapturedDevice implements FrameObserver {
 
   #ask(filter: CaptureFilter, frame: Buffer, direction: FrameDirection, comments: string[]): boolean {
     try {
-      return filter(frame, direction);
+      return verdict('filter', filter(frame, direction));
     } catch (error) {
       this.#sink.filterFailed(error);
       comments.push(`the filter threw: ${textOf(error)}`);

@@ -1,10 +1,10 @@
 /** Where a capture writes: one Writable, or the files of a ring in turn. */
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import { format, parse } from 'node:path';
 import type { Writable } from 'node:stream';
 import type { CaptureRing, CaptureSettings } from './capture-options.js';
+import { writeStreamOf } from './pcapng/file-streams.js';
 import type { Budget } from './pcapng/outlet.js';
 import { type SectionFrame, SectionWriter } from './pcapng/section.js';
 import type { InterfaceSettings, StatisticsSettings } from './pcapng/writer-options.js';
@@ -95,7 +95,7 @@ export class CaptureOutput {
     this.files += 1;
     const target = this.#target;
     if (typeof target !== 'string') return target;
-    return createWriteStream(this.#settings.ring === undefined ? target : numbered(target, this.files));
+    return writeStreamOf(this.#settings.ring === undefined ? target : numbered(target, this.files));
   }
 
   #begin(writable: Writable): SectionWriter {

@@ -1,5 +1,5 @@
 /** Frames in one piece of memory, which are read, changed and written without a copy or an object for each. */
-import { checkFrame, checkInteger } from '../base/checks.js';
+import { checkFrame, checkInteger, verdict } from '../base/checks.js';
 import { invalidState } from '../base/errors.js';
 
 /**
@@ -141,20 +141,27 @@ export class FrameBatch implements Iterable<Buffer> {
   }
 
   /**
-   * Keeps the frames for which `keep` returns true.
+   * Keeps the frames for which `keep` returns true; if it throws, all from that one on.
    *
-   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` while a `writeBatch()` waits with this batch.
+   * @throws TapfdError `ERR_TAPFD_INVALID_STATE` while a `writeBatch()` waits with this batch;
+   *   `ERR_TAPFD_INVALID_ARGUMENT` if `keep` returns a promise.
    */
   filter(keep: (frame: Buffer, index: number) => boolean): void {
     this.#assertFree('filter');
     let kept = 0;
-    for (let i = 0; i < this.#length; i++) {
-      if (!keep(this.#view(i), i)) continue;
-      this.#spans[2 * kept] = this.#spans[2 * i];
-      this.#spans[2 * kept + 1] = this.#spans[2 * i + 1];
-      kept += 1;
+    let i = 0;
+    try {
+      for (; i < this.#length; i++) {
+        if (!verdict('keep', keep(this.#view(i), i))) continue;
+        this.#spans[2 * kept] = this.#spans[2 * i];
+        this.#spans[2 * kept + 1] = this.#spans[2 * i + 1];
+        kept += 1;
+      }
+    } finally {
+      // Those that nothing was decided of, if `keep` threw.
+      this.#spans.copyWithin(2 * kept, 2 * i, 2 * this.#length);
+      this.#length -= i - kept;
     }
-    this.#length = kept;
   }
 
   /**

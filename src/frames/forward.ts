@@ -1,7 +1,7 @@
 /** Forwards frames from one device to another. */
 
 import { onAbort } from '../base/abort.js';
-import { refuseSurplus } from '../base/checks.js';
+import { isThenable, refuseSurplus } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { FrameBatch } from './batch.js';
 import { type BatchOptions, checkBatchOptions } from './batches.js';
@@ -226,9 +226,4 @@ class Forwarding implements BurstTaker {
     settle();
     if (!this.#sourceEnded) this.#receiver.release(this);
   }
-}
-
-/** A transform's promise may be of another realm, or not one of JavaScript's own. */
-function isThenable<T>(value: T | Promise<T>): value is Promise<T> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
 }

@@ -1,7 +1,7 @@
 /** Whether a packet is as a pattern says, and where it is not. */
 import { ipBytes } from '../addresses/ip.js';
 import { macBytes } from '../addresses/mac.js';
-import { isUint8Array } from '../base/checks.js';
+import { isUint8Array, verdict } from '../base/checks.js';
 import { checkPacket, plain } from './fields.js';
 import { Packet } from './packet.js';
 import { checkPattern, type PacketPattern } from './pattern.js';
@@ -112,7 +112,7 @@ function compareObjects(found: Difference[], path: string, actual: unknown, expe
 
 function fits(actual: unknown, expected: unknown): boolean {
   if (expected === null) return actual === undefined || (Buffer.isBuffer(actual) && actual.length === 0);
-  if (typeof expected === 'function') return Boolean(expected(actual));
+  if (typeof expected === 'function') return verdict('pattern', expected(actual));
   if (expected instanceof RegExp) return actual !== undefined && String(actual).search(expected) !== -1;
   if (isUint8Array(expected)) return Buffer.isBuffer(actual) && actual.equals(expected);
   if (typeof expected === 'string' && typeof actual === 'string') return isSameText(actual, expected);

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, onAbort, signalOf } from '../base/abort.js';
-import { checkBoolean, refuseSurplus } from '../base/checks.js';
+import { checkBoolean, refuseSurplus, verdict } from '../base/checks.js';
 import { invalidArgument, TapfdError } from '../base/errors.js';
 import type { Macvtap } from '../devices/macvtap.js';
 import { isMulticastMac, parseMac } from '../links/mac.js';
@@ -177,7 +177,11 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   async #followMac(mac: string): Promise<void> {
     if (this.#closed || mac === this.#link.mac) return;
     const { accept = () => true } = this.#options;
-    const refusal = isUnicast(mac) ? (accept(mac) ? undefined : 'is not accepted') : 'no link can have';
+    const refusal = isUnicast(mac)
+      ? verdict('accept', accept(mac))
+        ? undefined
+        : 'is not accepted'
+      : 'no link can have';
     if (refusal !== undefined) {
       throw new TapfdError(
         'ERR_TAPFD_MAC_MISMATCH',

@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type AbortOptions, signalOf, untilAborted } from '../base/abort.js';
-import { checkObject, refuseSurplus } from '../base/checks.js';
+import { checkObject, refuseSurplus, verdict } from '../base/checks.js';
 import { invalidArgument } from '../base/errors.js';
 import { FdSocket } from '../fd-socket/socket.js';
 import { addNic } from './hot-plug/add-nic.js';
@@ -162,7 +162,7 @@ export class QmpClient extends EventEmitter<QmpClientEvents> implements QmpComma
       event: (event) => {
         if (event.event !== name) return;
         try {
-          if (where(event.data)) resolve(event);
+          if (verdict('where', where(event.data))) resolve(event);
         } catch (error) {
           reject(error);
         }

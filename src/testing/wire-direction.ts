@@ -1,4 +1,5 @@
 /** One way of a wire between two devices. */
+import { verdict } from '../base/checks.js';
 import type { FrameStream } from '../frames/stream.js';
 
 /** The way of a frame on a wire. */
@@ -88,7 +89,8 @@ export class WireDirection {
   #take(frame: Buffer, place: number): void {
     const { drop, reorder } = this.#plan;
     const [loses, holds] = [this.#random(), this.#random() < reorder];
-    const isDropped = typeof drop === 'function' ? drop(frame, this.#way, place) : loses < drop;
+    const isDropped =
+      typeof drop === 'function' ? verdict('drop', drop(frame, this.#way, place)) : loses < drop;
     // `drop` may have cut the wire.
     if (this.#isOver) {
       this.stats.lost += 1;

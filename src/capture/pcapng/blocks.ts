@@ -4,7 +4,7 @@ import { formatMac } from '../../links/mac.js';
 import { type ByteOrder, type Fields, formatError, type Options } from './fields.js';
 import { BLOCK, LINK_TYPES, OPTION, padded } from './format.js';
 import type { CapturedFrame, CapturedInterface, CapturedSection, CapturedStatistics } from './records.js';
-import { type TimeScale, timeScale } from './time-scale.js';
+import { type TimeScale, timeScale } from './time.js';
 
 const DEFAULT_RESOLUTION = 6;
 const DIRECTIONS: Partial<Record<number, FrameDirection>> = { 1: 'in', 2: 'out' };

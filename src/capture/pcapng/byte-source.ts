@@ -1,9 +1,9 @@
 /** The bytes of a file or stream, asked for by number. */
-import { createReadStream } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 import { onAbort, untilAborted } from '../../base/abort.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
+import { readStreamOf } from './file-streams.js';
 
 /** Where a capture is read from: a path, or chunks in whatever sizes. */
 export type CaptureSource = string | Readable | AsyncIterable<Uint8Array>;
@@ -102,7 +102,7 @@ export class ByteSource {
   async #next(): Promise<Buffer | undefined> {
     this.#ending.signal.throwIfAborted();
     // Not before somebody reads: a path that cannot be opened is then that reader's error.
-    this.#source ??= typeof this.#given === 'string' ? createReadStream(this.#given) : this.#given;
+    this.#source ??= typeof this.#given === 'string' ? readStreamOf(this.#given) : this.#given;
     this.#chunks ??= this.#source[Symbol.asyncIterator]();
     const { done, value } = await untilAborted(this.#ending.signal, this.#chunks.next());
     if (done) return undefined;

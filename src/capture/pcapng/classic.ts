@@ -5,7 +5,7 @@ import type { ByteSource } from './byte-source.js';
 import { type ByteOrder, Fields, formatError } from './fields.js';
 import type { ReadingLimits } from './frames.js';
 import type { CapturedFrame, CapturedInterface } from './records.js';
-import { timeScale } from './time-scale.js';
+import { timeScale } from './time.js';
 
 const FILE_HEADER_BYTES = 24;
 const FRAME_HEADER_BYTES = 16;

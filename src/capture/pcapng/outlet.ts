@@ -157,12 +157,10 @@ export class Outlet {
   };
 
   readonly #closed = (): void => {
-    this.#fail(
-      new TapfdError(
-        'ERR_TAPFD_CLOSED',
-        'the writable of a capture was closed before everything was written',
-      ),
-    );
+    // Its 'error' may come later than what it does not take any more.
+    const cause = this.#writable.errored;
+    const text = 'the writable of a capture was closed before everything was written';
+    this.#fail(cause ?? new TapfdError('ERR_TAPFD_CLOSED', text));
   };
 
   readonly #fail = (error: Error): void => {

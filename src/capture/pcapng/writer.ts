@@ -4,15 +4,15 @@
  * Here: the writer of a file.
  */
 import { once } from 'node:events';
-import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { checkPath, refuseSurplus } from '../../base/checks.js';
 import { TapfdError } from '../../base/errors.js';
-import { wallClock } from './clock.js';
+import { writeStreamOf } from './file-streams.js';
 import { OPTION } from './format.js';
 import { OptionList } from './option-list.js';
 import type { Budget } from './outlet.js';
 import { SectionWriter } from './section.js';
+import { wallClock } from './time.js';
 import {
   type CaptureInterface,
   checkCaptureInterface,
@@ -92,7 +92,7 @@ export class PcapngWriter {
     refuseSurplus('PcapngWriter.toFile', arguments, 2);
     // As they are now: what they become meanwhile may be wrong, with the file open.
     const { comments: comment, ...settings } = checkWriterOptions('PcapngWriter.toFile', options);
-    const file = createWriteStream(checkPath('path', path));
+    const file = writeStreamOf(checkPath('path', path));
     await once(file, 'open');
     return new PcapngWriter(file, { ...settings, comment });
   }

@@ -1,6 +1,6 @@
 /** What a test expects of a frame, and whether a frame is that. */
 import { types } from 'node:util';
-import { checkBytes, checkObject } from '../../base/checks.js';
+import { checkBytes, checkObject, verdict } from '../../base/checks.js';
 import type { FrameStream } from '../../frames/stream.js';
 import {
   decodeFrame,
@@ -58,7 +58,7 @@ export function matcherOf(match: unknown, decode: (frame: Buffer) => SeenFrame):
       match,
       pattern: {},
       names: [],
-      fits: ({ packet, frame }) => Boolean(match(packet, frame)),
+      fits: ({ packet, frame }) => verdict('match', match(packet, frame)),
       distance: () => undefined,
     };
   }

@@ -1,7 +1,14 @@
 /** Frames of a capture file, written to a device. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { checkSignal } from '../../base/abort.js';
-import { checkObject, checkOneOf, checkOptionNames, checkPath, refuseSurplus } from '../../base/checks.js';
+import {
+  checkObject,
+  checkOneOf,
+  checkOptionNames,
+  checkPath,
+  refuseSurplus,
+  verdict,
+} from '../../base/checks.js';
 import { invalidArgument, TapfdError } from '../../base/errors.js';
 import { type CapturedFrame, PcapngReader } from '../../capture/index.js';
 import type { FrameDirection } from '../../descriptor/observers.js';
@@ -62,7 +69,7 @@ export async function replay(
   let first: { captured: bigint; written: number } | undefined;
   for await (const frame of new PcapngReader(path, { signal })) {
     if (direction !== undefined && frame.direction !== direction) continue;
-    if (filter !== undefined && !filter(frame)) continue;
+    if (filter !== undefined && !verdict('filter', filter(frame))) continue;
     checkLinkType(target, frame);
     const { timestamp } = frame;
     if (timing === 'original' && timestamp !== undefined) {

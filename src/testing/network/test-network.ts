@@ -32,6 +32,8 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
   readonly #devicePath: string | undefined;
   readonly #recorder: Recorder | undefined;
   readonly #hosts = new Map<string, Promise<TestHost>>();
+  /** Those that exist, itself included. */
+  readonly #own = new WeakSet<TestHost>([this]);
   readonly #forgetSignal: () => void;
   #wires = 0;
   #closed: Promise<void> | undefined;
@@ -140,13 +142,15 @@ export class TestNetwork extends TestHost implements AsyncDisposable {
       await host.end();
       this.assertOpen('host');
     }
+    this.#own.add(host);
     return host;
   }
 
   #checkEnd(place: string, end: unknown): WirePlan {
     const given: Partial<WireEnd> = end instanceof TestHost ? { host: end } : checkObject(place, end);
     const { host } = given;
-    if (!(host instanceof TestHost)) throw invalidArgument(`${place}.host`, 'a host of this network', host);
+    if (!(host instanceof TestHost && this.#own.has(host)))
+      throw invalidArgument(`${place}.host`, 'a host of this network', host);
     return { host, link: checkWireLink(place, given) };
   }
 }

@@ -212,6 +212,8 @@ t.test('followGuestMac', { skip: needs('root', 'netns', 'ip', 'veth', 'macvtap')
     guest.mac = (await net.link('lower0'))?.address ?? '';
     await t.rejects(follow(), { code: 'EADDRINUSE' });
     await t.rejects(follow({ accept: () => false }), { code: 'ERR_TAPFD_MAC_MISMATCH' });
+    const undecided = { accept: (async () => true) as never };
+    await t.rejects(follow(undecided), { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'accept' });
     guest.mac = SECOND;
     const aborter = new AbortController();
     guest.onQuestion = () => aborter.abort(new Error('enough'));

@@ -299,6 +299,10 @@ t.test('bad arguments', async (t) => {
     await t.rejects(Reflect.apply(net.exec, net, ['cat', [], options]), invalid, JSON.stringify(options));
   }
   await t.rejects(net.wire(net), invalid);
+  await using another = await createTestNetwork();
+  for (const stranger of [another, await another.host('a')]) {
+    await t.rejects(net.wire(net, stranger), { ...invalid, argument: 'ends[1].host' });
+  }
   for (const end of [
     {},
     { host: 'a' },

@@ -307,6 +307,20 @@ t.test('a full disk', async (t) => {
   tap.destroy();
 });
 
+t.test('a writable that has failed, and says so only later', async (t) => {
+  const failure = new Error('the disk is full');
+  const file = new Writable({
+    write: (_chunk, _encoding, done) => done(failure),
+    destroy: (error, done) => setTimeout(done, 50, error),
+  });
+  const { tap } = tapOverNothing();
+  const running = await capture(tap, file);
+  await nextTurn();
+  tap.write(frame('a'));
+  t.equal(await running.close().catch((error: unknown) => error), failure);
+  tap.destroy();
+});
+
 t.test('`await using`, and end: false', async (t) => {
   const { tap } = tapOverNothing();
   const file = new Collected();
@@ -379,7 +393,7 @@ t.test('a ring whose next file cannot be made', async (t) => {
   const { tap } = tapOverNothing();
   const running = await capture(tap, join(directory, 'x'), { ring: { bytes: 16_384, files: 2 } });
   const { mkdir } = await import('node:fs/promises');
-  await mkdir(join(directory, 'x-00002', 'full'), { recursive: true });
+  await mkdir(join(directory, 'x-00002'));
   for (let i = 0; i < 30; i++) tap.write(Buffer.alloc(1500));
   await t.rejects(running.finished, { code: 'EISDIR' });
   tap.write(frame('the device lives on'));

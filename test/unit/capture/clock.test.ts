@@ -1,6 +1,6 @@
 /** The wall clock in nanoseconds: never outside the millisecond that the system's clock shows. */
 import t from 'tap';
-import { WallClock, wallClock } from '#lib/capture/pcapng/clock.js';
+import { WallClock, wallClock } from '#lib/capture/pcapng/time.js';
 
 /** Both clocks, set by hand. */
 function clocks(wallNs: bigint, guessMs: number) {

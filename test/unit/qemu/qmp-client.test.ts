@@ -140,8 +140,10 @@ t.test('waiting for an event', async (t) => {
       throw new Error('cannot tell');
     },
   });
+  const undecided = qmp.waitForEvent('STOP', { where: (async () => false) as never });
   monitor.happen('STOP');
   await t.rejects(failing, { message: 'cannot tell' });
+  await t.rejects(undecided, { code: 'ERR_TAPFD_INVALID_ARGUMENT', argument: 'where' });
 
   const lost = qmp.waitForEvent('STOP');
   monitor.end();
