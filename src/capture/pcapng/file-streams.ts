@@ -9,15 +9,19 @@ import fs, {
   type ReadStream,
   type WriteStream,
 } from 'node:fs';
+import { runtimeName } from '../../base/native.js';
 
-/** How often is looked whether the other end of a FIFO is there, has read or has written. */
-const FIFO_POLL_MS = 20;
+/** After what time is looked again whether the other end of a FIFO is there, has read or has written: each time twice it. */
+const FIRST_LOOK_MS = 1;
+const LAST_LOOK_MS = 32;
 
 type Callback = (error: NodeJS.ErrnoException | null, ...results: unknown[]) => void;
 type Call = (...args: never[]) => void;
 
 /** A stream that writes the file `path`, which is made, or overwritten. */
 export function writeStreamOf(path: string): WriteStream {
+  // Deno's write() of a part says EAGAIN, as if nothing had been written.
+  if (runtimeName() === 'deno') return createWriteStream(path);
   const fifo = new FifoEnd(constants.O_WRONLY, () => stream.destroyed);
   const { open, write, writev, close } = fifo.calls(['write', 'writev']);
   const stream: WriteStream = createWriteStream(path, { fs: { open, write, writev, close } });
@@ -89,10 +93,11 @@ class FifoEnd {
     call: (done: Callback) => void,
     mustWait: (error: NodeJS.ErrnoException | null, result: unknown) => boolean,
     done: Callback,
+    lookMs = FIRST_LOOK_MS,
   ): void {
     call((error, ...results) => {
       if (!mustWait(error, results[0]) || this.#isLeft()) return done(error, ...results);
-      setTimeout(() => this.#repeat(call, mustWait, done), FIFO_POLL_MS);
+      setTimeout(() => this.#repeat(call, mustWait, done, Math.min(2 * lookMs, LAST_LOOK_MS)), lookMs);
     });
   }
 }
