@@ -13,6 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, normalize } from 'node:path';
 import { promisify } from 'node:util';
+import { gzipSync } from 'node:zlib';
 import { familySync } from 'detect-libc';
 import t, { type Test } from 'tap';
 import { contentFaults, MAX_PACKED_BYTES, mapFaults } from '#scripts/package/contents.mjs';
@@ -235,10 +236,9 @@ t.test('a release', async (t) => {
     t.match(readFileSync(join(tree, 'lib/index.d.ts'), 'utf8'), /@module tapfd/);
     t.match(readFileSync(join(tree, 'lib/cli/main.js'), 'utf8'), /^#!/);
     t.ok(packed.files.includes(PREBUILD));
-    t.ok(
-      packed.bytes < 0.5 * MAX_PACKED_BYTES,
-      `${packed.bytes} bytes with one prebuild, by a compiler that makes larger ones`,
-    );
+    // The compiler of this prebuild makes larger ones than that of the four.
+    const beside = packed.bytes - gzipSync(readFileSync(join(tree, PREBUILD)), { level: 9 }).length;
+    t.ok(beside < 0.35 * MAX_PACKED_BYTES, `${beside} bytes beside prebuilds, which take 62 % of the limit`);
   });
 
   t.test('the list of what it holds refuses anything else, and misses what is not there', async (t) => {

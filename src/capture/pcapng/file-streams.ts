@@ -20,8 +20,6 @@ type Call = (...args: never[]) => void;
 
 /** A stream that writes the file `path`, which is made, or overwritten. */
 export function writeStreamOf(path: string): WriteStream {
-  // Deno's write() of a part says EAGAIN, as if nothing had been written.
-  if (runtimeName() === 'deno') return createWriteStream(path);
   const fifo = new FifoEnd(constants.O_WRONLY, () => stream.destroyed);
   const { open, write, writev, close } = fifo.calls(['write', 'writev']);
   const stream: WriteStream = createWriteStream(path, { fs: { open, write, writev, close } });
@@ -40,6 +38,8 @@ export function readStreamOf(path: string): ReadStream {
 class FifoEnd {
   readonly #access: number;
   readonly #isLeft: () => boolean;
+  /** Deno's write() of a part says EAGAIN, as if nothing had been written: there, a thread waits. */
+  readonly #canRepeat: boolean;
   #isFifo = false;
   /** The other end was there: from now on, nothing to read is the end. */
   #hasBegun = false;
@@ -48,6 +48,7 @@ class FifoEnd {
   constructor(access: number, isLeft: () => boolean) {
     this.#access = access;
     this.#isLeft = isLeft;
+    this.#canRepeat = access === constants.O_RDONLY || runtimeName() !== 'deno';
   }
 
   calls(names: readonly ('read' | 'write' | 'writev')[]): typeof fs {
@@ -57,7 +58,7 @@ class FifoEnd {
 
   readonly #open = (path: string, flags: number, mode: number, opened: Callback): void => {
     fs.stat(path, (error, stats) => {
-      this.#isFifo = error === null && stats.isFIFO();
+      this.#isFifo = error === null && stats.isFIFO() && this.#canRepeat;
       if (!this.#isFifo) return fs.open(path, flags, mode, opened);
       // ENXIO: nobody reads it.
       this.#repeat(
