@@ -36,6 +36,17 @@ async function churning(t: Test): Promise<{ ns: TestNamespace; stop: () => Promi
   return { ns, stop };
 }
 
+/** How a call with a time-out fails, which is made again while it ends before: its speed is the machine's. */
+async function failureOf(call: (signal: AbortSignal) => Promise<unknown>): Promise<unknown> {
+  for (;;) {
+    try {
+      await call(AbortSignal.timeout(1));
+    } catch (error) {
+      return error;
+    }
+  }
+}
+
 t.test('links come and go without end', async (t) => {
   const { ns, stop } = await churning(t);
   const netns = ns.name;
@@ -57,8 +68,9 @@ t.test('links come and go without end', async (t) => {
     controller.abort(reason);
     await t.rejects(aborted, reason);
     await t.rejects(links.list({ netns, signal: AbortSignal.abort(reason) }), reason);
-    await t.rejects(links.list({ netns, signal: AbortSignal.timeout(1) }), { name: 'TimeoutError' });
-    await t.rejects(openTap({ netns, signal: AbortSignal.timeout(0) }), { name: 'TimeoutError' });
+    const timedOut = { name: 'TimeoutError' };
+    t.match(await failureOf((signal) => links.list({ netns, signal })), timedOut);
+    t.match(await failureOf(async (signal) => (await openTap({ netns, signal })).close()), timedOut);
   });
 
   await t.test('devices are opened, and a watch is ready', async (t) => {
