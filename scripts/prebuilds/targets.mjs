@@ -14,8 +14,7 @@ import { compareVersions, neededGlibc } from './elf.mjs';
 /** Debian 10, RHEL 8 and Ubuntu 18.10 have it. Node 20 itself requires 2.28. */
 export const MAX_GLIBC = '2.28';
 
-/** Alpine 3.16 has it. musl's symbols have no versions: what came later is told by its name. */
-export const MIN_MUSL = '1.2.3';
+/** What musl 1.2.3 (Alpine 3.16) lacks and zig's has. musl's symbols have no versions, so they are told by name. */
 const LATER_IN_MUSL = /^(statx|preadv2|pwritev2)$/;
 
 /** @type {Target[]} */

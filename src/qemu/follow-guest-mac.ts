@@ -177,12 +177,9 @@ export class GuestMacFollower extends EventEmitter<GuestMacFollowerEvents> {
   async #followMac(mac: string): Promise<void> {
     if (this.#closed || mac === this.#link.mac) return;
     const { accept = () => true } = this.#options;
-    const refusal = isUnicast(mac)
-      ? verdict('accept', accept(mac))
-        ? undefined
-        : 'is not accepted'
-      : 'no link can have';
-    if (refusal !== undefined) {
+    const isPossible = isUnicast(mac);
+    if (!isPossible || !verdict('accept', accept(mac))) {
+      const refusal = isPossible ? 'is not accepted' : 'no link can have';
       throw new TapfdError(
         'ERR_TAPFD_MAC_MISMATCH',
         `followGuestMac: the guest has taken ${mac}, which ${refusal}, and receives nothing sent to that MAC: ` +

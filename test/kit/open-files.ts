@@ -15,6 +15,9 @@ export function socketDirectory(t: Test): string {
 
 /** Whatever another thread closes is closed by then; what remains open is a leak. */
 const SETTLE_MS = 10_000;
+/** How long a runtime may take to close what it had of a child that has ended: Node has by then. */
+export const CHILD_SETTLE_MS =
+  process.versions.bun === undefined && process.versions.deno === undefined ? 0 : SETTLE_MS;
 
 export interface Descriptor {
   fd: string;
@@ -39,8 +42,11 @@ export function descriptorTargets(pid: number | 'self' | undefined = 'self'): st
 }
 
 /** The descriptors of this process that are not among `before`, once what other threads close is closed. */
-export async function leftDescriptors(before: readonly Descriptor[]): Promise<Descriptor[]> {
-  const giveUp = Date.now() + SETTLE_MS;
+export async function leftDescriptors(
+  before: readonly Descriptor[],
+  settleMs = SETTLE_MS,
+): Promise<Descriptor[]> {
+  const giveUp = Date.now() + settleMs;
   for (;;) {
     const left = descriptorsOf().filter(
       ({ fd, target }) => !before.some((one) => one.fd === fd && one.target === target),

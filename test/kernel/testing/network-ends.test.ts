@@ -4,7 +4,7 @@ import t from 'tap';
 import { createTestNetwork } from 'tapfd/testing';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { startChild } from '../../kit/child.js';
-import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
+import { CHILD_SETTLE_MS, descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 import { processesWith } from '../../kit/processes.js';
 
 fileNeeds(t, 'root', 'tun-device');
@@ -49,7 +49,7 @@ t.test('what waits for that keeps no process alive, and is gone with the network
   const net = await createTestNetwork();
   await Promise.all([net.exec('true'), net.exec('true')]);
   await net.close();
-  t.same(await leftDescriptors(before), []);
+  t.same(await leftDescriptors(before, CHILD_SETTLE_MS), []);
 });
 
 t.test('without a shell, programs run as well', async (t) => {

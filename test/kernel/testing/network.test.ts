@@ -8,7 +8,7 @@ import { createTestNetwork, expectFrame, type TestNetwork, withTestNetwork } fro
 import { closeFd } from '#lib/fd-socket/fd-source.js';
 import { fileNeeds } from '../../kit/capabilities.js';
 import { childCommand, startChild } from '../../kit/child.js';
-import { descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
+import { CHILD_SETTLE_MS, descriptorsOf, leftDescriptors } from '../../kit/open-files.js';
 import { inRepo } from '../../kit/paths.js';
 import { processesWith } from '../../kit/processes.js';
 import { startProgram } from '../../kit/started-program.js';
@@ -183,7 +183,7 @@ t.test('a network that is closed has ended all that was in it', async (t) => {
   t.equal(child.signalCode, 'SIGKILL');
   t.same(processesWith(`sleep ${mark}`), []);
   await over;
-  t.same(await leftDescriptors(before), []);
+  t.same(await leftDescriptors(before, CHILD_SETTLE_MS), []);
   const gone = { code: 'ERR_TAPFD_CLOSED' };
   await t.rejects(net.tap(), gone);
   await t.rejects(net.bridge('br0'), gone);
@@ -201,7 +201,7 @@ t.test('what is under way at the close leaves nothing either', async (t) => {
   const making = t.rejects(net.host('late'), { code: 'ERR_TAPFD_CLOSED' });
   await net.close();
   await Promise.all([opening, making]);
-  t.same(await leftDescriptors(before), []);
+  t.same(await leftDescriptors(before, CHILD_SETTLE_MS), []);
 });
 
 t.test('the signal closes it', async (t) => {
@@ -261,7 +261,7 @@ t.test('whatever fails at the close, the rest is closed, and the error of the te
   await t.rejects(net.close(), failure, 'again');
   t.equal(other.destroyed, true);
   t.equal(child.signalCode, 'SIGKILL');
-  t.same(await leftDescriptors(before), []);
+  t.same(await leftDescriptors(before, CHILD_SETTLE_MS), []);
   const failing = withTestNetwork({}, async (net) => {
     const device = await net.tap();
     device.close = () => Promise.reject(failure);
